@@ -1,0 +1,211 @@
+//! Files that are replaced whole or not at all, locked, and read within bounds without following links.
+//!
+//! Invariant: at every instant, a kill included, the name holds the old content or the new, never a part;
+//! a failed replacement leaves no temporary file and the old content in place.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{FlockOperation, OFlags};
+
+/// What went wrong with which file.
+#[derive(Debug, thiserror::Error)]
+pub enum AtomicFileError {
+    /// The system refused an operation.
+    #[error("cannot {action} `{}`: {source}", path.display())]
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Somebody else holds the lock.
+    #[error("`{}` is locked by another process", .0.display())]
+    Locked(PathBuf),
+    /// A link, pipe or folder stands where a file belongs.
+    #[error("`{}` is not a regular file", .0.display())]
+    NotAFile(PathBuf),
+    /// The file is larger than any that we write.
+    #[error("`{}` is larger than {max} bytes", path.display())]
+    TooLarge {
+        /// Which file.
+        path: PathBuf,
+        /// The bound.
+        max: u64,
+    },
+}
+
+impl AtomicFileError {
+    fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { action, path: path.to_owned(), source }
+    }
+
+    /// Whether the file simply is not there.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+/// Replaces a file: temporary beside it, mode, fsync, optional kept copy of the old, rename, fsync of the folder.
+/// `previous` names where the old content stays.
+pub fn replace(path: &Path, content: &[u8], mode: u32, previous: Option<&Path>) -> Result<(), AtomicFileError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let temporary = temporary_beside(path);
+    let written = write_synced(&temporary, content, mode).and_then(|()| keep_previous(path, previous));
+    let renamed =
+        written.and_then(|()| std::fs::rename(&temporary, path).map_err(AtomicFileError::io("replace", path)));
+    if let Err(error) = renamed {
+        let _ = std::fs::remove_file(&temporary); // the first error is the one worth telling
+        return Err(error);
+    }
+    sync_folder(folder)
+}
+
+fn temporary_beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.tmp", super::hex(&super::random::<8>())));
+    path.with_file_name(name)
+}
+
+fn write_synced(path: &Path, content: &[u8], mode: u32) -> Result<(), AtomicFileError> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .map_err(AtomicFileError::io("create", path))?;
+    let set = rustix::fs::fchmod(&file, rustix::fs::Mode::from_raw_mode(mode)).map_err(io::Error::from);
+    set.map_err(AtomicFileError::io("set the mode of", path))?;
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(AtomicFileError::io("write", path))
+}
+
+/// A hard link keeps the old generation without a moment in which the name is missing.
+fn keep_previous(path: &Path, previous: Option<&Path>) -> Result<(), AtomicFileError> {
+    let Some(previous) = previous else { return Ok(()) };
+    if !path.exists() {
+        return Ok(());
+    }
+    let link = temporary_beside(previous);
+    std::fs::hard_link(path, &link)
+        .and_then(|()| std::fs::rename(&link, previous))
+        .map_err(AtomicFileError::io("keep the previous generation as", previous))
+}
+
+fn sync_folder(folder: &Path) -> Result<(), AtomicFileError> {
+    File::open(folder).and_then(|f| f.sync_all()).map_err(AtomicFileError::io("sync", folder))
+}
+
+/// Reads a regular file of at most `max` bytes; a link, pipe or folder is refused (attacks 88, 91).
+pub fn read_bounded(path: &Path, max: u64) -> Result<(Vec<u8>, std::fs::Metadata), AtomicFileError> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).bits();
+    let opened = OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path);
+    let file = match opened {
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+            return Err(AtomicFileError::NotAFile(path.to_owned()));
+        }
+        other => other.map_err(AtomicFileError::io("open", path))?,
+    };
+    let metadata = file.metadata().map_err(AtomicFileError::io("read", path))?;
+    if !metadata.is_file() {
+        return Err(AtomicFileError::NotAFile(path.to_owned()));
+    }
+    if metadata.size() > max {
+        return Err(AtomicFileError::TooLarge { path: path.to_owned(), max });
+    }
+    let mut content = Vec::with_capacity(usize::try_from(metadata.size()).unwrap_or(0));
+    file.take(max + 1).read_to_end(&mut content).map_err(AtomicFileError::io("read", path))?;
+    if content.len() as u64 > max {
+        return Err(AtomicFileError::TooLarge { path: path.to_owned(), max });
+    }
+    Ok((content, metadata))
+}
+
+/// An advisory lock (`flock`) on a file of its own; released on drop and when the process ends, however it ends.
+#[derive(Debug)]
+pub struct FileLock(#[expect(dead_code, reason = "held, not read")] File);
+
+impl FileLock {
+    /// Takes the lock or says that it is held; never waits.
+    pub fn try_acquire(path: &Path) -> Result<Self, AtomicFileError> {
+        Self::acquire(path, FlockOperation::NonBlockingLockExclusive)
+    }
+
+    /// Waits for the lock; for short writes only.
+    pub fn wait(path: &Path) -> Result<Self, AtomicFileError> {
+        Self::acquire(path, FlockOperation::LockExclusive)
+    }
+
+    fn acquire(path: &Path, operation: FlockOperation) -> Result<Self, AtomicFileError> {
+        let flags = (OFlags::NOFOLLOW | OFlags::CLOEXEC).bits();
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(flags.cast_signed())
+            .open(path)
+            .map_err(AtomicFileError::io("open the lock", path))?;
+        match rustix::fs::flock(&file, operation) {
+            Ok(()) => Ok(Self(file)),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(AtomicFileError::Locked(path.to_owned())),
+            Err(error) => Err(AtomicFileError::io("lock", path)(error.into())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn replacing_keeps_the_previous_generation_and_the_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, previous) = (folder.path().join("f"), folder.path().join("f.previous"));
+        replace(&path, b"one", 0o600, Some(&previous)).unwrap();
+        replace(&path, b"two", 0o600, Some(&previous)).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        assert_eq!(std::fs::read(&previous).unwrap(), b"one");
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "no temporary file is left");
+    }
+
+    #[test]
+    fn a_failed_replacement_loses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        std::fs::create_dir(&path).unwrap(); // a folder cannot be replaced by a file
+        assert!(replace(&path, b"x", 0o600, None).is_err());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn attack_88_links_pipes_and_large_files_are_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+        std::fs::write(&real, b"12345").unwrap();
+        symlink(&real, &link).unwrap();
+        assert!(matches!(read_bounded(&link, 10), Err(AtomicFileError::NotAFile(_))));
+        assert!(matches!(read_bounded(folder.path(), 10), Err(AtomicFileError::NotAFile(_))));
+        assert!(matches!(read_bounded(&real, 4), Err(AtomicFileError::TooLarge { .. })));
+        assert_eq!(read_bounded(&real, 5).unwrap().0, b"12345");
+        assert!(read_bounded(&folder.path().join("none"), 5).unwrap_err().is_missing());
+    }
+
+    #[test]
+    fn a_lock_is_held_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let held = FileLock::try_acquire(&path).unwrap();
+        assert!(matches!(FileLock::try_acquire(&path), Err(AtomicFileError::Locked(_))));
+        drop(held);
+        assert!(FileLock::try_acquire(&path).is_ok());
+    }
+}

@@ -1,0 +1,33 @@
+//! The words that everything else is written in: ids, hosts, time, secret bytes, files.
+//!
+//! Floor 0: knows nothing of the rest of the house.
+
+mod atomic_file;
+mod clock;
+mod cut;
+mod digest;
+mod home;
+mod host;
+mod host_pattern;
+mod ids;
+mod legacy_hash;
+mod pem;
+mod refusal;
+mod secret_bytes;
+mod time_to_live;
+mod touch;
+
+pub use atomic_file::{AtomicFileError, FileLock, read_bounded, replace};
+pub use clock::{Clock, Deadline, Timestamp};
+pub use cut::{CutReason, CutSwitch, CutWatch};
+pub use digest::{HashKey, KeyedHash, constant_time_eq, hex, random, random_below, sha256};
+pub use home::Home;
+pub use host::{Authority, Host, HostError, Origin, Scheme};
+pub use host_pattern::{HostMatch, HostPattern, HostPatternError};
+pub use ids::{ClientId, IdError, LeaseId, RequestId, SecretName, ServiceId, SessionId};
+pub use legacy_hash::legacy_sha1;
+pub use pem::{PemCertificates, read_pem_certificates, write_pem_certificate};
+pub use refusal::RefusalCode;
+pub use secret_bytes::SecretBytes;
+pub use time_to_live::{TimeToLive, TimeToLiveError};
+pub use touch::touch;

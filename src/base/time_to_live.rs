@@ -1,0 +1,149 @@
+//! Durations as people write them: Go's syntax (`1h30m`, `90s`, `1.5h`) plus `d` for days.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+/// A positive duration of at most 10,000 days, written like Go's `time.ParseDuration` plus `d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TimeToLive(Duration);
+
+/// Why a text is no duration; the writer's fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TimeToLiveError {
+    /// Empty, negative, without a unit, with an unknown one.
+    #[error("`{0}` is not a duration; write it like `90s`, `30m`, `1h30m` or `7d`")]
+    Malformed(String),
+    /// Zero, or longer than 10,000 days.
+    #[error("`{0}` is out of range; a duration is more than zero and at most 10000d")]
+    OutOfRange(String),
+}
+
+impl TimeToLive {
+    const MAX: Duration = Duration::from_hours(240_000);
+
+    /// One hour, the default of a lease.
+    pub const HOUR: Self = Self(Duration::from_hours(1));
+    /// One day, the default upper bound of a lease.
+    pub const DAY: Self = Self(Duration::from_hours(24));
+
+    /// From a duration known to be in range; clamps to the bounds.
+    pub fn new(duration: Duration) -> Self {
+        Self(duration.clamp(Duration::from_nanos(1), Self::MAX))
+    }
+
+    /// The duration.
+    pub const fn get(self) -> Duration {
+        self.0
+    }
+}
+
+impl FromStr for TimeToLive {
+    type Err = TimeToLiveError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let malformed = || TimeToLiveError::Malformed(text.chars().take(40).collect());
+        let mut rest = text.strip_prefix('+').unwrap_or(text);
+        if rest.is_empty() {
+            return Err(malformed());
+        }
+        let mut nanos = 0_f64;
+        while !rest.is_empty() {
+            let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(malformed)?;
+            let (number, tail) = rest.split_at(digits);
+            let letters = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
+            let (unit, tail) = tail.split_at(letters);
+            let number: f64 = number.parse().map_err(|_| malformed())?;
+            nanos += number * unit_nanos(unit).ok_or_else(malformed)?;
+            rest = tail;
+        }
+        let duration = Duration::try_from_secs_f64(nanos / 1e9)
+            .map_err(|_| TimeToLiveError::OutOfRange(text.chars().take(40).collect()))?;
+        if duration.is_zero() || duration > Self::MAX {
+            return Err(TimeToLiveError::OutOfRange(text.to_owned()));
+        }
+        Ok(Self(duration))
+    }
+}
+
+fn unit_nanos(unit: &str) -> Option<f64> {
+    Some(match unit {
+        "ns" => 1.0,
+        "us" | "µs" | "μs" => 1e3,
+        "ms" => 1e6,
+        "s" => 1e9,
+        "m" => 60e9,
+        "h" => 3_600e9,
+        "d" => 86_400e9,
+        _ => return None,
+    })
+}
+
+impl fmt::Display for TimeToLive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (secs, millis) = (self.0.as_secs(), self.0.subsec_millis());
+        if secs == 0 {
+            return write!(f, "{millis}ms");
+        }
+        for (size, unit) in [(86_400, "d"), (3_600, "h"), (60, "m")] {
+            let (before, count) = (
+                secs / size,
+                match unit {
+                    "d" => secs / size,
+                    "h" => secs / size % 24,
+                    _ => secs / size % 60,
+                },
+            );
+            if before > 0 && count > 0 {
+                write!(f, "{count}{unit}")?;
+            }
+        }
+        if secs % 60 > 0 || millis > 0 {
+            write!(f, "{}s", secs % 60)?;
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for TimeToLive {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for TimeToLive {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_go_reads_them_and_days_too() {
+        for (text, secs) in [("90s", 90), ("1h30m", 5_400), ("1.5h", 5_400), ("7d", 604_800), ("1d12h", 129_600)] {
+            assert_eq!(text.parse::<TimeToLive>().unwrap().get(), Duration::from_secs(secs), "{text}");
+        }
+        assert_eq!("250ms".parse::<TimeToLive>().unwrap().get(), Duration::from_millis(250));
+    }
+
+    #[test]
+    fn what_is_no_duration_says_how_to_write_one() {
+        for text in ["", "5", "h", "-1h", "1x", "1 h", "1h ", "..s", "NaNs"] {
+            assert!(matches!(text.parse::<TimeToLive>(), Err(TimeToLiveError::Malformed(_))), "{text}");
+        }
+        for text in ["0s", "10001d", "99999999999999999999h"] {
+            assert!(matches!(text.parse::<TimeToLive>(), Err(TimeToLiveError::OutOfRange(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        for text in ["90s", "1h", "24h", "36h", "1m1s", "7d", "250ms"] {
+            let ttl: TimeToLive = text.parse().unwrap();
+            assert_eq!(ttl.to_string().parse::<TimeToLive>().unwrap(), ttl, "{text} became {ttl}");
+        }
+    }
+}
