@@ -1,0 +1,111 @@
+//! One lease: who may have which secret used for what, and until when.
+
+use std::{sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::LeaseToken;
+use crate::{
+    base::{
+        ClientId, CutReason, CutSwitch, CutWatch, Deadline, KeyedHash, LeaseId, SecretName, ServiceId, SessionId,
+        TimeToLive, Timestamp,
+    },
+    recipe::TokenShape,
+};
+
+/// What to lease.
+#[derive(Clone, Debug)]
+pub struct NewLease {
+    /// The secret.
+    pub secret: SecretName,
+    /// What the lease gives.
+    pub right: Right,
+    /// Under which name the holder is recorded.
+    pub client: ClientId,
+    /// The session that the lease lives and dies with, if it is one's.
+    pub session: Option<SessionId>,
+    /// How long; checked by [`super::LeaseBounds`] before.
+    pub ttl: TimeToLive,
+    /// What the token looks like; unused for [`Right::Raw`].
+    pub shape: TokenShape,
+}
+
+/// What a lease gives.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Right {
+    /// The value itself was revealed; there is no token, and the lease is a record of it.
+    Raw,
+    /// A token stands for the secret in requests to one service.
+    Token(Scope),
+}
+
+/// What a lease token may stand for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scope {
+    /// The service.
+    pub service: ServiceId,
+    /// The name of the credential within the service file.
+    pub credential: Box<str>,
+}
+
+/// A lease that was issued. Whether it still lives is for [`super::LeaseTable`] and its watch to say.
+#[derive(Debug)]
+pub struct Lease {
+    /// The public identifier.
+    pub id: LeaseId,
+    /// The secret.
+    pub secret: SecretName,
+    /// What it gives.
+    pub right: Right,
+    /// Who holds it.
+    pub client: ClientId,
+    /// The session it belongs to.
+    pub session: Option<SessionId>,
+    /// When it was issued.
+    pub created_at: Timestamp,
+    /// When it ends.
+    pub deadline: Deadline,
+    pub(super) hash: Option<KeyedHash>,
+    /// The deadline on the monotonic clock, as the table sorts it.
+    pub(super) boot_end: Duration,
+    pub(super) cut: CutSwitch,
+}
+
+impl Lease {
+    /// What its token stands for; `None` when the value itself was revealed.
+    pub const fn scope(&self) -> Option<&Scope> {
+        match &self.right {
+            Right::Raw => None,
+            Right::Token(scope) => Some(scope),
+        }
+    }
+
+    /// A watch that sees the end of the lease. Make it before looking whether the lease lives, so that no end is missed.
+    pub fn watch(&self) -> CutWatch {
+        self.cut.watch()
+    }
+}
+
+/// What issuing a lease gave.
+#[derive(Debug)]
+pub struct Issued {
+    /// The lease.
+    pub lease: Arc<Lease>,
+    /// Its token, for a lease that has one; this is the only time that it is seen.
+    pub token: Option<LeaseToken>,
+    /// The earlier lease of the same client, session, secret and right that this one replaced.
+    pub replaced: Option<Arc<Lease>>,
+}
+
+/// What a text that claims to be a lease token is.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// A token whose lease has ended, within the last day.
+    Ended(CutReason),
+    /// The token of this lease, which lived when we looked.
+    Live(Arc<Lease>),
+    /// No token of ours, or one forgotten.
+    Unknown,
+}
