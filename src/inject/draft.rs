@@ -1,0 +1,146 @@
+//! The request being prepared, and the request that carries its credential.
+//!
+//! Invariant: `Armed` is blind. It has no `Debug`, no `Clone`, no getters; it can only be opened, once, by the code
+//! that puts it on the wire.
+
+use http::{Request, request::Parts};
+
+use super::{Error, Slot};
+use crate::{
+    base::{Authority, SecretBytes},
+    net::VerifiedUpstream,
+};
+
+/// A request without credentials, and the places where they belong.
+pub struct Draft<B> {
+    parts: Parts,
+    body: B,
+    authority: Authority,
+    slots: Vec<Slot>,
+}
+
+/// A request that carries its credential.
+pub struct Armed<B>(Request<B>);
+
+impl<B> Draft<B> {
+    /// A draft for one authority.
+    pub const fn new(authority: Authority, parts: Parts, body: B, slots: Vec<Slot>) -> Self {
+        Self { parts, body, authority, slots }
+    }
+
+    /// Writes one credential into each slot, in the slots' order.
+    ///
+    /// # Errors
+    /// When the proof is for another authority, or a value cannot be written at its place.
+    pub fn arm(mut self, credentials: &[SecretBytes], proof: &VerifiedUpstream) -> Result<Armed<B>, Error> {
+        if *proof.authority() != self.authority {
+            return Err(Error::Authority {
+                verified: proof.authority().to_string(),
+                wanted: self.authority.to_string(),
+            });
+        }
+        if credentials.len() != self.slots.len() {
+            return Err(Error::Unwritable { place: "the request", why: "a slot has no credential" });
+        }
+        // Query slots hold ranges of the query as it came: write the last one first.
+        let mut order: Vec<(&Slot, &SecretBytes)> = self.slots.iter().zip(credentials).collect();
+        order.sort_by_key(|(slot, _)| std::cmp::Reverse(slot.query().map_or(0, |range| range.start)));
+        for (slot, credential) in order {
+            slot.write(&mut self.parts, credential.expose())?;
+        }
+        Ok(Armed(Request::from_parts(self.parts, self.body)))
+    }
+
+    /// The request as it is, for exchanges that carry no credential.
+    pub fn without_credential(self) -> Request<B> {
+        Request::from_parts(self.parts, self.body)
+    }
+}
+
+impl<B> Armed<B> {
+    /// The request. Called by `proxy/forward.rs` and nowhere else.
+    pub fn open(self) -> Request<B> {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        inject::find,
+        recipe::{BasicPart, Place},
+    };
+
+    fn authority() -> Authority {
+        Authority::parse("api.acme.test", Some(443)).unwrap()
+    }
+
+    fn arm(request: Request<()>, places: &[Place], credentials: &[&[u8]]) -> Result<Request<()>, Error> {
+        let (parts, body) = request.into_parts();
+        let held = places.iter().map(|place| Ok(find(&parts, place)?.unwrap().slot)).collect::<Result<_, Error>>()?;
+        let credentials: Vec<_> = credentials.iter().map(|c| SecretBytes::new(c.to_vec())).collect();
+        let proof = VerifiedUpstream::pretend(authority());
+        Draft::new(authority(), parts, body, held).arm(&credentials, &proof).map(Armed::open)
+    }
+
+    fn header(name: &'static str, wording: &str) -> Place {
+        Place::Header { name: http::HeaderName::from_static(name), wordings: vec![wording.parse().unwrap()] }
+    }
+
+    #[test]
+    fn exactly_the_listed_places_change() {
+        let request = Request::get("https://api.acme.test/p//a%2Fb;x?q=%20&key=LEASE&z=+1")
+            .header("authorization", "bearer LEASE")
+            .header("x-other", "kept")
+            .body(())
+            .unwrap();
+        let places = [header("authorization", "Bearer {}"), Place::Query { name: "key".into() }];
+        let armed = arm(request, &places, &[b"real", b"r&l"]).unwrap();
+        assert_eq!(armed.headers()["authorization"], "bearer real");
+        assert!(armed.headers()["authorization"].is_sensitive());
+        assert_eq!(armed.headers()["x-other"], "kept");
+        assert_eq!(armed.uri().path_and_query().unwrap().as_str(), "/p//a%2Fb;x?q=%20&key=r%26l&z=+1");
+    }
+
+    #[test]
+    fn two_keys_in_one_query_are_written_in_any_order() {
+        let request = Request::get("https://api.acme.test/?key=AAAA&token=B").body(()).unwrap();
+        let places = [Place::Query { name: "key".into() }, Place::Query { name: "token".into() }];
+        let armed = arm(request, &places, &[b"first-long", b"second"]).unwrap();
+        assert_eq!(armed.uri().query(), Some("key=first-long&token=second"));
+    }
+
+    #[test]
+    fn basic_keeps_the_other_part() {
+        let request = Request::get("https://api.acme.test/").header("authorization", "Basic dXNlcjpMRUFTRQ==");
+        let place = Place::Basic { part: BasicPart::Password, other: None };
+        let armed = arm(request.body(()).unwrap(), &[place], &[b"real"]).unwrap();
+        assert_eq!(armed.headers()["authorization"], "Basic dXNlcjpyZWFs"); // user:real
+    }
+
+    #[test]
+    fn attack_41_a_value_that_no_header_can_carry_is_not_sent() {
+        let request = || Request::get("https://api.acme.test/").header("x-key", "LEASE").body(()).unwrap();
+        for value in [&b"a\r\nb"[..], b"a\0b", b"a\xffb", b"-----BEGIN\nKEY"] {
+            assert!(matches!(arm(request(), &[header("x-key", "{}")], &[value]), Err(Error::Unwritable { .. })));
+        }
+    }
+
+    #[test]
+    fn a_proof_for_another_authority_arms_nothing() {
+        let (parts, body) =
+            Request::get("https://api.acme.test/").header("x-key", "LEASE").body(()).unwrap().into_parts();
+        let slot = find(&parts, &header("x-key", "{}")).unwrap().unwrap().slot;
+        let other = VerifiedUpstream::pretend(Authority::parse("evil.test", Some(443)).unwrap());
+        let armed = Draft::new(authority(), parts, body, vec![slot]).arm(&[SecretBytes::new(b"real".to_vec())], &other);
+        assert!(matches!(armed, Err(Error::Authority { .. })));
+    }
+
+    #[test]
+    fn attack_18_a_place_that_is_there_twice_is_refused() {
+        let request =
+            Request::get("https://api.acme.test/").header("x-key", "a").header("x-key", "b").body(()).unwrap();
+        assert!(matches!(find(&request.into_parts().0, &header("x-key", "{}")), Err(Error::DuplicateHeader(_))));
+    }
+}

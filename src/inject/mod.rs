@@ -1,0 +1,19 @@
+//! Putting a credential into a request, and finding its echoes in the answer.
+//!
+//! Floor 2: imports `base`, `recipe`, `net`. Lies above `net` because arming takes the proof that only a verified
+//! dial can give.
+
+mod basic;
+mod draft;
+mod echoes;
+mod error;
+mod query;
+mod scrubber;
+mod slot;
+mod spellings;
+
+pub use draft::{Armed, Draft};
+pub use echoes::Echoes;
+pub use error::Error;
+pub use scrubber::Scrubber;
+pub use slot::{Held, Slot, find};
