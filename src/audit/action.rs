@@ -1,0 +1,147 @@
+//! What happened and how it ended, as the words of the audit log.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! words {
+    ($(#[$doc:meta])* $type:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum $type {
+            $($(#[$variant_doc])* #[serde(rename = $word)] $variant,)*
+        }
+
+        impl $type {
+            /// Every word, in the order of the documentation.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The word as it is written.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)*
+                }
+            }
+
+            /// The word that reads like this, if there is one.
+            pub fn find(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|known| known.as_str() == word)
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+
+words!(
+    /// What happened. Words never change their meaning; new ones may be added. Those of agent-secrets keep theirs.
+    Action {
+        /// The log itself: a torn tail was cut, requests were closed, or events could not be written for a while.
+        AuditRecovered = "audit_recovered",
+        /// A certificate authority was made.
+        CaCreate = "ca_create",
+        /// A connection ended before it carried a request: TLS trouble, a foreign SNI.
+        ConnectionRefused = "connection_refused",
+        /// The daemon serves. Written before the first request, after the log was recovered.
+        DaemonStart = "daemon_start",
+        /// The daemon stops.
+        DaemonStop = "daemon_stop",
+        /// The kill switch was tripped or reset.
+        Killswitch = "killswitch",
+        /// A lease was issued.
+        LeaseAcquire = "lease_acquire",
+        /// A lease's time ran out.
+        LeaseExpire = "lease_expire",
+        /// A lease made way for a new one of the same client and secret.
+        LeaseReplace = "lease_replace",
+        /// A lease was revoked.
+        LeaseRevoke = "lease_revoke",
+        /// The log goes on in a new file because the old one was moved away or removed.
+        LogContinued = "log_continued",
+        /// Services or grants were changed through us.
+        PolicyChange = "policy_change",
+        /// Changed policy files are in force.
+        PolicyReload = "policy_reload",
+        /// Changed policy files were refused; the old ones stay in force.
+        PolicyReloadFailed = "policy_reload_failed",
+        /// A request was allowed; its credential exists only after this line was accepted.
+        RequestBegun = "request_begun",
+        /// That request is over; exactly one line for each that began.
+        RequestEnded = "request_ended",
+        /// A request was refused.
+        RequestRefused = "request_refused",
+        /// All leases were revoked.
+        RevokeAll = "revoke_all",
+        /// A secret was added.
+        SecretAdd = "secret_add",
+        /// A secret was deleted.
+        SecretDelete = "secret_delete",
+        /// A raw value was handed to a person or process.
+        SecretReveal = "secret_reveal",
+        /// A secret's value or metadata was changed.
+        SecretUpdate = "secret_update",
+        /// A session ended.
+        SessionEnd = "session_end",
+        /// A session was opened.
+        SessionOpen = "session_open",
+        /// An untouched tunnel was opened.
+        TunnelBegun = "tunnel_begun",
+        /// That tunnel is closed.
+        TunnelEnded = "tunnel_ended",
+        /// A tunnel was refused.
+        TunnelRefused = "tunnel_refused",
+    }
+);
+
+words!(
+    /// How it ended.
+    Outcome {
+        /// The client went away, or the exchange was dropped.
+        Aborted = "aborted",
+        /// We cut it: expiry, revocation, kill switch; the event's `reason` says which.
+        Cut = "cut",
+        /// It could not be done: upstream, network, disk.
+        Failed = "failed",
+        /// It ran to its end, whatever the status was.
+        Ok = "ok",
+        /// We did not let it happen; the event's `code` says why.
+        Refused = "refused",
+        /// The daemon ended in the middle of it; nobody knows.
+        Unknown = "unknown",
+    }
+);
+
+/// What an action means for a request that is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Begins,
+    Ends,
+    Other,
+}
+
+impl Action {
+    pub(super) const fn phase(self) -> Phase {
+        match self {
+            Self::RequestBegun | Self::TunnelBegun => Phase::Begins,
+            Self::RequestEnded | Self::TunnelEnded | Self::RequestRefused | Self::TunnelRefused => Phase::Ends,
+            _ => Phase::Other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_written_once_and_read_back() {
+        for action in Action::ALL {
+            assert_eq!(Action::find(action.as_str()), Some(*action));
+            assert_eq!(serde_json::to_value(action).unwrap(), action.as_str());
+        }
+        assert_eq!(Action::find("secret_rotate"), None);
+        assert_eq!(Outcome::find("unknown"), Some(Outcome::Unknown));
+    }
+}

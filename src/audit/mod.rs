@@ -1,0 +1,33 @@
+//! The audit log: typed events, one JSON line each, hash-chained.
+//!
+//! Floor 1: imports `base`. Invariant: no record holds a credential, a lease token, a query string, a header or a body;
+//! there is no field that would take one.
+
+mod action;
+mod error;
+mod event;
+mod file;
+mod follower;
+mod format;
+mod lines;
+mod record;
+mod recover;
+mod row;
+mod state;
+mod verify;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use action::{Action, Outcome};
+pub use error::Error;
+pub use event::Event;
+pub use file::Torn;
+pub use follower::Follower;
+pub use lines::{Content, Line, Lines, tail};
+pub use record::{Filter, Record};
+pub use recover::Recovery;
+pub use row::{Row, RowState, Rows, rows};
+pub use verify::{Break, BreakKind, Head, Verified, verify, verify_with_head};
+pub use writer::{AuditLog, Durability, Settings};
