@@ -1,0 +1,332 @@
+//! Connections to upstreams, kept for the next request: many for HTTP/1.1, one shared for HTTP/2.
+//!
+//! Invariant: a connection is handed out only for the authority, scheme and protocol offer it was made for, so no
+//! request ever travels on a connection whose certificate was verified for another name (attack 34).
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use hyper::{
+    Request, Response,
+    body::{Body, Incoming},
+    client::conn::{http1, http2},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::time::{Instant, timeout};
+
+use super::{Dialer, Error, Offer, TlsClient, VerifiedUpstream};
+use crate::base::{Authority, Host, Scheme};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Bounds of a pool.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolSettings {
+    /// How long an unused connection is kept. Default 90 s.
+    pub idle: Duration,
+    /// How many unused HTTP/1.1 connections are kept per authority. Default 256.
+    pub idle_per_host: usize,
+    /// How long a TLS handshake may take. Default 10 s.
+    pub handshake: Duration,
+}
+
+impl Default for PoolSettings {
+    fn default() -> Self {
+        Self { idle: Duration::from_secs(90), idle_per_host: 256, handshake: Duration::from_secs(10) }
+    }
+}
+
+/// What a connection was made for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    authority: Authority,
+    lane: Lane,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Lane {
+    Clear,
+    Tls(Offer),
+}
+
+/// The sending end of a connection.
+pub enum Sender<B> {
+    /// One request at a time.
+    Http1(http1::SendRequest<B>),
+    /// Many at once.
+    Http2(http2::SendRequest<B>),
+}
+
+struct Slot<B> {
+    idle: Vec<(http1::SendRequest<B>, Option<VerifiedUpstream>, Instant)>,
+    shared: Option<(http2::SendRequest<B>, VerifiedUpstream)>,
+    /// Whoever holds this dials first, so that a burst on a new HTTP/2 host makes one connection.
+    first: Arc<tokio::sync::Mutex<()>>,
+    /// Learnt from the last handshake; HTTP/1.1 hosts are dialled in parallel.
+    speaks_http1: bool,
+}
+
+impl<B> Default for Slot<B> {
+    fn default() -> Self {
+        Self { idle: Vec::new(), shared: None, first: Arc::default(), speaks_http1: false }
+    }
+}
+
+/// A pool of connections. One per runtime, so that a connection and its requests share a thread.
+pub struct Pool<B> {
+    dialer: Dialer,
+    tls: TlsClient,
+    settings: PoolSettings,
+    slots: Mutex<HashMap<Key, Slot<B>>>,
+}
+
+/// A connection that may carry one request now.
+pub struct Checkout<B> {
+    sender: Sender<B>,
+    proof: Option<VerifiedUpstream>,
+    reused: bool,
+    seat: Seat<B>,
+}
+
+/// The way back into the pool.
+pub struct Seat<B> {
+    pool: Arc<Pool<B>>,
+    key: Key,
+    back: Option<(http1::SendRequest<B>, Option<VerifiedUpstream>)>,
+}
+
+/// A request that did not get out, with the reason.
+pub struct Unsent<B> {
+    /// The request, when not one byte of it was sent and the connection was an old one: safe to send again.
+    pub again: Option<Request<B>>,
+    /// Why.
+    pub error: Error,
+}
+
+impl<B> Pool<B>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    /// An empty pool.
+    pub fn new(dialer: Dialer, tls: TlsClient, settings: PoolSettings) -> Arc<Self> {
+        Arc::new(Self { dialer, tls, settings, slots: Mutex::default() })
+    }
+
+    /// The dialer, for tunnels.
+    pub const fn dialer(&self) -> &Dialer {
+        &self.dialer
+    }
+
+    /// A connection to this authority: a kept one, else a new one.
+    pub async fn checkout(
+        self: &Arc<Self>,
+        scheme: Scheme,
+        authority: &Authority,
+        offer: Offer,
+    ) -> Result<Checkout<B>, Error> {
+        let lane = if scheme == Scheme::Https { Lane::Tls(offer) } else { Lane::Clear };
+        let key = Key { authority: authority.clone(), lane };
+        if let Some(kept) = self.take(&key).await {
+            return Ok(kept);
+        }
+        let gate = self.slot(&key, |slot| (!slot.speaks_http1).then(|| Arc::clone(&slot.first)));
+        let _first = match &gate {
+            Some(gate) => Some(gate.lock().await),
+            None => None,
+        };
+        if gate.is_some()
+            && let Some(kept) = self.take(&key).await
+        {
+            return Ok(kept);
+        }
+        self.connect(key).await
+    }
+
+    /// A new connection, whatever is kept; for a second try after a kept one turned out dead.
+    pub async fn fresh(
+        self: &Arc<Self>,
+        scheme: Scheme,
+        authority: &Authority,
+        offer: Offer,
+    ) -> Result<Checkout<B>, Error> {
+        let lane = if scheme == Scheme::Https { Lane::Tls(offer) } else { Lane::Clear };
+        self.connect(Key { authority: authority.clone(), lane }).await
+    }
+
+    /// Forgets connections that were idle too long. Called from time to time by the owner.
+    pub fn sweep(&self) {
+        let now = Instant::now();
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.retain(|_, slot| {
+            slot.idle.retain(|(sender, _, since)| !sender.is_closed() && now - *since < self.settings.idle);
+            slot.shared.take_if(|(sender, _)| sender.is_closed());
+            !slot.idle.is_empty() || slot.shared.is_some()
+        });
+    }
+
+    fn slot<T>(&self, key: &Key, f: impl FnOnce(&mut Slot<B>) -> T) -> T {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        match slots.get_mut(key) {
+            Some(slot) => f(slot),
+            None => f(slots.entry(key.clone()).or_default()),
+        }
+    }
+
+    async fn take(self: &Arc<Self>, key: &Key) -> Option<Checkout<B>> {
+        loop {
+            let (mut sender, proof) = self.slot(key, |slot| {
+                if let Some((shared, proof)) = &slot.shared {
+                    if !shared.is_closed() {
+                        return Some((Sender::Http2(shared.clone()), Some(proof.clone())));
+                    }
+                    slot.shared = None;
+                }
+                let now = Instant::now();
+                loop {
+                    let (sender, proof, since) = slot.idle.pop()?;
+                    if !sender.is_closed() && now - since < self.settings.idle {
+                        return Some((Sender::Http1(sender), proof));
+                    }
+                }
+            })?;
+            // A kept HTTP/1.1 connection may still be tidying up after its last answer.
+            if let Sender::Http1(sender) = &mut sender
+                && !sender.is_ready()
+                && sender.ready().await.is_err()
+            {
+                continue;
+            }
+            let seat = Seat { pool: Arc::clone(self), key: key.clone(), back: None };
+            return Some(Checkout { sender, proof, reused: true, seat });
+        }
+    }
+
+    async fn connect(self: &Arc<Self>, key: Key) -> Result<Checkout<B>, Error> {
+        let stream = self.dialer.dial(&key.authority).await?;
+        let seat = Seat { pool: Arc::clone(self), key: key.clone(), back: None };
+        let Lane::Tls(offer) = key.lane else {
+            let sender = Sender::Http1(handshake_http1(&key.authority.host, stream).await?);
+            return Ok(Checkout { sender, proof: None, reused: false, seat });
+        };
+        let host = &key.authority.host;
+        let (stream, proof) =
+            timeout(self.settings.handshake, self.tls.connect(&key.authority, stream, offer))
+                .await
+                .unwrap_or_else(|_| Err(Error::Timeout { host: host.clone(), phase: "complete the TLS handshake" }))?;
+        let sender = if proof.is_http2() {
+            let sender = handshake_http2(host, stream).await?;
+            self.slot(&key, |slot| slot.shared = Some((sender.clone(), proof.clone())));
+            Sender::Http2(sender)
+        } else {
+            self.slot(&key, |slot| slot.speaks_http1 = true);
+            Sender::Http1(handshake_http1(host, stream).await?)
+        };
+        Ok(Checkout { sender, proof: Some(proof), reused: false, seat })
+    }
+
+    fn keep(&self, key: &Key, sender: http1::SendRequest<B>, proof: Option<VerifiedUpstream>) {
+        self.slot(key, |slot| {
+            if slot.idle.len() < self.settings.idle_per_host {
+                slot.idle.push((sender, proof, Instant::now()));
+            }
+        });
+    }
+}
+
+impl<B> Checkout<B>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    /// The proof of who is at the other end; none on clear text.
+    pub const fn verified(&self) -> Option<&VerifiedUpstream> {
+        self.proof.as_ref()
+    }
+
+    /// Whether requests need the shape of HTTP/2.
+    pub const fn is_http2(&self) -> bool {
+        matches!(self.sender, Sender::Http2(_))
+    }
+
+    /// Sends the request; the answer comes with the seat to give the connection back from.
+    pub async fn send(self, request: Request<B>) -> Result<(Response<Incoming>, Seat<B>), Unsent<B>> {
+        let Self { sender, proof, reused, mut seat } = self;
+        let host = seat.key.authority.host.clone();
+        let unsent = |mut error: hyper::client::conn::TrySendError<Request<B>>| Unsent {
+            again: error.take_message().filter(|_| reused),
+            error: Error::Http { host, source: error.into_error() },
+        };
+        match sender {
+            Sender::Http1(mut sender) => match sender.try_send_request(request).await {
+                Ok(response) => {
+                    seat.back = Some((sender, proof));
+                    Ok((response, seat))
+                }
+                Err(error) => Err(unsent(error)),
+            },
+            Sender::Http2(mut sender) => match sender.try_send_request(request).await {
+                Ok(response) => Ok((response, seat)),
+                Err(error) => Err(unsent(error)),
+            },
+        }
+    }
+}
+
+impl<B> Seat<B>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    /// Gives the connection back. Only for exchanges whose request and answer both ended well; otherwise drop the
+    /// seat, which closes an HTTP/1.1 connection.
+    pub fn give_back(&mut self) {
+        if let Some((sender, proof)) = self.back.take()
+            && !sender.is_closed()
+        {
+            self.pool.keep(&self.key, sender, proof);
+        }
+    }
+}
+
+async fn handshake_http1<B, S>(host: &Host, stream: S) -> Result<http1::SendRequest<B>, Error>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
+{
+    let handshake = http1::Builder::new().handshake(TokioIo::new(stream)).await;
+    let (sender, connection) = handshake.map_err(|source| Error::Http { host: host.clone(), source })?;
+    // Owned by the sender: it ends when the sender is dropped or the peer closes; its error reaches the exchange.
+    tokio::spawn(async move {
+        let _ = connection.with_upgrades().await;
+    });
+    Ok(sender)
+}
+
+async fn handshake_http2<B, S>(host: &Host, stream: S) -> Result<http2::SendRequest<B>, Error>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
+{
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(1024 * 1024)
+        .initial_connection_window_size(8 * 1024 * 1024)
+        .max_header_list_size(256 * 1024)
+        .keep_alive_interval(Some(Duration::from_secs(30)))
+        .keep_alive_timeout(Duration::from_secs(20))
+        .keep_alive_while_idle(false);
+    let handshake = builder.handshake(TokioIo::new(stream)).await;
+    let (sender, connection) = handshake.map_err(|source| Error::Http { host: host.clone(), source })?;
+    tokio::spawn(async move {
+        let _ = connection.await;
+    });
+    Ok(sender)
+}
