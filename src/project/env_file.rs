@@ -1,0 +1,100 @@
+//! An env file: variables with an end, private from its first byte.
+
+use std::{fs::OpenOptions, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
+
+use zeroize::Zeroizing;
+
+use super::{
+    Error, Variable, VariableName,
+    quote::{Reach, write_value},
+};
+use crate::base::{Timestamp, replace};
+
+/// Variables to be written to a file that ends with the earliest of its leases. The values are wiped on drop.
+pub struct EnvFile {
+    source: String,
+    expires: Timestamp,
+    variables: Vec<Variable>,
+}
+
+/// What to do with a file that is already there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// Leave it and fail.
+    Keep,
+    /// Replace it, whatever it is.
+    Replace,
+}
+
+impl EnvFile {
+    /// An env file without variables. `source` says where they come from; it is one line, other characters become `?`.
+    pub fn new(source: &str, expires: Timestamp) -> Self {
+        let source = source.chars().map(|c| if matches!(c, ' '..='~') { c } else { '?' }).collect();
+        Self { source, expires, variables: Vec::new() }
+    }
+
+    /// Adds a variable, or gives it another value. Any bytes but zero.
+    pub fn set(&mut self, variable: &VariableName, value: &[u8]) -> Result<(), Error> {
+        if value.contains(&0) {
+            return Err(Error::ZeroByte(variable.to_string()));
+        }
+        let value = Zeroizing::new(value.to_vec());
+        match self.variables.iter_mut().find(|(known, _)| known == variable) {
+            Some((_, old)) => *old = value,
+            None => self.variables.push((variable.clone(), value)),
+        }
+        Ok(())
+    }
+
+    /// Variables whose values only shells read back byte for byte; dotenv readers have no spelling for them that all agree on.
+    pub fn only_for_shells(&self) -> Vec<&VariableName> {
+        let is_limited = |value: &[u8]| write_value(&mut Zeroizing::new(Vec::new()), value) == Reach::Shells;
+        self.variables.iter().filter(|(_, value)| is_limited(value)).map(|(variable, _)| variable).collect()
+    }
+
+    /// The file's content.
+    pub fn render(&self) -> Zeroizing<Vec<u8>> {
+        let longest: usize = self.variables.iter().map(|(name, value)| name.as_str().len() + 4 * value.len() + 4).sum();
+        // Room for the worst case from the start: a buffer that grows leaves copies of secrets behind.
+        let mut out = Zeroizing::new(Vec::with_capacity(longest + self.source.len() + 160));
+        let Self { source, expires, .. } = self;
+        let header = format!("# secrets-managed: true\n# secrets-ttl: {expires}\n# secrets-source: {source}\n");
+        out.extend_from_slice(header.as_bytes());
+        for (variable, value) in &self.variables {
+            out.extend_from_slice(variable.as_str().as_bytes());
+            out.push(b'=');
+            write_value(&mut out, value);
+            out.push(b'\n');
+        }
+        out
+    }
+
+    /// Writes the file with mode 0600; a failure leaves no part of it.
+    pub fn write(&self, path: &Path, existing: Existing) -> Result<(), Error> {
+        match existing {
+            Existing::Keep => write_new(path, &self.render()),
+            Existing::Replace => Ok(replace(path, &self.render(), 0o600, None)?),
+        }
+    }
+}
+
+impl std::fmt::Debug for EnvFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&str> = self.variables.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("EnvFile").field("expires", &self.expires).field("variables", &names).finish_non_exhaustive()
+    }
+}
+
+/// `create_new` decides and creates in one step, so that nothing can come to stand there in between, links included.
+fn write_new(path: &Path, content: &[u8]) -> Result<(), Error> {
+    let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Err(Error::Exists(path.to_owned())),
+        other => other.map_err(Error::io("create", path))?,
+    };
+    let written = file.write_all(content).and_then(|()| file.sync_all());
+    if let Err(error) = written {
+        let _ = std::fs::remove_file(path); // the first error is the one worth telling
+        return Err(Error::io("write", path)(error));
+    }
+    Ok(())
+}

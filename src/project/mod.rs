@@ -1,0 +1,24 @@
+//! The project file: which secrets a project wants under which names.
+//!
+//! Floor 1: imports `base`. Invariant: what an agent can write only narrows (attacks, I6): a project file names secrets and
+//! variables, writes nowhere but below its own folder, and gives no right to anything.
+
+mod cleanup;
+mod env_file;
+mod error;
+mod file;
+mod find;
+mod parse_env;
+mod quote;
+mod variable;
+
+#[cfg(test)]
+mod tests;
+
+pub use cleanup::{ExpiredFile, Sweep, find_expired};
+pub use env_file::{EnvFile, Existing};
+pub use error::Error;
+pub use file::{ProjectFile, ProviderProject, ProviderScope, ProviderSource, StoreProject, Wanted, Wants};
+pub use find::{Project, find};
+pub use parse_env::{EnvHeader, ParsedEnvFile, Variable};
+pub use variable::VariableName;
