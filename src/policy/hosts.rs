@@ -1,0 +1,159 @@
+//! Which hosts to intercept: every host that a granted service names, found with one probe for exact names.
+
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
+
+use crate::{
+    base::{Authority, Host, Scheme, ServiceId},
+    recipe::Place,
+};
+
+use super::{
+    path::EncodedSlash,
+    service::{Carries, Missing, OriginPattern, Service},
+};
+
+/// One place where a lease of one credential may stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedPlace {
+    /// The service.
+    pub service: ServiceId,
+    /// Which credential of it.
+    pub credential: Arc<str>,
+    /// Where.
+    pub place: Place,
+}
+
+/// What is known of a host before a lease is.
+#[derive(Clone, Debug, Default)]
+struct Entry {
+    services: Vec<ServiceId>,
+    places: Vec<ListedPlace>,
+    missing: Option<Missing>,
+    slash: EncodedSlash,
+}
+
+impl Entry {
+    /// Adds what one service says of the host.
+    fn add(&mut self, service: &Service, scheme: Scheme, authority: &Authority) {
+        let Some((index, block, _)) = service.block(scheme, authority) else { return };
+        if self.services.contains(&service.id) {
+            return;
+        }
+        self.services.push(service.id.clone());
+        if block.slash == EncodedSlash::Keep {
+            self.slash = EncodedSlash::Keep;
+        }
+        for rule in
+            service.injects.iter().filter(|rule| rule.blocks.contains(&index) && block.carries == Carries::Lease)
+        {
+            let inject = &rule.inject;
+            self.missing = self.missing.max(Some(inject.missing));
+            for place in &inject.places {
+                let listed = ListedPlace {
+                    service: service.id.clone(),
+                    credential: inject.credential.clone(),
+                    place: place.clone(),
+                };
+                if !self.places.contains(&listed) {
+                    self.places.push(listed);
+                }
+            }
+        }
+    }
+}
+
+/// A host that some grant's service names.
+#[derive(Debug)]
+pub struct GrantedHost<'a>(Cow<'a, Entry>);
+
+impl GrantedHost<'_> {
+    /// Where leases of any granted service on this host may stand, each once; empty for hosts that never get a
+    /// credential, such as those of signed URLs.
+    pub fn places(&self) -> &[ListedPlace] {
+        &self.0.places
+    }
+
+    /// What to do with a request without a lease: refuse unless every service here passes such requests.
+    pub fn missing(&self) -> Missing {
+        self.0.missing.unwrap_or(Missing::Pass)
+    }
+
+    /// Whether no credential ever goes here; such a host may as well be tunnelled untouched.
+    pub fn carries_nothing(&self) -> bool {
+        self.0.places.is_empty()
+    }
+
+    /// Whether paths on this host may hold `%2f`; for [`super::NormalPath::parse_with`].
+    pub fn encoded_slash(&self) -> EncodedSlash {
+        self.0.slash
+    }
+
+    /// The granted services on this host.
+    pub fn services(&self) -> &[ServiceId] {
+        &self.0.services
+    }
+}
+
+/// The hosts of all granted services.
+#[derive(Debug, Default)]
+pub(super) struct HostIndex {
+    exact: HashMap<Box<str>, Vec<(Scheme, u16, Entry)>>,
+    /// By the literal end of the pattern.
+    wild: HashMap<Box<str>, Vec<(OriginPattern, Arc<Service>)>>,
+}
+
+impl HostIndex {
+    pub(super) fn new(granted: &[Arc<Service>]) -> Self {
+        let mut index = Self::default();
+        let origins = |service: &'_ Arc<Service>| -> Vec<OriginPattern> {
+            service.hosts.iter().flat_map(|block| block.origins.clone()).collect()
+        };
+        for service in granted {
+            for origin in origins(service) {
+                if let Some(name) = origin.pattern.exact() {
+                    index.add_exact(name, &origin, granted);
+                } else {
+                    let all = index.wild.entry(origin.pattern.suffix().into()).or_default();
+                    all.push((origin, service.clone()));
+                }
+            }
+        }
+        index
+    }
+
+    fn add_exact(&mut self, name: &str, origin: &OriginPattern, granted: &[Arc<Service>]) {
+        let Ok(host) = name.parse::<Host>() else { return };
+        let known = self.exact.entry(name.into()).or_default();
+        if known.iter().any(|(scheme, port, _)| (*scheme, *port) == (origin.scheme, origin.port)) {
+            return;
+        }
+        let authority = Authority { host, port: origin.port };
+        let mut entry = Entry::default();
+        for service in granted {
+            entry.add(service, origin.scheme, &authority);
+        }
+        known.push((origin.scheme, origin.port, entry));
+    }
+
+    pub(super) fn find(&self, scheme: Scheme, authority: &Authority) -> Option<GrantedHost<'_>> {
+        let name = authority.host.name()?;
+        let exact = self.exact.get(name).into_iter().flatten();
+        if let Some((.., entry)) = exact.into_iter().find(|(s, port, _)| *s == scheme && *port == authority.port) {
+            return (!entry.services.is_empty()).then_some(GrantedHost(Cow::Borrowed(entry)));
+        }
+        if self.wild.is_empty() {
+            return None;
+        }
+        let mut found = Entry::default();
+        let mut rest = name;
+        while let Some((_, suffix)) = rest.split_once('.') {
+            for (origin, service) in self.wild.get(suffix).into_iter().flatten() {
+                if origin.matches(scheme, authority) {
+                    found.add(service, scheme, authority);
+                }
+            }
+            rest = suffix;
+        }
+        (!found.services.is_empty()).then_some(GrantedHost(Cow::Owned(found)))
+    }
+}

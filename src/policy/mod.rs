@@ -1,0 +1,40 @@
+//! The policy language: which requests may use which secret, and how.
+//!
+//! Floor 2. Invariants: nothing is granted but by the user's own files; a narrowing only narrows; one `decide`
+//! serves the proxy and every explanation; a file with a fault never becomes part of a set.
+
+mod catalogue;
+mod decide;
+mod error;
+mod explain;
+mod glob;
+mod grant;
+mod hosts;
+mod live;
+mod path;
+mod path_pattern;
+mod place_file;
+mod policy_file;
+mod read;
+mod recognise;
+mod rule;
+mod service;
+mod service_file;
+mod set;
+#[cfg(test)]
+mod tests;
+mod views;
+mod write;
+
+pub use decide::{Decision, LeaseFacts, RequestFacts};
+pub use error::{Error, Fault, LoadErrors, PathError};
+pub use explain::{CapabilityView, Explanation, LayerView};
+pub use grant::{Grant, Layer, Narrow, Verdict};
+pub use hosts::{GrantedHost, ListedPlace};
+pub use live::{Changed, Fingerprint, Live, LiveStatus, fingerprint};
+pub use path::{EncodedSlash, NormalPath};
+pub use policy_file::{Need, Project, UnknownHost};
+pub use rule::Protocol;
+pub use service::{Accept, Capability, Credential, Inject, Missing, Risk, Service};
+pub use set::PolicySet;
+pub use write::{EasyPlace, EasyService, NewGrant, write_grant, write_service};

@@ -1,0 +1,106 @@
+//! Reads places and lease shapes out of service files.
+
+use http::HeaderName;
+
+use crate::recipe::{Alphabet, BasicPart, Place, TokenShape, Wording};
+
+use super::read::Table;
+
+/// Fields that belong to one connection or to the framing; a credential there would be stripped or would desync.
+const NEVER: [&str; 12] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+];
+
+/// Reads `at = [...]`.
+pub(super) fn read_places(inject: &mut Table<'_>) -> Vec<Place> {
+    let mut places = Vec::new();
+    for table in inject.tables("at") {
+        if let Some(place) = read_place(table) {
+            places.push(place);
+        }
+    }
+    places
+}
+
+fn read_place(mut table: Table<'_>) -> Option<Place> {
+    let source = table.source();
+    let header = table.text("header");
+    let basic = table.choice("basic", &[("password", BasicPart::Password), ("user", BasicPart::User)]);
+    let query = table.text("query");
+    let place = match (header, basic, query) {
+        (Some(header), None, None) => {
+            let Ok(name) = header.value.parse::<HeaderName>() else {
+                source.fault(header.span, format!("`{}` is no header name", header.value.escape_debug()), "");
+                return None;
+            };
+            if NEVER.contains(&name.as_str()) {
+                source.fault(header.span, format!("`{name}` cannot carry a credential"), "name an end-to-end header");
+            }
+            let wordings = table.texts("as").map_or_else(
+                || vec![Wording::bare()],
+                |texts| texts.iter().filter_map(|text| source.parse_at::<Wording>(text)).map(|at| at.value).collect(),
+            );
+            (!wordings.is_empty()).then_some(Place::Header { name, wordings })
+        }
+        (None, Some(part), None) => {
+            let other = match part {
+                BasicPart::Password => table.text("user"),
+                BasicPart::User => table.text("password"),
+            };
+            let other = other.map(|text| {
+                if text.value.contains(|c: char| c.is_control())
+                    || (part == BasicPart::Password && text.value.contains(':'))
+                {
+                    source.fault(
+                        text.span,
+                        "basic credentials cannot hold this",
+                        "no control characters, no `:` in a user name",
+                    );
+                }
+                text.value.into()
+            });
+            Some(Place::Basic { part, other })
+        }
+        (None, None, Some(query)) => {
+            if query.value.is_empty() || query.value.contains(|c: char| c.is_control()) {
+                source.fault(query.span, "a query parameter needs a name", "");
+            }
+            Some(Place::Query { name: query.value.into() })
+        }
+        _ => {
+            table.fault(
+                "a place names exactly one of `header`, `basic` and `query`",
+                "such as `{ header = \"x-api-key\" }`",
+            );
+            None
+        }
+    };
+    table.finish();
+    place
+}
+
+/// Reads `lease = { prefix, length, charset }`; the plain shape stands in for a faulty one.
+pub(super) fn read_shape(mut table: Table<'_>) -> TokenShape {
+    let prefix = table.text("prefix").map_or("lse_", |at| at.value);
+    let length = table.count("length", TokenShape::MAX_LENGTH).map_or(TokenShape::MAX_LENGTH, |at| at.value);
+    let charset =
+        table.choice("charset", &[("base62", Alphabet::Base62), ("hex", Alphabet::Hex), ("A-Z0-9", Alphabet::Upper)]);
+    let shape = TokenShape::new(prefix, charset.unwrap_or_default(), length);
+    let shape = shape.unwrap_or_else(|error| {
+        table.fault(error, "shorten the prefix, or leave `charset` out");
+        TokenShape::plain()
+    });
+    table.finish();
+    shape
+}

@@ -1,0 +1,349 @@
+//! Reads TOML with spans and collects every fault instead of stopping at the first.
+//!
+//! Invariant: a key that nobody asked for is a fault, with the nearest known key as a suggestion.
+
+use std::{cell::RefCell, fmt::Display, ops::Range, str::FromStr, sync::Arc};
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::Fault;
+
+/// The most faults that are told of one file: nobody reads more, and finding each one's line takes time.
+const MAX_FAULTS: usize = 100;
+
+/// The longest message, in characters.
+const MAX_MESSAGE: usize = 400;
+
+/// The bytes from where to where something stands in its file.
+pub(super) type Span = Range<usize>;
+
+/// A value and where it stands.
+#[derive(Clone, Debug)]
+pub(super) struct At<T> {
+    pub(super) value: T,
+    pub(super) span: Span,
+}
+
+/// One file being read, and what was found wrong with it.
+pub(super) struct Source {
+    file: Arc<str>,
+    text: Arc<str>,
+    faults: RefCell<Vec<Fault>>,
+}
+
+impl Source {
+    pub(super) fn new(file: &str, text: &str) -> Self {
+        Self { file: file.into(), text: text.into(), faults: RefCell::default() }
+    }
+
+    pub(super) fn file(&self) -> &Arc<str> {
+        &self.file
+    }
+
+    /// Parses the text; syntax errors are faults and whatever could be read is still looked at.
+    pub(super) fn parse<'s>(&self, text: &'s str) -> Spanned<DeTable<'s>> {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        for error in errors {
+            self.fault(error.span().unwrap_or(0..0), error.message(), "");
+        }
+        table
+    }
+
+    pub(super) fn root<'a>(&'a self, table: &'a Spanned<DeTable<'a>>) -> Table<'a> {
+        Table { source: self, content: table.get_ref(), span: 0..0, what: "the file".to_owned(), known: Vec::new() }
+    }
+
+    /// Notes a fault; the first hundred of a file are kept, each with at most 400 characters.
+    pub(super) fn fault(&self, span: Span, message: impl Display, fix: impl Display) {
+        if self.faults.borrow().len() >= MAX_FAULTS {
+            return;
+        }
+        let (line, column) = self.position(span.start);
+        let message = message.to_string().chars().take(MAX_MESSAGE).collect();
+        let fix = fix.to_string().chars().take(MAX_MESSAGE).collect();
+        self.faults.borrow_mut().push(Fault { file: self.file.clone(), line, column, message, fix });
+    }
+
+    /// Line and column of a byte, both counted from 1.
+    pub(super) fn position(&self, offset: usize) -> (usize, usize) {
+        let before = self.text.get(..offset).unwrap_or("");
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let column = before.get(line_start..).map_or(0, |rest| rest.chars().count());
+        (before.matches('\n').count() + 1, column + 1)
+    }
+
+    pub(super) fn has_faults(&self) -> bool {
+        !self.faults.borrow().is_empty()
+    }
+
+    pub(super) fn into_faults(self) -> Vec<Fault> {
+        self.faults.into_inner()
+    }
+}
+
+/// A table being read; call [`Table::finish`] when every known key was asked for.
+pub(super) struct Table<'a> {
+    source: &'a Source,
+    content: &'a DeTable<'a>,
+    span: Span,
+    what: String,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Table<'a> {
+    pub(super) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    pub(super) fn source(&self) -> &'a Source {
+        self.source
+    }
+
+    pub(super) fn fault(&self, message: impl Display, fix: impl Display) {
+        self.source.fault(self.span(), message, fix);
+    }
+
+    pub(super) fn value(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
+        self.know(key);
+        self.content.get(key)
+    }
+
+    fn know(&mut self, key: &'static str) {
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
+    }
+
+    fn wrong(&self, value: &Spanned<DeValue<'_>>, key: &str, want: &str) {
+        self.source.fault(
+            value.span(),
+            format!("`{key}` is {}", value.get_ref().type_str()),
+            format!("expected {want}"),
+        );
+    }
+
+    pub(super) fn text(&mut self, key: &'static str) -> Option<At<&'a str>> {
+        let value = self.value(key)?;
+        let text = value.get_ref().as_str();
+        if text.is_none() {
+            self.wrong(value, key, "a text");
+        }
+        text.map(|text| At { value: text, span: value.span() })
+    }
+
+    pub(super) fn required_text(&mut self, key: &'static str) -> Option<At<&'a str>> {
+        if !self.content.contains_key(key) {
+            self.know(key);
+            self.fault(format!("{} has no `{key}`", self.what), format!("add `{key} = \"…\"`"));
+            return None;
+        }
+        self.text(key)
+    }
+
+    /// A text or a list of texts; an empty list stays an empty list.
+    pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<At<&'a str>>> {
+        let value = self.value(key)?;
+        Some(self.texts_of(key, value))
+    }
+
+    fn texts_of(&self, key: &str, value: &'a Spanned<DeValue<'a>>) -> Vec<At<&'a str>> {
+        if let Some(text) = value.get_ref().as_str() {
+            return vec![At { value: text, span: value.span() }];
+        }
+        let Some(list) = value.get_ref().as_array() else {
+            self.wrong(value, key, "a text or a list of texts");
+            return Vec::new();
+        };
+        let mut texts = Vec::new();
+        for item in list {
+            match item.get_ref().as_str() {
+                Some(text) => texts.push(At { value: text, span: item.span() }),
+                None => self.wrong(item, key, "only texts in the list"),
+            }
+        }
+        texts
+    }
+
+    /// Every key of this table with its text or texts: `only = { repo = ["acme/*"] }`.
+    pub(super) fn all_texts(self) -> Vec<(At<&'a str>, Vec<At<&'a str>>)> {
+        let entries = self.content.iter();
+        entries
+            .map(|(key, value)| (At { value: &**key.get_ref(), span: key.span() }, self.texts_of(key.get_ref(), value)))
+            .collect()
+    }
+
+    pub(super) fn count(&mut self, key: &'static str, most: usize) -> Option<At<usize>> {
+        let value = self.value(key)?;
+        let number = value.get_ref().as_integer().and_then(|i| i.as_str().parse::<usize>().ok());
+        let number = number.filter(|number| (1..=most).contains(number));
+        if number.is_none() {
+            let fix = format!("expected a number from 1 to {most}");
+            self.source.fault(value.span(), format!("`{key}` is not usable"), fix);
+        }
+        number.map(|number| At { value: number, span: value.span() })
+    }
+
+    /// One of a closed set of words.
+    pub(super) fn choice<T: Copy>(&mut self, key: &'static str, choices: &[(&str, T)]) -> Option<T> {
+        let text = self.text(key)?;
+        let found = choices.iter().find(|(word, _)| *word == text.value).map(|(_, choice)| *choice);
+        if found.is_none() {
+            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+            self.source.fault(
+                text.span,
+                format!("`{key}` cannot be `{}`", text.value.escape_debug()),
+                expected(text.value, &words),
+            );
+        }
+        found
+    }
+
+    /// A text that is parsed by its type.
+    pub(super) fn parsed<T: FromStr<Err: Display>>(&mut self, key: &'static str) -> Option<At<T>> {
+        let text = self.text(key)?;
+        self.source.parse_at(&text)
+    }
+
+    /// A table, or nothing.
+    pub(super) fn table(&mut self, key: &'static str) -> Option<Table<'a>> {
+        let value = self.value(key)?;
+        self.as_table(value, format!("`{key}`"), key)
+    }
+
+    fn as_table(&self, value: &'a Spanned<DeValue<'a>>, what: String, key: &str) -> Option<Table<'a>> {
+        let Some(table) = value.get_ref().as_table() else {
+            self.wrong(value, key, "a table");
+            return None;
+        };
+        Some(Table { source: self.source, content: table, span: value.span(), what, known: Vec::new() })
+    }
+
+    /// A list of tables: `[[grant]]`, or inline ones.
+    pub(super) fn tables(&mut self, key: &'static str) -> Vec<Table<'a>> {
+        let Some(value) = self.value(key) else { return Vec::new() };
+        let Some(list) = value.get_ref().as_array() else {
+            self.wrong(value, key, "a list of tables");
+            return Vec::new();
+        };
+        list.iter().filter_map(|item| self.as_table(item, format!("an entry of `{key}`"), key)).collect()
+    }
+
+    /// Named tables: `[host.NAME]`; a name is letters, digits, `-` and `_`, lower-case.
+    pub(super) fn named(&mut self, key: &'static str) -> Vec<(At<&'a str>, Table<'a>)> {
+        let Some(outer) = self.table(key) else { return Vec::new() };
+        let mut named = Vec::new();
+        for (name, value) in outer.content {
+            let text: &'a str = name.get_ref();
+            if !is_name(text) {
+                let message = format!("`{}` is no usable name", text.escape_debug());
+                self.source.fault(name.span(), message, "names are lower-case letters, digits, `-` and `_`");
+            }
+            if let Some(mut table) = outer.as_table(value, format!("`[{key}.{text}]`"), text) {
+                table.span = name.span();
+                named.push((At { value: text, span: name.span() }, table));
+            }
+        }
+        named
+    }
+
+    /// Says which keys nobody asked for.
+    pub(super) fn finish(self) {
+        for key in self.content.keys() {
+            let name: &str = key.get_ref();
+            if !self.known.contains(&name) {
+                let message = format!("unknown key `{}` in {}", name.escape_debug(), self.what);
+                self.source.fault(key.span(), message, expected(name, &self.known));
+            }
+        }
+    }
+}
+
+impl Source {
+    /// Parses a text by its type; the type's own error is the fault.
+    pub(super) fn parse_at<T: FromStr<Err: Display>>(&self, text: &At<&str>) -> Option<At<T>> {
+        match text.value.parse() {
+            Ok(value) => Some(At { value, span: text.span.clone() }),
+            Err(error) => {
+                self.fault(text.span.clone(), error, "");
+                None
+            }
+        }
+    }
+}
+
+pub(super) fn is_name(text: &str) -> bool {
+    let usable = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
+    (1..=64).contains(&text.len()) && text.bytes().all(usable)
+}
+
+/// `did you mean ...?` when one word is near, else the list of what is possible.
+pub(super) fn expected(have: &str, words: &[&str]) -> String {
+    let near = words.iter().map(|word| (distance(have, word), *word)).min();
+    match near {
+        Some((steps, word)) if steps <= (have.chars().count() / 3).clamp(1, 3) => format!("did you mean `{word}`?"),
+        Some(_) => format!("expected one of `{}`", words.join("`, `")),
+        None => String::new(),
+    }
+}
+
+/// How many single edits lie between two words; one swap of neighbours counts one.
+fn distance(a: &str, b: &str) -> usize {
+    if is_one_swap(a.as_bytes(), b.as_bytes()) {
+        return 1;
+    }
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, left) in a.chars().take(64).enumerate() {
+        let mut diagonal = i;
+        let mut before = i + 1;
+        for (cell, right) in row.iter_mut().skip(1).zip(b.chars()) {
+            let next = (diagonal + usize::from(left != right)).min(before + 1).min(*cell + 1);
+            diagonal = std::mem::replace(cell, next);
+            before = next;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+fn is_one_swap(a: &[u8], b: &[u8]) -> bool {
+    let Some(at) = a.iter().zip(b).position(|(x, y)| x != y) else { return false };
+    match (a.get(at..), b.get(at..)) {
+        (Some([one, two, rest @ ..]), Some([first, second, tail @ ..])) => (one, two, rest) == (second, first, tail),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edits_are_counted() {
+        for (a, b, steps) in
+            [("", "abc", 3), ("allow", "alow", 1), ("allow", "allow", 0), ("kitten", "sitting", 3), ("raed", "read", 1)]
+        {
+            assert_eq!(distance(a, b), steps, "{a} {b}");
+            assert_eq!(distance(b, a), steps, "{b} {a}");
+        }
+    }
+
+    #[test]
+    fn suggestions_are_near_or_a_list() {
+        assert_eq!(expected("alow", &["allow", "deny"]), "did you mean `allow`?");
+        assert_eq!(expected("zzz", &["allow", "deny"]), "expected one of `allow`, `deny`");
+        assert_eq!(expected("x", &[]), "");
+    }
+
+    #[test]
+    fn positions_are_counted_in_characters_from_one() {
+        let source = Source::new("f", "a\nbü c");
+        assert_eq!(source.position(0), (1, 1));
+        assert_eq!(source.position(5), (2, 3));
+        assert_eq!(source.position(6), (2, 4));
+    }
+}

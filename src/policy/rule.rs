@@ -1,0 +1,126 @@
+//! One rule of a capability: matchers on host, name, method, path and protocol, all of which must hold.
+
+use crate::base::Host;
+
+use super::path_pattern::{PathPattern, Reading, Shown};
+
+/// What is asked of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// A request and its answer.
+    #[default]
+    Http,
+    /// A request to upgrade to WebSocket (RFC 6455, or RFC 8441 on HTTP/2).
+    WebSocket,
+}
+
+/// A request as rules see it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Call<'a> {
+    /// Index of the host block.
+    pub(super) block: usize,
+    pub(super) host: &'a Host,
+    pub(super) method: &'a str,
+    /// The normal form.
+    pub(super) path: &'a str,
+    /// The same as lax servers read it.
+    pub(super) loose: &'a str,
+    pub(super) protocol: Protocol,
+}
+
+/// The methods that a rule without `method` gives; anything else must be named (attack 83).
+const COMMON_METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+/// Matchers, ANDed; within one matcher any alternative will do.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rule {
+    /// Indices of host blocks.
+    pub(super) blocks: Vec<usize>,
+    /// Exact hosts inside a wildcard block; empty for all.
+    pub(super) names: Vec<Host>,
+    /// Empty for all common methods.
+    pub(super) methods: Vec<Box<str>>,
+    /// Empty for all paths.
+    pub(super) paths: Vec<PathPattern>,
+    pub(super) protocol: Protocol,
+}
+
+/// How a rule and a request met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Met {
+    /// Some matcher did not hold.
+    No,
+    /// All held, but no alternative was acceptable.
+    OutOfScope,
+    /// All held.
+    Yes,
+}
+
+impl Rule {
+    /// Reads narrowly, as a rule that gives; `accept` judges what each matching path showed.
+    pub(super) fn gives(&self, call: &Call<'_>, accept: impl Fn(Option<&PathPattern>, &Shown<'_>) -> bool) -> Met {
+        let method = if self.methods.is_empty() {
+            COMMON_METHODS.contains(&call.method)
+        } else {
+            self.methods.iter().any(|method| **method == *call.method)
+        };
+        if !method || !self.is_at(call) || self.protocol != call.protocol {
+            return Met::No;
+        }
+        let mut shown = Shown::default();
+        if self.paths.is_empty() {
+            return if accept(None, &shown) { Met::Yes } else { Met::OutOfScope };
+        }
+        let mut met = Met::No;
+        for path in &self.paths {
+            if path.matches(call.path, Reading::Exact, &mut shown) {
+                if accept(Some(path), &shown) {
+                    return Met::Yes;
+                }
+                met = Met::OutOfScope;
+            }
+        }
+        met
+    }
+
+    /// Whether it matches as written, whatever it shows.
+    pub(super) fn is_exactly(&self, call: &Call<'_>) -> bool {
+        self.gives(call, |_, _| true) == Met::Yes
+    }
+
+    /// Reads widely, as a rule that takes away: letters without case, `;` parameters, encodings and a final slash
+    /// ignored, so that a server which reads laxly is no way round it.
+    pub(super) fn takes(&self, call: &Call<'_>) -> bool {
+        let method =
+            self.methods.is_empty() || self.methods.iter().any(|method| method.eq_ignore_ascii_case(call.method));
+        let protocol = self.protocol == Protocol::Http || call.protocol == Protocol::WebSocket;
+        let path = |path: &PathPattern| {
+            let mut shown = Shown::default();
+            path.matches(call.loose, Reading::Loose, &mut shown) || path.matches(call.path, Reading::Loose, &mut shown)
+        };
+        method && protocol && self.is_at(call) && (self.paths.is_empty() || self.paths.iter().any(path))
+    }
+
+    fn is_at(&self, call: &Call<'_>) -> bool {
+        self.blocks.contains(&call.block) && (self.names.is_empty() || self.names.contains(call.host))
+    }
+
+    /// How near a call is to being given: matching path with another method first, then common beginnings.
+    pub(super) fn likeness(&self, call: &Call<'_>) -> (usize, usize) {
+        if !self.blocks.contains(&call.block) || self.protocol != call.protocol {
+            return (0, 0);
+        }
+        let mut shown = Shown::default();
+        let whole = self.paths.iter().any(|path| path.matches(call.path, Reading::Exact, &mut shown));
+        let most = self.paths.iter().map(|path| path.likeness(call.path)).max().unwrap_or(0);
+        (usize::from(whole), most)
+    }
+
+    /// An example of what it gives, such as `GET /v1/models`: the path nearest to the call.
+    pub(super) fn example(&self, call: &Call<'_>) -> String {
+        let method = self.methods.iter().find(|method| ***method == *call.method).or(self.methods.first());
+        // The first of the best: files list the plain form before the wide one.
+        let path = self.paths.iter().rev().max_by_key(|path| path.likeness(call.path));
+        format!("{} {}", method.map_or("any method", |method| method), path.map_or("/**", PathPattern::as_str))
+    }
+}

@@ -1,0 +1,388 @@
+//! One service: where it is, what credential it takes and where, which capabilities it has. Grants nothing.
+
+use std::{fmt, sync::Arc};
+
+use serde::Serialize;
+
+use crate::{
+    base::{Authority, Host, HostPattern, Scheme, ServiceId},
+    recipe::{Place, TokenShape},
+};
+
+use super::{
+    path::EncodedSlash,
+    path_pattern::{Param, PathPattern, Reading, Shown},
+    rule::Rule,
+};
+
+/// What a capability may do to the world; decides how a new grant treats it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Risk {
+    /// Looks.
+    Read,
+    /// Changes what can be changed back.
+    Write,
+    /// Costs money.
+    Spend,
+    /// Cannot be undone.
+    Destroy,
+    /// Changes who may do what.
+    Admin,
+    /// Hands out credentials.
+    Secret,
+}
+
+impl Risk {
+    pub(super) const WORDS: [(&'static str, Self); 6] = [
+        ("read", Self::Read),
+        ("write", Self::Write),
+        ("spend", Self::Spend),
+        ("destroy", Self::Destroy),
+        ("admin", Self::Admin),
+        ("secret", Self::Secret),
+    ];
+}
+
+impl fmt::Display for Risk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = Self::WORDS.iter().find(|(_, risk)| risk == self).map_or("", |(word, _)| word);
+        f.write_str(word)
+    }
+}
+
+/// What happens to a request that carries no lease where the service wants one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Missing {
+    /// Forwarded without a credential, for services that serve anonymous clients too.
+    Pass,
+    /// Refused; the default.
+    #[default]
+    Refuse,
+}
+
+/// One provider as its file describes it.
+#[derive(Debug)]
+pub struct Service {
+    pub(super) id: ServiceId,
+    pub(super) name: Box<str>,
+    pub(super) aliases: Vec<Box<str>>,
+    pub(super) file: Arc<str>,
+    pub(super) hosts: Vec<HostBlock>,
+    pub(super) params: Vec<Param>,
+    pub(super) credentials: Vec<Credential>,
+    pub(super) injects: Vec<InjectRule>,
+    pub(super) capabilities: Vec<Capability>,
+}
+
+impl Service {
+    /// The id that grants name.
+    pub fn id(&self) -> &ServiceId {
+        &self.id
+    }
+
+    /// The name for people.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Other words under which people look for it.
+    pub fn aliases(&self) -> impl Iterator<Item = &str> {
+        self.aliases.iter().map(|alias| &**alias)
+    }
+
+    /// The file that describes it; `catalogue:…` for a shipped one.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Its credentials, in the order of the file.
+    pub fn credentials(&self) -> &[Credential] {
+        &self.credentials
+    }
+
+    /// One credential by name.
+    pub fn credential(&self, name: &str) -> Option<&Credential> {
+        self.credentials.iter().find(|credential| *credential.name == *name)
+    }
+
+    /// Its capabilities, in the order of the file.
+    pub fn capabilities(&self) -> &[Capability] {
+        &self.capabilities
+    }
+
+    /// Its origins as written, such as `https://*.example.com`; those that never get a credential left out.
+    pub fn origins(&self) -> impl Iterator<Item = String> {
+        let carrying = self.hosts.iter().filter(|block| block.carries == Carries::Lease);
+        carrying.flat_map(|block| block.origins.iter().map(OriginPattern::to_string))
+    }
+
+    /// The block for a host: the most particular pattern; ties were refused at load.
+    pub(super) fn block(&self, scheme: Scheme, authority: &Authority) -> Option<(usize, &HostBlock, &OriginPattern)> {
+        let fitting = self.hosts.iter().enumerate().filter_map(|(index, block)| {
+            let best = block.origins.iter().filter(|origin| origin.matches(scheme, authority));
+            let best = best.max_by_key(|origin| origin.pattern.rank())?;
+            (!block.except.iter().any(|except| matches(except, &authority.host))).then_some((index, block, best))
+        });
+        fitting.max_by_key(|(_, _, origin)| origin.pattern.rank())
+    }
+
+    /// How a credential goes into a request: the rule whose `when` fits, else the one without.
+    pub(super) fn inject(&self, block: usize, credential: &str, path: &str) -> Option<&InjectRule> {
+        let mut fallback = None;
+        for rule in
+            self.injects.iter().filter(|rule| rule.blocks.contains(&block) && *rule.inject.credential == *credential)
+        {
+            let mut shown = Shown::default();
+            if rule.when.is_empty() {
+                fallback = Some(rule);
+            } else if rule.when.iter().any(|when| when.matches(path, Reading::Exact, &mut shown)) {
+                return Some(rule);
+            }
+        }
+        fallback
+    }
+}
+
+/// Whether a pattern matches; allocates nothing, unlike [`HostPattern::matches`] for patterns with parameters.
+pub(super) fn matches(pattern: &HostPattern, host: &Host) -> bool {
+    let Some(name) = host.name() else { return false };
+    if let Some(exact) = pattern.exact() {
+        return exact == name;
+    }
+    let (mut want, mut have) = (pattern.as_str().rsplit('.'), name.rsplit('.'));
+    loop {
+        match (want.next(), have.next()) {
+            (None, None) | (Some("**"), Some(_)) => return true,
+            (Some(label), Some(found)) if label == found || label == "*" || label.starts_with('{') => {}
+            _ => return false,
+        }
+    }
+}
+
+/// The value that a matching host shows for a parameter of its pattern.
+pub(super) fn host_value<'h>(pattern: &HostPattern, host: &'h Host, param: &str) -> Option<&'h str> {
+    let labels = pattern.as_str().rsplit('.').zip(host.name()?.rsplit('.'));
+    let is_param = |label: &str| label.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) == Some(param);
+    labels.into_iter().find(|(label, _)| is_param(label)).map(|(_, value)| value)
+}
+
+/// Hosts that are treated alike.
+#[derive(Debug)]
+pub(super) struct HostBlock {
+    pub(super) name: Box<str>,
+    pub(super) origins: Vec<OriginPattern>,
+    pub(super) except: Vec<HostPattern>,
+    pub(super) carries: Carries,
+    pub(super) slash: EncodedSlash,
+}
+
+/// Whether a host may ever be sent a credential.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Carries {
+    #[default]
+    Lease,
+    Never,
+}
+
+/// Scheme, host pattern and port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct OriginPattern {
+    pub(super) scheme: Scheme,
+    pub(super) pattern: HostPattern,
+    pub(super) port: u16,
+}
+
+impl OriginPattern {
+    pub(super) fn matches(&self, scheme: Scheme, authority: &Authority) -> bool {
+        self.scheme == scheme && self.port == authority.port && matches(&self.pattern, &authority.host)
+    }
+
+    /// Whether some host could match both.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        let (mut a, mut b) = (self.pattern.as_str().rsplit('.'), other.pattern.as_str().rsplit('.'));
+        let wild = |label: &str| label == "*" || label.starts_with('{');
+        let labels = loop {
+            match (a.next(), b.next()) {
+                (None, None) | (Some("**"), Some(_)) | (Some(_), Some("**")) => break true,
+                (Some(x), Some(y)) if x == y || wild(x) || wild(y) => {}
+                _ => break false,
+            }
+        };
+        labels && self.scheme == other.scheme && self.port == other.port
+    }
+}
+
+impl fmt::Display for OriginPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme.as_str(), self.pattern)?;
+        if self.port == self.scheme.default_port() { Ok(()) } else { write!(f, ":{}", self.port) }
+    }
+}
+
+/// A credential that the service takes.
+#[derive(Debug)]
+pub struct Credential {
+    pub(super) name: Arc<str>,
+    pub(super) env: Vec<Box<str>>,
+    pub(super) accept: Accept,
+    pub(super) shape: TokenShape,
+}
+
+impl Credential {
+    /// Its name within the service.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The variables that agents' tools read it from, the usual one first.
+    pub fn env(&self) -> impl Iterator<Item = &str> {
+        self.env.iter().map(|variable| &**variable)
+    }
+
+    /// What the real value looks like.
+    pub fn accept(&self) -> &Accept {
+        &self.accept
+    }
+
+    /// What its lease tokens look like.
+    pub fn shape(&self) -> &TokenShape {
+        &self.shape
+    }
+}
+
+/// What a real value looks like: a check against mix-ups, not a proof.
+#[derive(Debug, Default)]
+pub struct Accept {
+    pub(super) prefixes: Vec<Box<str>>,
+    pub(super) length: Option<usize>,
+    pub(super) charset: Option<super::glob::ValuePattern>,
+}
+
+impl Accept {
+    /// The prefixes, any of which a value must have; none when anything goes.
+    pub fn prefixes(&self) -> impl Iterator<Item = &str> {
+        self.prefixes.iter().map(|prefix| &**prefix)
+    }
+
+    /// Whether a value looks right.
+    pub fn fits(&self, value: &[u8]) -> bool {
+        let prefix = self.prefixes.is_empty() || self.prefix_of(value).is_some();
+        let length = self.length.is_none_or(|length| value.len() == length);
+        let text =
+            |pattern: &super::glob::ValuePattern| std::str::from_utf8(value).is_ok_and(|text| pattern.matches(text));
+        prefix && length && self.charset.as_ref().is_none_or(text)
+    }
+
+    /// The longest prefix that a value has; more must follow it.
+    pub(super) fn prefix_of(&self, value: &[u8]) -> Option<&str> {
+        let fitting =
+            self.prefixes().filter(|prefix| value.starts_with(prefix.as_bytes()) && value.len() > prefix.len());
+        fitting.max_by_key(|prefix| prefix.len())
+    }
+}
+
+/// How one credential is written into requests.
+#[derive(Debug)]
+pub struct Inject {
+    /// The service.
+    pub service: ServiceId,
+    /// Which credential of it.
+    pub credential: Arc<str>,
+    /// Where a lease is looked for and replaced; the client picks one of them.
+    pub places: Vec<Place>,
+    /// What happens without a lease.
+    pub missing: Missing,
+}
+
+/// An injection and where it applies.
+#[derive(Debug)]
+pub(super) struct InjectRule {
+    pub(super) blocks: Vec<usize>,
+    pub(super) when: Vec<PathPattern>,
+    pub(super) inject: Arc<Inject>,
+}
+
+/// A named part of a service.
+#[derive(Debug)]
+pub struct Capability {
+    pub(super) name: Arc<str>,
+    pub(super) about: Box<str>,
+    pub(super) risk: Risk,
+    pub(super) allow: Vec<Rule>,
+    pub(super) deny: Vec<Rule>,
+}
+
+impl Capability {
+    /// The name that grants list.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// One sentence for prompts and listings.
+    pub fn about(&self) -> &str {
+        &self.about
+    }
+
+    /// Its risk.
+    pub fn risk(&self) -> Risk {
+        self.risk
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attack_80_our_matching_agrees_with_the_pattern_s_own() {
+        let patterns = [
+            "a.example.com",
+            "*.example.com",
+            "**.example.com",
+            "{x}.example.com",
+            "{x}.s.example.com",
+            "**.{y}.b.example.com",
+        ];
+        let hosts = [
+            "example.com",
+            "a.example.com",
+            "b.a.example.com",
+            "s.example.com",
+            "q.s.example.com",
+            "evilexample.com",
+            "example.com.evil.com",
+            "10.0.0.1",
+            "x.y.b.example.com",
+            "y.b.example.com",
+        ];
+        for pattern in patterns {
+            let pattern: HostPattern = pattern.parse().unwrap();
+            for host in hosts {
+                let host: Host = host.parse().unwrap();
+                let found = pattern.matches(&host);
+                assert_eq!(matches(&pattern, &host), found.is_some(), "{pattern} {host}");
+                for (param, value) in found.into_iter().flatten() {
+                    assert_eq!(host_value(&pattern, &host, &param), Some(&*value), "{pattern} {host}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn overlap_is_seen_from_both_sides() {
+        let origin = |text: &str| OriginPattern { scheme: Scheme::Https, pattern: text.parse().unwrap(), port: 443 };
+        for (a, b, overlap) in [
+            ("*.x.com", "a.x.com", true),
+            ("{p}.x.com", "*.x.com", true),
+            ("**.x.com", "*.y.x.com", true),
+            ("a.x.com", "b.x.com", false),
+            ("*.x.com", "*.y.x.com", false),
+            ("**.x.com", "x.com", false),
+        ] {
+            assert_eq!(origin(a).overlaps(&origin(b)), overlap, "{a} {b}");
+            assert_eq!(origin(b).overlaps(&origin(a)), overlap, "{b} {a}");
+        }
+    }
+}

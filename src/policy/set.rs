@@ -1,0 +1,307 @@
+//! `PolicySet`: an immutable snapshot of catalogue, user services and grants.
+//!
+//! Invariant: a set exists only if every file of it is without fault; nothing changes it afterwards.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::base::{Authority, Scheme, ServiceId, read_bounded};
+
+use super::{
+    Fault, LoadErrors,
+    catalogue::CATALOGUE,
+    decide::LeaseFacts,
+    grant::{Grant, Narrow},
+    hosts::{GrantedHost, HostIndex},
+    policy_file::{Defaults, Project, ReadGrant, Services, UnknownHost, read_policy, read_project},
+    read::{Source, expected},
+    recognise::recognise,
+    service::Service,
+    service_file::read_service,
+};
+
+/// The largest policy file: 1 MiB.
+const MAX_FILE: u64 = 1024 * 1024;
+
+/// Everything that policy files say.
+#[derive(Debug)]
+pub struct PolicySet {
+    services: Services,
+    /// By id.
+    ordered: Vec<Arc<Service>>,
+    grants: Vec<Grant>,
+    by_service: HashMap<ServiceId, Vec<usize>>,
+    defaults: Defaults,
+    hosts: HostIndex,
+}
+
+/// The largest project file: 64 KiB; it comes with a repository and is looked at on every request.
+const MAX_PROJECT: u64 = 64 * 1024;
+
+/// A text to load and the name it is known by.
+struct Text {
+    file: String,
+    text: String,
+}
+
+impl PolicySet {
+    /// Loads the embedded catalogue and the user's folder; every fault of every file is told at once.
+    /// A missing folder is an empty one.
+    pub fn load(user_folder: &Path) -> Result<Self, LoadErrors> {
+        let mut faults = Vec::new();
+        let texts = read_folder(user_folder, &mut faults);
+        let catalogue = CATALOGUE.iter().map(|(name, text)| (format!("catalogue:{name}"), *text));
+        Self::build(catalogue.collect(), &texts, faults)
+    }
+
+    /// The embedded catalogue alone, without a grant.
+    pub fn catalogue() -> Result<Self, LoadErrors> {
+        let catalogue = CATALOGUE.iter().map(|(name, text)| (format!("catalogue:{name}"), *text));
+        Self::build(catalogue.collect(), &[], Vec::new())
+    }
+
+    /// A set of the given texts as if they were the user's files, without the catalogue.
+    #[cfg(test)]
+    pub(super) fn of_texts(texts: &[(&str, &str)]) -> Result<Self, LoadErrors> {
+        let texts = texts.iter().map(|(file, text)| Text { file: (*file).to_owned(), text: (*text).to_owned() });
+        Self::build(Vec::new(), &texts.collect::<Vec<_>>(), Vec::new())
+    }
+
+    fn build(catalogue: Vec<(String, &str)>, texts: &[Text], mut faults: Vec<Fault>) -> Result<Self, LoadErrors> {
+        let mut services: BTreeMap<ServiceId, Arc<Service>> = BTreeMap::new();
+        for (file, text) in catalogue {
+            let source = Source::new(&file, text);
+            if let Some((_, service)) = service_of(&source, text, &["service"]) {
+                services.insert(service.id.clone(), Arc::new(service));
+            }
+            faults.extend(source.into_faults());
+        }
+        let mut own: HashMap<ServiceId, Arc<str>> = HashMap::new();
+        let mut policies = Vec::new();
+        for text in texts {
+            let source = Source::new(&text.file, &text.text);
+            match service_of(&source, &text.text, &["service", "policy"]) {
+                Some((line, service)) => match own.insert(service.id.clone(), source.file().clone()) {
+                    Some(other) => {
+                        let message = format!("service `{}` is described in `{other}` already", service.id);
+                        source.fault(line..line, message, "delete one of the two files, or give one another `id`");
+                    }
+                    None => drop(services.insert(service.id.clone(), Arc::new(service))), // the user's wins whole
+                },
+                None if !source.has_faults() => policies.push(text),
+                None => {}
+            }
+            faults.extend(source.into_faults());
+        }
+        let services: Services = services.into_iter().collect();
+        let mut defaults = Defaults::default();
+        let mut read: Vec<(Source, ReadGrant)> = Vec::new();
+        let mut stated = false;
+        for text in policies {
+            let (these, grants) = read_one_policy(text, &services, &mut faults);
+            let stricter = these.unknown_host.min(defaults.unknown_host);
+            defaults.unknown_host = if stated { stricter } else { these.unknown_host };
+            stated = true;
+            defaults.ttl = these.ttl.into_iter().chain(defaults.ttl).min();
+            read.extend(grants.into_iter().map(|grant| (Source::new(&text.file, &text.text), grant)));
+        }
+        find_overlaps(&read, &mut faults);
+        LoadErrors::check(faults)?;
+        let mut grants: Vec<Grant> = read.into_iter().map(|(_, read)| read.grant).collect();
+        for grant in &mut grants {
+            grant.ttl = grant.ttl.or(defaults.ttl);
+        }
+        Ok(Self::index(services, grants, defaults))
+    }
+
+    fn index(services: Services, grants: Vec<Grant>, defaults: Defaults) -> Self {
+        let mut ordered: Vec<Arc<Service>> = services.values().cloned().collect();
+        ordered.sort_by(|a, b| a.id.cmp(&b.id));
+        let mut by_service: HashMap<ServiceId, Vec<usize>> = HashMap::new();
+        for (at, grant) in grants.iter().enumerate() {
+            by_service.entry(grant.service.clone()).or_default().push(at);
+        }
+        let granted: Vec<Arc<Service>> =
+            ordered.iter().filter(|service| by_service.contains_key(&service.id)).cloned().collect();
+        let hosts = HostIndex::new(&granted);
+        Self { services, ordered, grants, by_service, defaults, hosts }
+    }
+
+    /// A service by its id.
+    pub fn service(&self, id: &ServiceId) -> Option<&Arc<Service>> {
+        self.services.get(id)
+    }
+
+    /// A service by id, name or alias, as people type it.
+    pub fn find_service(&self, text: &str) -> Option<&Arc<Service>> {
+        let known = |service: &&Arc<Service>| {
+            let words = [service.id.as_str(), service.name()].into_iter().chain(service.aliases());
+            words.into_iter().any(|word| word.eq_ignore_ascii_case(text))
+        };
+        self.services.get(text).or_else(|| self.ordered.iter().find(known))
+    }
+
+    /// Every service, by id.
+    pub fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
+        self.ordered.iter()
+    }
+
+    /// Every grant, in the order of the files.
+    pub fn grants(&self) -> impl Iterator<Item = &Grant> {
+        self.grants.iter()
+    }
+
+    /// The one grant under which a lease is used; overlapping ones were refused at load.
+    pub fn grant(&self, lease: &LeaseFacts<'_>) -> Option<&Grant> {
+        let of_service = self.by_service.get(lease.service)?.iter().filter_map(|at| self.grants.get(*at));
+        of_service
+            .into_iter()
+            .find(|grant| grant.has_item(lease.credential, lease.secret) && grant.fits(lease.client, lease.project))
+    }
+
+    /// What happens to a host that no granted service names.
+    pub fn unknown_host(&self) -> UnknownHost {
+        self.defaults.unknown_host
+    }
+
+    /// What is known of a host; `Some` when a granted service names it with this scheme and port, which is when
+    /// its TLS is to be intercepted. One probe for exact names, then one per label for wildcards.
+    pub fn host(&self, scheme: Scheme, authority: &Authority) -> Option<GrantedHost<'_>> {
+        self.hosts.find(scheme, authority)
+    }
+
+    /// The service and credential that a value belongs to, by variable name or by shape; see [`recognise`].
+    pub fn recognise(&self, name: &str, value: &[u8]) -> Option<(ServiceId, Box<str>)> {
+        recognise(&self.ordered, name, value)
+    }
+
+    /// Reads a project's file, which can only ask and narrow; `file` is what faults call it. Bounded to
+    /// 64 KiB, links are not followed (attack 88).
+    pub fn read_project(&self, path: &Path) -> Result<Project, LoadErrors> {
+        let mut faults = Vec::new();
+        let text = read_file(path, MAX_PROJECT, &mut faults);
+        LoadErrors::check(faults)?;
+        self.parse_project(&path.display().to_string(), &text.map(|text| text.text).unwrap_or_default())
+    }
+
+    /// The same from a text that is at hand.
+    pub fn parse_project(&self, file: &str, text: &str) -> Result<Project, LoadErrors> {
+        let source = Source::new(file, text);
+        let mut project = Project::default();
+        let table = source.parse(text);
+        let mut root = source.root(&table);
+        if head(&mut root, &["project"]).is_some() {
+            project = read_project(root, &self.services);
+        }
+        LoadErrors::check(source.into_faults())?;
+        Ok(project)
+    }
+
+    /// Says which name in a narrowing its service does not have; the fault of whoever made it.
+    pub fn check_narrow(&self, narrow: &Narrow) -> Result<(), String> {
+        let service = self.service(narrow.service());
+        let service = service.ok_or_else(|| format!("there is no service `{}`", narrow.service()))?;
+        service.misnamed(narrow).map_or(Ok(()), Err)
+    }
+}
+
+/// Checks `schema` and `kind`; the kind when both are right.
+fn head<'k>(root: &mut super::read::Table<'_>, kinds: &[&'k str]) -> Option<&'k str> {
+    let source = root.source();
+    match root.value("schema") {
+        None => root.fault("the file has no `schema`", "begin it with `schema = 1`"),
+        Some(_) => drop(root.count("schema", 1)),
+    }
+    let kind = root.required_text("kind")?;
+    let found = kinds.iter().find(|known| **known == kind.value).copied();
+    if found.is_none() {
+        let message = format!("a file of kind `{}` does not belong here", kind.value.escape_debug());
+        source.fault(kind.span, message, expected(kind.value, kinds));
+    }
+    found
+}
+
+/// The service that a file describes, with where it begins; `None` for another kind or a fault.
+fn service_of(source: &Source, text: &str, kinds: &[&str]) -> Option<(usize, Service)> {
+    let table = source.parse(text);
+    let mut root = source.root(&table);
+    let start = text.find("id").unwrap_or(0);
+    match head(&mut root, kinds) {
+        Some("service") => read_service(root).map(|service| (start, service)),
+        _ => None,
+    }
+}
+
+fn read_one_policy(text: &Text, services: &Services, faults: &mut Vec<Fault>) -> (Defaults, Vec<ReadGrant>) {
+    let source = Source::new(&text.file, &text.text);
+    let table = source.parse(&text.text);
+    let mut root = source.root(&table);
+    let _ = head(&mut root, &["policy"]);
+    let read = read_policy(root, services);
+    faults.extend(source.into_faults());
+    read
+}
+
+/// Two grants that could both fit one lease would need an order; there is none, so they are refused. The rule is
+/// sound and simple: same service, same credential, same secret, and neither agents nor projects provably apart.
+fn find_overlaps(read: &[(Source, ReadGrant)], faults: &mut Vec<Fault>) {
+    for (at, (_, ReadGrant { grant, .. })) in read.iter().enumerate() {
+        for (source, later) in read.iter().skip(at + 1) {
+            let other = &later.grant;
+            let same = grant.service == other.service && grant.items.iter().any(|item| other.items.contains(item));
+            if same && !grant.agents.is_disjoint(&other.agents) && !grant.projects.is_disjoint(&other.projects) {
+                let (line, column) = source.position(later.span.start);
+                let message = format!("this grant of `{}` overlaps with the one at {}", other.service, grant.place);
+                let fix = "merge them, or give both `agents` (or `projects`) that have nothing in common".to_owned();
+                faults.push(Fault { file: source.file().clone(), line, column, message, fix });
+            }
+        }
+    }
+}
+
+fn read_folder(folder: &Path, faults: &mut Vec<Fault>) -> Vec<Text> {
+    let paths = match policy_files(folder) {
+        Ok(paths) => paths,
+        Err(error) => {
+            faults.push(file_fault(folder, format!("cannot be read: {error}")));
+            return Vec::new();
+        }
+    };
+    paths.iter().filter_map(|path| read_file(path, MAX_FILE, faults)).collect()
+}
+
+/// The `*.toml` files of a folder, by name; none when there is no folder.
+pub(super) fn policy_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let paths: std::io::Result<Vec<PathBuf>> = entries.map(|entry| Ok(entry?.path())).collect();
+    let mut paths = paths?;
+    paths.retain(|path| {
+        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        !hidden && path.extension().is_some_and(|extension| extension == "toml")
+    });
+    paths.sort();
+    Ok(paths)
+}
+
+fn read_file(path: &Path, max: u64, faults: &mut Vec<Fault>) -> Option<Text> {
+    let file = path.display().to_string();
+    match read_bounded(path, max) {
+        Err(error) => faults.push(file_fault(path, error.to_string())),
+        Ok((bytes, _)) => match String::from_utf8(bytes) {
+            Ok(text) => return Some(Text { file, text }),
+            Err(_) => faults.push(file_fault(path, "the file is not UTF-8 text".to_owned())),
+        },
+    }
+    None
+}
+
+fn file_fault(path: &Path, message: String) -> Fault {
+    Fault { file: path.display().to_string().into(), line: 1, column: 1, message, fix: String::new() }
+}

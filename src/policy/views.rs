@@ -1,0 +1,57 @@
+//! Reading access for lists and status: what a grant says, and what hosts are named at all.
+
+use std::fmt;
+
+use super::{Grant, PolicySet, UnknownHost, Verdict, glob::Glob, grant::Those};
+use crate::base::Host;
+
+impl fmt::Display for UnknownHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Deny => "deny",
+            Self::Tunnel => "tunnel",
+        })
+    }
+}
+
+impl Grant {
+    /// The agents it is for; empty means all.
+    pub fn agents(&self) -> Vec<String> {
+        texts(&self.agents)
+    }
+
+    /// The project folders it is for; empty means all.
+    pub fn projects(&self) -> Vec<String> {
+        texts(&self.projects)
+    }
+
+    /// The capabilities that it gives with this verdict, by index in their service.
+    pub(super) fn listed_as(&self, verdict: Verdict) -> impl Iterator<Item = usize> {
+        self.listed.iter().filter(move |(_, listed)| *listed == verdict).map(|(index, _)| *index)
+    }
+}
+
+fn texts(those: &Those) -> Vec<String> {
+    match those {
+        Those::All => Vec::new(),
+        Those::Listed(globs) => globs.iter().map(|glob| Glob::as_str(glob).to_owned()).collect(),
+    }
+}
+
+impl PolicySet {
+    /// The names of the capabilities that a grant gives with this verdict.
+    pub fn capabilities_of(&self, grant: &Grant, verdict: Verdict) -> Vec<String> {
+        let Some(service) = self.service(grant.service()) else { return Vec::new() };
+        let named = grant.listed_as(verdict).filter_map(|index| service.capabilities().get(index));
+        named.map(|capability| capability.name().to_owned()).collect()
+    }
+
+    /// Whether a granted service names this host at any port; another port or clear text is then refused rather
+    /// than relayed (attack 32). Not for the hot path.
+    pub fn names_host(&self, host: &Host) -> bool {
+        self.grants().filter_map(|grant| self.service(grant.service())).any(|service| {
+            let mut origins = service.hosts.iter().flat_map(|block| &block.origins);
+            origins.any(|origin| origin.pattern.matches(host).is_some())
+        })
+    }
+}
