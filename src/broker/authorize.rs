@@ -1,0 +1,61 @@
+//! Station 5: from the text at a listed place to a permit.
+//!
+//! Invariant: watch, then check. The watch is taken before the lease is looked at, so a revocation in between cuts.
+
+use zeroize::Zeroizing;
+
+use super::{Broker, Error, OnStray, Permit, Refusal, Session};
+use crate::{
+    base::{CutReason, RefusalCode, SessionId},
+    lease::{Found, Lease, looks_like_lease},
+};
+
+impl Broker {
+    /// A permit for the lease that this text is the token of, presented by way of `session`.
+    pub fn authorize(&self, text: &[u8], session: Option<SessionId>) -> Result<Permit, Refusal> {
+        let lease = match self.parts.leases.find(text) {
+            Found::Live(lease) => lease,
+            Found::Ended(reason) => return Err(Refusal::of_cut(reason)),
+            Found::Unknown if looks_like_lease(text) => {
+                let detail = "the lease token is none that this proxy knows";
+                return Err(
+                    Refusal::new(RefusalCode::TokenUnknown, detail).fix("start the command again under `secrets exec`")
+                );
+            }
+            Found::Unknown => {
+                return Err(Refusal::new(RefusalCode::ForeignCredential, "the credential is no lease token"));
+            }
+        };
+        let watch = lease.watch();
+        if let Some(reason) = watch.reason() {
+            return Err(Refusal::of_cut(reason));
+        }
+        if lease.deadline.is_past(&self.parts.clock) {
+            return Err(Refusal::of_cut(CutReason::Expired));
+        }
+        if lease.session.is_some() && lease.session != session {
+            let detail = "the lease belongs to a session and was presented outside it";
+            return Err(Refusal::new(RefusalCode::TokenForeignSession, detail)
+                .fix("use the proxy that `secrets exec` gave to the command"));
+        }
+        Ok(Permit::new(lease, watch, Zeroizing::new(text.to_vec())))
+    }
+
+    /// Does what the settings say about a lease whose token was found out of place.
+    pub fn on_stray(&self, lease: &Lease) {
+        if self.parts.on_stray == OnStray::Revoke
+            && let Err(error) = self.revoke_lease_now(&lease.id, CutReason::Revoked)
+        {
+            tracing::error!(%error, lease = %lease.id, "a stray lease could not be revoked");
+        }
+    }
+
+    /// The session that these proxy credentials open.
+    pub fn session_by_credentials(&self, user: &[u8], password: &[u8]) -> Option<std::sync::Arc<Session>> {
+        self.sessions.by_credentials(user, password)
+    }
+
+    pub(super) fn revoke_lease_now(&self, id: &crate::base::LeaseId, reason: CutReason) -> Result<(), Error> {
+        self.revoke_recorded(id, reason).map(drop)
+    }
+}

@@ -1,0 +1,117 @@
+//! Refusals and failures: what the proxy answers a client with, and what the control plane answers a person with.
+
+use crate::base::{CutReason, RefusalCode};
+
+/// A request that is not forwarded, with what its client may know.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// The stable code.
+    pub code: RefusalCode,
+    /// One sentence, without a secret.
+    pub detail: String,
+    /// A command or step that mends it.
+    pub fix: Option<String>,
+    /// The nearest call that would be allowed.
+    pub nearest: Option<String>,
+}
+
+/// Who must act so that a refused request can succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The client sent something wrong.
+    Agent,
+    /// The operator's policy says no.
+    Policy,
+    /// The upstream failed.
+    Upstream,
+    /// We cannot do our part.
+    Us,
+}
+
+impl Refusal {
+    /// A refusal with a sentence.
+    pub fn new(code: RefusalCode, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), fix: None, nearest: None }
+    }
+
+    /// The same with the step that mends it.
+    #[must_use]
+    pub fn fix(mut self, fix: impl Into<String>) -> Self {
+        self.fix = Some(fix.into());
+        self
+    }
+
+    /// Why a lease that was cut refuses.
+    pub fn of_cut(reason: CutReason) -> Self {
+        match reason {
+            CutReason::Drained => Self::new(RefusalCode::Draining, "the daemon is stopping").fix("secrets serve"),
+            CutReason::Expired => Self::new(RefusalCode::Expired, "the lease has expired")
+                .fix("start the command again under `secrets exec`"),
+            CutReason::Killed => Self::new(RefusalCode::Killed, "the kill switch is tripped").fix("secrets status"),
+            CutReason::Revoked => Self::new(RefusalCode::Revoked, "the lease was revoked")
+                .fix("start the command again under `secrets exec`"),
+            CutReason::SessionEnded => Self::new(RefusalCode::TokenForeignSession, "the lease's session has ended")
+                .fix("start the command again under `secrets exec`"),
+        }
+    }
+
+    /// Whose fault it is.
+    pub const fn fault(&self) -> Fault {
+        match self.code {
+            RefusalCode::AddressDenied
+            | RefusalCode::CapDenied
+            | RefusalCode::HostDenied
+            | RefusalCode::Limit
+            | RefusalCode::NeedsApproval
+            | RefusalCode::NoGrant
+            | RefusalCode::OutOfScope => Fault::Policy,
+            RefusalCode::UpstreamFailed | RefusalCode::UpstreamTimeout | RefusalCode::UpstreamTls => Fault::Upstream,
+            RefusalCode::AuditUnavailable
+            | RefusalCode::CredentialUnavailable
+            | RefusalCode::Draining
+            | RefusalCode::Killed => Fault::Us,
+            _ => Fault::Agent,
+        }
+    }
+}
+
+/// Why a use-case of the control plane failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The audit log cannot take the record, so nothing was done.
+    #[error("the audit log cannot take the record, so nothing was done: {0}")]
+    Audit(#[from] crate::audit::Error),
+    /// The lease table refused.
+    #[error(transparent)]
+    Lease(#[from] crate::lease::Error),
+    /// No such lease lives.
+    #[error("no live lease has the id `{0}`")]
+    LeaseUnknown(crate::base::LeaseId),
+    /// The secret is bound to no service, so no token can stand for it.
+    #[error("secret `{0}` belongs to no service, so no lease token can stand for it")]
+    NoService(crate::base::SecretName),
+    /// No grant gives this client the secret.
+    #[error("no grant gives client `{client}` the secret `{secret}`")]
+    NotGranted {
+        /// The secret.
+        secret: crate::base::SecretName,
+        /// The client.
+        client: crate::base::ClientId,
+    },
+    /// The policy files cannot be loaded or written.
+    #[error("{0}")]
+    Policy(String),
+    /// Raw values of this secret are not revealed.
+    #[error("raw values of `{0}` are not revealed; use a lease token")]
+    RawDenied(crate::base::SecretName),
+    /// The secret is not in the store.
+    #[error("secret `{0}` is not in the store")]
+    SecretUnknown(crate::base::SecretName),
+    /// The session has ended or never was.
+    #[error("no session has the id `{0}`")]
+    SessionUnknown(crate::base::SessionId),
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] crate::store::Error),
+}

@@ -1,0 +1,169 @@
+//! Issuing leases: tokens for the proxy, raw values for what is no HTTP, sessions for commands.
+
+use std::{path::PathBuf, sync::Arc};
+
+use super::{Broker, Error, Session};
+use crate::{
+    audit::{Action, Event},
+    base::{ClientId, CutReason, SecretBytes, SecretName, SessionId, TimeToLive},
+    lease::{Lease, LeaseToken, NewLease, Right, Scope},
+    policy::LeaseFacts,
+    recipe::TokenShape,
+    store::{RawReveal, SecretRecord},
+};
+
+/// A lease token and where it is of use.
+pub struct TokenIssued {
+    /// The lease.
+    pub lease: Arc<Lease>,
+    /// Shown once.
+    pub token: LeaseToken,
+    /// The variables that programs look for it in.
+    pub env: Vec<String>,
+    /// The hosts that take it.
+    pub hosts: Vec<String>,
+}
+
+/// A raw value and the lease that records its hand-out.
+pub struct Revealed {
+    /// The lease.
+    pub lease: Arc<Lease>,
+    /// The value.
+    pub value: SecretBytes,
+}
+
+impl Broker {
+    /// Issues a lease token for a secret that belongs to a service, within policy.
+    pub fn issue_token(
+        &self,
+        name: &SecretName,
+        client: &ClientId,
+        session: Option<&Session>,
+        ttl: Option<TimeToLive>,
+    ) -> Result<TokenIssued, Error> {
+        let record = self.record(name)?;
+        let binding = record.binding.as_ref().ok_or_else(|| Error::NoService(name.clone()))?;
+        let policy = self.policy();
+        let facts = LeaseFacts {
+            service: &binding.service,
+            credential: &binding.credential,
+            secret: name,
+            client,
+            project: session.and_then(Session::project),
+            narrow: &[],
+        };
+        if policy.grant(&facts).is_none() {
+            return Err(Error::NotGranted { secret: name.clone(), client: client.clone() });
+        }
+        let service = policy.service(&binding.service);
+        let credential = service.and_then(|service| service.credential(&binding.credential));
+        let ttl = self.parts.bounds.resolve(ttl)?;
+        let ttl = policy.ttl(&facts).map_or(ttl, |most| most.min(ttl));
+        let new = NewLease {
+            secret: name.clone(),
+            right: Right::Token(Scope { service: binding.service.clone(), credential: binding.credential.clone() }),
+            client: client.clone(),
+            session: session.map(Session::id),
+            ttl,
+            shape: credential.map_or_else(TokenShape::plain, |credential| credential.shape().clone()),
+        };
+        let issued = self.issue_recorded(new, Action::LeaseAcquire)?;
+        let token = issued.1.ok_or_else(|| Error::NoService(name.clone()))?;
+        Ok(TokenIssued {
+            lease: issued.0,
+            token,
+            env: credential.map(|c| c.env().map(str::to_owned).collect()).unwrap_or_default(),
+            hosts: service.map(|service| service.origins().collect()).unwrap_or_default(),
+        })
+    }
+
+    /// Hands out a raw value, recorded as its own kind of event.
+    pub fn reveal(&self, name: &SecretName, client: &ClientId, ttl: Option<TimeToLive>) -> Result<Revealed, Error> {
+        let record = self.record(name)?;
+        if record.raw == RawReveal::Deny {
+            return Err(Error::RawDenied(name.clone()));
+        }
+        let new = NewLease {
+            secret: name.clone(),
+            right: Right::Raw,
+            client: client.clone(),
+            session: None,
+            ttl: self.parts.bounds.resolve(ttl)?,
+            shape: TokenShape::plain(),
+        };
+        let (lease, _) = self.issue_recorded(new, Action::SecretReveal)?;
+        Ok(Revealed { lease, value: record.value.clone() })
+    }
+
+    /// Opens a session; its leases are issued with [`Broker::issue_token`] and end with it.
+    pub fn open_session(
+        &self,
+        client: ClientId,
+        project: Option<PathBuf>,
+        opener: Option<i32>,
+    ) -> Result<Arc<Session>, Error> {
+        let session = self.sessions.open(client, project, opener);
+        let event = Event::new(Action::SessionOpen).session(session.id()).client(session.client());
+        if let Err(error) = self.parts.audit.append(&event) {
+            self.sessions.close(session.id(), CutReason::SessionEnded);
+            return Err(error.into());
+        }
+        Ok(session)
+    }
+
+    /// Ends a session: its leases, exchanges, tunnels and port. Ending one twice is no error.
+    pub fn end_session(&self, id: SessionId, reason: CutReason) {
+        let revoked = self.parts.leases.revoke_where(|lease| lease.session == Some(id), reason);
+        for lease in &revoked {
+            self.parts.audit.append_lazily(&Self::revoke_event(lease, reason));
+        }
+        if let Some(session) = self.sessions.close(id, reason) {
+            let event = Event::new(Action::SessionEnd).session(id).client(session.client()).reason(reason);
+            self.parts.audit.append_lazily(&event);
+        }
+    }
+
+    /// Ends every session.
+    pub fn end_sessions(&self, reason: CutReason) {
+        for session in self.sessions.all() {
+            self.end_session(session.id(), reason);
+        }
+    }
+
+    /// The session that this process opened.
+    pub fn session_of_process(&self, pid: i32) -> Option<SessionId> {
+        self.sessions.all().iter().find(|session| session.opener() == Some(pid)).map(|session| session.id())
+    }
+
+    /// A live session.
+    pub fn session(&self, id: SessionId) -> Option<Arc<Session>> {
+        self.sessions.get(id)
+    }
+
+    pub(super) fn record(&self, name: &SecretName) -> Result<Arc<SecretRecord>, Error> {
+        self.parts.store.get(name).ok_or_else(|| Error::SecretUnknown(name.clone()))
+    }
+
+    /// A lease that cannot be recorded is taken back before anybody has it.
+    fn issue_recorded(&self, new: NewLease, action: Action) -> Result<(Arc<Lease>, Option<LeaseToken>), Error> {
+        let issued = self.parts.leases.issue(new)?;
+        if let Some(replaced) = &issued.replaced {
+            let event = Event::new(Action::LeaseReplace).lease(replaced.id).secret(&replaced.secret);
+            self.parts.audit.append_lazily(&event.client(&replaced.client));
+        }
+        let lease = issued.lease;
+        let mut event = Event::new(action).lease(lease.id).secret(&lease.secret).client(&lease.client);
+        if let Some(session) = lease.session {
+            event = event.session(session);
+        }
+        if let Some(scope) = lease.scope() {
+            event = event.service(&scope.service);
+        }
+        let kept = self.parts.audit.append(&event).map_err(Error::from).and_then(|()| self.persist(&lease));
+        if let Err(error) = kept {
+            self.parts.leases.revoke(&lease.id, CutReason::Revoked);
+            return Err(error);
+        }
+        Ok((lease, issued.token))
+    }
+}

@@ -1,0 +1,148 @@
+//! The use-cases: everything that happens with secrets, leases, sessions and policy, for every door.
+//!
+//! Floor 3. Invariants: audit before effect; a lease is looked at after its watch was taken; a credential exists only
+//! for the holder of a [`Permit`].
+
+mod authorize;
+mod credential;
+mod error;
+mod leases;
+mod permit;
+mod persist;
+mod revoke;
+mod secrets;
+mod sessions;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+pub use credential::Credentials;
+pub use error::{Error, Fault, Refusal};
+pub use leases::{Revealed, TokenIssued};
+pub use permit::Permit;
+pub use secrets::{Added, NewValue};
+pub use sessions::{Session, Tunnels};
+
+use crate::{
+    audit::{Action, AuditLog, Event},
+    base::{Clock, CutReason, Timestamp},
+    lease::{LeaseBounds, LeaseTable},
+    policy::{Live, PolicySet},
+    store::Store,
+};
+
+/// What happens to a lease whose token was found out of place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnStray {
+    /// The request is refused; the lease lives on.
+    #[default]
+    Refuse,
+    /// The lease is revoked too.
+    Revoke,
+}
+
+/// What a broker is made of.
+pub struct Parts {
+    /// The secrets.
+    pub store: Store,
+    /// The live leases.
+    pub leases: LeaseTable,
+    /// The record.
+    pub audit: AuditLog,
+    /// The rules.
+    pub policy: Live,
+    /// The time.
+    pub clock: Clock,
+    /// Bounds of lease times.
+    pub bounds: LeaseBounds,
+    /// What to do about stray tokens.
+    pub on_stray: OnStray,
+    /// Where live leases are kept sealed.
+    pub leases_file: PathBuf,
+}
+
+/// The one holder of the parts; every door has an `Arc` of it.
+pub struct Broker {
+    parts: Parts,
+    sessions: sessions::Sessions,
+    main_tunnels: Tunnels,
+    echoes: credential::EchoCache,
+    persisted: persist::Persister,
+    started_at: Timestamp,
+}
+
+impl Broker {
+    /// A broker over these parts.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self {
+            started_at: parts.clock.now(),
+            persisted: persist::Persister::new(parts.leases_file.clone()),
+            parts,
+            sessions: sessions::Sessions::default(),
+            main_tunnels: Tunnels::default(),
+            echoes: credential::EchoCache::default(),
+        })
+    }
+
+    /// The rules in force now, for one request.
+    pub fn policy(&self) -> Arc<PolicySet> {
+        self.parts.policy.current()
+    }
+
+    /// The rules and their reloading.
+    pub const fn live_policy(&self) -> &Live {
+        &self.parts.policy
+    }
+
+    /// The record.
+    pub const fn audit(&self) -> &AuditLog {
+        &self.parts.audit
+    }
+
+    /// The time.
+    pub const fn clock(&self) -> &Clock {
+        &self.parts.clock
+    }
+
+    /// The live leases.
+    pub const fn leases(&self) -> &LeaseTable {
+        &self.parts.leases
+    }
+
+    /// The secrets.
+    pub const fn store(&self) -> &Store {
+        &self.parts.store
+    }
+
+    /// When the daemon started.
+    pub const fn started_at(&self) -> Timestamp {
+        self.started_at
+    }
+
+    /// How many sessions live.
+    pub fn session_count(&self) -> usize {
+        self.sessions.all().len()
+    }
+
+    /// The tunnels of a way in.
+    pub fn tunnels<'a>(&'a self, session: Option<&'a Session>) -> &'a Tunnels {
+        session.map_or(&self.main_tunnels, Session::tunnels)
+    }
+
+    /// Ends leases on time, for as long as it is polled. One task of the daemon runs it.
+    pub async fn end_leases_on_time(&self) {
+        loop {
+            for lease in self.parts.leases.sweep() {
+                let mut event = Event::new(Action::LeaseExpire).lease(lease.id).secret(&lease.secret);
+                event = event.client(&lease.client).reason(CutReason::Expired);
+                self.parts.audit.append_lazily(&event);
+            }
+            let wait = self.parts.leases.until_next_end();
+            tokio::select! {
+                () = self.parts.leases.changed() => {}
+                // Wall clocks are set and machines sleep: look again at least once a second.
+                () = tokio::time::sleep(wait.unwrap_or(Duration::from_secs(1)).min(Duration::from_secs(1))) => {}
+            }
+        }
+    }
+}
