@@ -1,0 +1,190 @@
+//! Stations 5 to 7: who asks, whether it may, and the record that it will.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use hyper::body::Incoming;
+
+use super::{
+    exchange::{Refused, Site},
+    flow::Flow,
+    hop::{self, Upgrading},
+    outcome::{Notes, Outcome},
+    request::Received,
+    stray,
+};
+use crate::{
+    base::{CutWatch, RefusalCode},
+    broker::{Permit, Refusal},
+    inject::{self, Held, Slot},
+    policy::{GrantedHost, Inject, LeaseFacts, Missing, PolicySet, Protocol, RequestFacts, Verdict},
+};
+
+/// A request with its permits; none for an anonymous request where the service lets those pass.
+pub(super) struct Admitted {
+    received: Received,
+    permits: Vec<Permit>,
+    held: Vec<Held>,
+}
+
+/// A request that policy allows, with the places where its credentials go.
+pub(super) struct Decided {
+    received: Received,
+    permits: Vec<Permit>,
+    slots: Vec<Slot>,
+}
+
+/// A request whose record is open.
+pub(super) struct Opened {
+    pub(super) parts: Parts,
+    pub(super) body: Incoming,
+    pub(super) upgrading: Upgrading,
+    pub(super) expects_continue: bool,
+    pub(super) permits: Vec<Permit>,
+    pub(super) slots: Vec<Slot>,
+    pub(super) flow: Arc<Flow>,
+    pub(super) outcome: Outcome,
+}
+
+/// Station 5: every credential at a listed place is a live lease of a service at this host.
+pub(super) fn authorize(
+    site: &Site,
+    granted: Option<&GrantedHost<'_>>,
+    mut received: Received,
+) -> Result<Admitted, Refused> {
+    let mut permits = Vec::new();
+    let mut all_held = Vec::new();
+    for (at, held) in std::mem::take(&mut received.held) {
+        let Some(listed) = granted.and_then(|granted| granted.places().get(at)) else { continue };
+        match site.broker.authorize(&held.text, site.entrance.session_id()) {
+            Ok(permit) => {
+                note_permit(&mut received.notes, &permit);
+                if !serves(granted, &permit) {
+                    site.broker.on_stray(permit.lease());
+                    let refusal = stray::refusal(&site.authority.to_string(), &listed.place.to_string());
+                    return Err(Refused::Before(Box::new(received.notes), refusal));
+                }
+                permits.push(permit);
+                all_held.push(held);
+            }
+            Err(refusal) if refusal.code == RefusalCode::ForeignCredential => {
+                return Err(Refused::Before(Box::new(received.notes), stray::foreign(&listed.place)));
+            }
+            Err(refusal) => return Err(Refused::Before(Box::new(received.notes), refusal)),
+        }
+    }
+    let may_pass = granted.is_none_or(|granted| granted.missing() == Missing::Pass);
+    if permits.is_empty() && !may_pass {
+        let refusal =
+            Refusal::new(RefusalCode::NoLease, format!("requests to `{}` need a lease token", site.authority))
+                .fix("secrets exec -- COMMAND");
+        return Err(Refused::Before(Box::new(received.notes), refusal));
+    }
+    Ok(Admitted { received, permits, held: all_held })
+}
+
+fn note_permit(notes: &mut Notes, permit: &Permit) {
+    let lease = permit.lease();
+    notes.client = Some(lease.client.clone());
+    notes.lease = Some(lease.id);
+    notes.secret = Some(lease.secret.clone());
+    notes.service = lease.scope().map(|scope| scope.service.clone());
+}
+
+/// Whether the lease's own service takes its credential at this host; anywhere else the token is astray.
+fn serves(granted: Option<&GrantedHost<'_>>, permit: &Permit) -> bool {
+    let Some(scope) = permit.lease().scope() else { return false };
+    let listed = granted.map_or(&[][..], |granted| granted.places());
+    listed.iter().any(|place| place.service == scope.service && *place.credential == *scope.credential)
+}
+
+/// Station 6: the one rule engine says yes to every lease of the request.
+pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) -> Result<Decided, Refused> {
+    let Received { parts, upgrading, .. } = &admitted.received;
+    let request = RequestFacts {
+        scheme: site.scheme,
+        authority: &site.authority,
+        method: parts.method.as_str(),
+        path: parts.uri.path(),
+        protocol: if *upgrading == Upgrading::WebSocket { Protocol::WebSocket } else { Protocol::Http },
+    };
+    let mut refusal = None;
+    let mut capability = None;
+    let mut slots = Vec::with_capacity(admitted.permits.len());
+    for (at, (permit, held)) in admitted.permits.iter().zip(&admitted.held).enumerate() {
+        let lease = permit.lease();
+        let Some(scope) = lease.scope() else { continue };
+        let facts = LeaseFacts {
+            service: &scope.service,
+            credential: &scope.credential,
+            secret: &lease.secret,
+            client: &lease.client,
+            project: site.entrance.project(),
+            narrow: &[],
+        };
+        let decision = policy.decide(&facts, &request);
+        if decision.verdict == Verdict::Allow {
+            capability = decision.capability;
+            let earlier = admitted.permits.get(..at).unwrap_or_default();
+            let again = earlier.iter().any(|other| other.lease().scope() == Some(scope));
+            if let Some(slot) = place_of(parts, held, decision.inject.as_deref()).filter(|_| !again) {
+                slots.push(slot);
+                continue;
+            }
+            site.broker.on_stray(lease);
+            refusal = Some(stray::refusal(&site.authority.to_string(), "a place that its service does not list here"));
+            break;
+        }
+        refusal = Some(Refusal {
+            code: decision.code.unwrap_or(RefusalCode::CapDenied),
+            fix: Some(format!("secrets policy explain {} {}", request.method, explain_url(site, request.path))),
+            nearest: decision.nearest,
+            detail: decision.reason,
+        });
+        break;
+    }
+    admitted.received.notes.capability = capability;
+    if let Some(refusal) = refusal {
+        return Err(Refused::Before(Box::new(admitted.received.notes), refusal));
+    }
+    let Admitted { received, permits, .. } = admitted;
+    Ok(Decided { received, permits, slots })
+}
+
+/// The slot of the rule that policy chose, if that is where the lease stands: a listed place of another path or of
+/// another credential is none.
+fn place_of(parts: &Parts, held: &Held, inject: Option<&Inject>) -> Option<Slot> {
+    let places = inject?.places.iter();
+    let mut found = places.filter_map(|place| inject::find(parts, place).ok().flatten());
+    found.find(|found| found.slot.overlaps(&held.slot) && found.text == held.text).map(|found| found.slot)
+}
+
+fn explain_url(site: &Site, path: &str) -> String {
+    // Quoted for a shell: the path is the client's.
+    format!("'{}://{}{}'", site.scheme.as_str(), site.authority, path.replace('\'', "%27"))
+}
+
+/// Station 7: the record is open before the credential exists.
+pub(super) fn open_record(site: &Site, decided: Decided) -> Result<Opened, Refused> {
+    let Decided { received, permits, slots } = decided;
+    let Received { notes, mut parts, body, upgrading, expects_continue, .. } = received;
+    if !permits.is_empty() {
+        hop::ask_for_readable_answers(&mut parts.headers);
+    }
+    let flow = Flow::new(watches(site, &permits));
+    match notes.begin(site.broker.audit().clone(), Arc::clone(&flow), site.broker.clock().clone()) {
+        Ok(outcome) => Ok(Opened { parts, body, upgrading, expects_continue, permits, slots, flow, outcome }),
+        Err(refused) => {
+            let (notes, refusal) = *refused;
+            Err(Refused::Before(Box::new(notes), refusal))
+        }
+    }
+}
+
+/// What cuts the exchange: its leases, or the way in that an anonymous request came by.
+fn watches(site: &Site, permits: &[Permit]) -> Vec<CutWatch> {
+    if permits.is_empty() {
+        return vec![site.broker.tunnels(site.entrance.session()).watch()];
+    }
+    permits.iter().map(|permit| permit.watch().clone()).collect()
+}

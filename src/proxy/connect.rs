@@ -1,0 +1,124 @@
+//! Station 2: CONNECT. One authority, one session, and whether the tunnel is intercepted, passed through or refused.
+
+use std::sync::Arc;
+
+use super::{
+    answer::AnswerBody,
+    entrance::Entrance,
+    exchange::{Refused, Site},
+    flow::Flow,
+    outcome::{Kind, Notes},
+    passthrough::PassThrough,
+    shared::Shared,
+    sieve::{Sieve, Stops},
+    stray,
+};
+use crate::{
+    base::{Authority, RefusalCode, Scheme},
+    broker::Refusal,
+    policy::UnknownHost,
+};
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+use hyper::{body::Incoming, upgrade::OnUpgrade};
+
+/// A tunnel whose client was told that it is open.
+pub(super) struct Tunnel {
+    pub(super) client: OnUpgrade,
+    pub(super) mode: Mode,
+}
+
+/// What happens inside.
+pub(super) enum Mode {
+    /// TLS ends here; requests are read and armed. The leaf is minted before the client is told `200`.
+    Intercept { site: Arc<Site>, tls: Arc<rustls::ServerConfig> },
+    /// Bytes are relayed untouched.
+    PassThrough(Box<PassThrough>),
+}
+
+/// Decides on a CONNECT and prepares its tunnel.
+pub(super) async fn open(
+    shared: &Arc<Shared>,
+    entrance: Arc<Entrance>,
+    mut request: Request<Incoming>,
+) -> Result<(Response<AnswerBody>, Tunnel), Refused> {
+    let client = hyper::upgrade::on(&mut request);
+    let mut notes = Notes::new(Kind::Tunnel, request.method().clone(), request.uri().clone(), None);
+    entrance.note(&mut notes);
+    let authority = match target(shared, request.uri()) {
+        Ok(authority) => authority,
+        Err(refusal) => return Err(Refused::Before(Box::new(notes), refusal)),
+    };
+    notes.authority = Some(authority.clone());
+    let policy = shared.broker.policy();
+    let mode = if policy.host(Scheme::Https, &authority).is_some() {
+        intercept(shared, entrance, authority, notes).await?
+    } else if policy.names_host(&authority.host) {
+        let detail = format!("a grant names `{}`, but not port {}", authority.host, authority.port);
+        return Err(Refused::Before(Box::new(notes), Refusal::new(RefusalCode::HostDenied, detail)));
+    } else if policy.unknown_host() == UnknownHost::Deny {
+        let refusal = Refusal::new(RefusalCode::HostDenied, format!("no grant names `{}`", authority.host))
+            .fix("secrets policy list");
+        return Err(Refused::Before(Box::new(notes), refusal));
+    } else {
+        pass_through(shared, &entrance, &authority, notes).await?
+    };
+    Ok((Response::new(AnswerBody::from(Bytes::new())), Tunnel { client, mode }))
+}
+
+/// The request target of a CONNECT: an authority and nothing more (RFC 9110, 9.3.6), and no hiding place for a token.
+fn target(shared: &Shared, uri: &Uri) -> Result<Authority, Refusal> {
+    let target = uri.authority().map_or("", http::uri::Authority::as_str);
+    if uri.scheme().is_some() || uri.path_and_query().is_some() {
+        return Err(Refusal::new(RefusalCode::BadRequest, "CONNECT wants `host:port`, not a whole URI"));
+    }
+    // The request target is the authority; a `Host` field is optional and says nothing (Python 3.11 sends none).
+    let authority = Authority::parse(target, None)
+        .map_err(|error| Refusal::new(RefusalCode::BadRequest, format!("CONNECT wants `host:port`: {error}")))?;
+    if shared.broker.leases().find_stray(target.as_bytes()).is_some() {
+        return Err(stray::refusal("another host", "the host name"));
+    }
+    Ok(authority)
+}
+
+async fn intercept(
+    shared: &Arc<Shared>,
+    entrance: Arc<Entrance>,
+    authority: Authority,
+    notes: Notes,
+) -> Result<Mode, Refused> {
+    // Trouble with the leaf is told here; it never turns into a blind tunnel (attack 62).
+    let tls = shared.ca.server_config(&authority.host).await.map_err(|error| {
+        let refusal = Refusal::new(RefusalCode::CredentialUnavailable, format!("no leaf certificate: {error}"));
+        Refused::Before(Box::new(notes), refusal.fix("secrets doctor"))
+    })?;
+    let site = Site {
+        broker: Arc::clone(&shared.broker),
+        pool: Arc::clone(&shared.pool),
+        limits: Arc::clone(&shared.limits),
+        entrance,
+        scheme: Scheme::Https,
+        authority,
+    };
+    Ok(Mode::Intercept { site: Arc::new(site), tls })
+}
+
+async fn pass_through(
+    shared: &Arc<Shared>,
+    entrance: &Entrance,
+    authority: &Authority,
+    notes: Notes,
+) -> Result<Mode, Refused> {
+    let flow = Flow::new(vec![shared.broker.tunnels(entrance.session()).watch()]);
+    let begun = notes.begin(shared.broker.audit().clone(), Arc::clone(&flow), shared.broker.clock().clone());
+    let mut outcome = begun.map_err(|refused| Refused::Before(Box::new(refused.0), refused.1))?;
+    match shared.pool.dialer().dial(authority).await {
+        Ok(upstream) => {
+            outcome.status(200);
+            let sieve = Sieve::new(shared.broker.leases(), Stops::Ours);
+            let authority = authority.to_string();
+            Ok(Mode::PassThrough(Box::new(PassThrough { upstream, sieve, flow, outcome, authority })))
+        }
+        Err(error) => Err(Refused::After(Box::new(outcome), super::forward::refusal(&error))),
+    }
+}

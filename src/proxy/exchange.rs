@@ -1,0 +1,86 @@
+//! The walk of one request: a table of contents, one call per station.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+
+use super::{
+    admit,
+    answer::AnswerBody,
+    entrance::Entrance,
+    forward,
+    limits::Limits,
+    outcome::{Notes, Outcome},
+    reject, request, scrub, stray, upgrade,
+    upload::RequestBody,
+};
+use crate::{
+    base::{Authority, Scheme},
+    broker::{Broker, Refusal},
+    net::Pool,
+};
+
+/// Where requests of one client connection go, and what they share.
+pub(super) struct Site {
+    pub(super) broker: Arc<Broker>,
+    pub(super) pool: Arc<Pool<RequestBody>>,
+    pub(super) limits: Arc<Limits>,
+    pub(super) entrance: Arc<Entrance>,
+    pub(super) scheme: Scheme,
+    pub(super) authority: Authority,
+}
+
+/// A request that was refused: before its record was opened, or after.
+pub(super) enum Refused {
+    Before(Box<Notes>, Refusal),
+    After(Box<Outcome>, Refusal),
+}
+
+/// Answers one request, whatever becomes of it.
+pub(super) async fn exchange(site: Arc<Site>, request: Request<Incoming>) -> Response<AnswerBody> {
+    let is_head = *request.method() == Method::HEAD;
+    match walk(&site, request).await {
+        Ok(answer) => answer,
+        Err(refused) if is_head => refused.answer(&site.broker).map(|_| AnswerBody::from(Bytes::new())), // RFC 9110, 9.3.2
+        Err(refused) => refused.answer(&site.broker),
+    }
+}
+
+async fn walk(site: &Site, mut request: Request<Incoming>) -> Result<Response<AnswerBody>, Refused> {
+    let upgrade = upgrade::take(&mut request);
+    let policy = site.broker.policy();
+    let granted = policy.host(site.scheme, &site.authority);
+    let places = granted.as_ref().map_or(&[][..], |granted| granted.places());
+
+    let received = request::receive(site, places, request)?;
+    let admitted = admit::authorize(site, granted.as_ref(), received)?;
+    let decided = admit::decide(&policy, site, admitted)?;
+    let opened = admit::open_record(site, decided)?;
+    let connected = forward::connect(site, opened).await?;
+    let loaded = forward::load(site, connected)?;
+    let armed = forward::arm(loaded)?;
+    let sent = forward::send(site, armed).await?;
+    match sent.upgraded(upgrade) {
+        forward::Answered::Switched(switching) => Ok(upgrade::splice(switching)),
+        forward::Answered::Plainly(sent) => scrub::clean(sent.arrived, sent.scrub, &site.limits).await,
+    }
+}
+
+impl Refused {
+    /// Records the refusal and answers it.
+    pub(super) fn answer(self, broker: &Broker) -> Response<AnswerBody> {
+        match self {
+            Self::Before(mut notes, refusal) => {
+                stray::conceal(&mut notes, broker.leases());
+                notes.refused(broker.audit(), refusal.code, reject::status(refusal.code).as_u16());
+                reject::answer(&refusal, notes.id)
+            }
+            Self::After(mut outcome, refusal) => {
+                outcome.refused(&refusal, reject::status(refusal.code).as_u16());
+                reject::answer(&refusal, outcome.id())
+            }
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The record of one exchange: opened before the credential exists, closed exactly once, also on drop.
+//!
+//! Invariant: no record, no credential. `Notes` are fed from what the client sent and never from an armed request.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{Method, Uri};
+
+use super::flow::Flow;
+use crate::{
+    audit::{Action, AuditLog, Event, Outcome as End},
+    base::{Authority, ClientId, Clock, LeaseId, RefusalCode, RequestId, SecretName, ServiceId, SessionId},
+    broker::Refusal,
+};
+
+/// Which kind of exchange is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Request,
+    Tunnel,
+}
+
+/// What is known of an exchange so far; every station adds to it.
+#[derive(Debug)]
+pub(super) struct Notes {
+    pub(super) kind: Kind,
+    pub(super) id: RequestId,
+    pub(super) method: Method,
+    pub(super) uri: Uri,
+    pub(super) authority: Option<Authority>,
+    pub(super) client: Option<ClientId>,
+    pub(super) session: Option<SessionId>,
+    pub(super) lease: Option<LeaseId>,
+    pub(super) secret: Option<SecretName>,
+    pub(super) service: Option<ServiceId>,
+    pub(super) capability: Option<Arc<str>>,
+}
+
+impl Notes {
+    /// Notes of an exchange of which only the request line is known.
+    pub(super) fn new(kind: Kind, method: Method, uri: Uri, authority: Option<Authority>) -> Self {
+        Self {
+            kind,
+            id: RequestId::next(),
+            method,
+            uri,
+            authority,
+            client: None,
+            session: None,
+            lease: None,
+            secret: None,
+            service: None,
+            capability: None,
+        }
+    }
+
+    fn event(&self, action: Action) -> Event<'_> {
+        let mut event = Event::new(action).request(self.id).method(self.method.as_str());
+        match (&self.authority, self.uri.host()) {
+            (Some(authority), _) => event = event.authority(authority),
+            (None, Some(host)) => event = event.host_as_written(host),
+            (None, None) => {}
+        }
+        if self.kind == Kind::Request {
+            event = event.path(self.uri.path());
+        }
+        if let Some(client) = &self.client {
+            event = event.client(client);
+        }
+        if let Some(session) = self.session {
+            event = event.session(session);
+        }
+        if let Some(lease) = self.lease {
+            event = event.lease(lease);
+        }
+        if let Some(secret) = &self.secret {
+            event = event.secret(secret);
+        }
+        if let Some(service) = &self.service {
+            event = event.service(service);
+        }
+        if let Some(capability) = &self.capability {
+            event = event.capability(capability);
+        }
+        event
+    }
+
+    /// Records that the exchange was refused before it began. A refusal stands even when it cannot be recorded.
+    pub(super) fn refused(&self, audit: &AuditLog, code: RefusalCode, status: u16) {
+        let action = match self.kind {
+            Kind::Request => Action::RequestRefused,
+            Kind::Tunnel => Action::TunnelRefused,
+        };
+        let event = self.event(action).outcome(End::Refused).code(code).status(status);
+        if let Err(error) = audit.append(&event) {
+            tracing::error!(%error, request = %self.id, code = %code, "a refusal could not be recorded");
+        }
+    }
+
+    /// Records that the exchange begins. Without the record there is no exchange.
+    pub(super) fn begin(self, audit: AuditLog, flow: Arc<Flow>, clock: Clock) -> Result<Outcome, Box<(Self, Refusal)>> {
+        let action = match self.kind {
+            Kind::Request => Action::RequestBegun,
+            Kind::Tunnel => Action::TunnelBegun,
+        };
+        if let Err(error) = audit.append(&self.event(action)) {
+            let refusal =
+                Refusal::new(RefusalCode::AuditUnavailable, format!("the request cannot be recorded: {error}"))
+                    .fix("make room on the disk of the audit log, then try again");
+            return Err(Box::new((self, refusal)));
+        }
+        let begun = clock.boot();
+        Ok(Outcome { notes: self, audit, flow, clock, begun, status: None, closed: false })
+    }
+}
+
+/// The guard of a begun record. Dropping it records *aborted*, or *cut* when the watch fired.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    notes: Notes,
+    audit: AuditLog,
+    flow: Arc<Flow>,
+    clock: Clock,
+    begun: Duration,
+    status: Option<u16>,
+    closed: bool,
+}
+
+impl Outcome {
+    /// The notes, for answers that name the exchange.
+    pub(super) const fn id(&self) -> RequestId {
+        self.notes.id
+    }
+
+    /// The status that the client gets.
+    pub(super) const fn status(&mut self, status: u16) {
+        self.status = Some(status);
+    }
+
+    /// The exchange ran to its end.
+    pub(super) fn done(&mut self) {
+        self.close(End::Ok, None, None);
+    }
+
+    /// The exchange could not go on.
+    pub(super) fn failed(&mut self, error: &str) {
+        self.close(End::Failed, None, Some(error));
+    }
+
+    /// The exchange was refused after it had begun.
+    pub(super) fn refused(&mut self, refusal: &Refusal, status: u16) {
+        self.status = Some(status);
+        self.close(End::Refused, Some(refusal.code), None);
+    }
+
+    fn close(&mut self, end: End, code: Option<RefusalCode>, error: Option<&str>) {
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
+        let action = match self.notes.kind {
+            Kind::Request => Action::RequestEnded,
+            Kind::Tunnel => Action::TunnelEnded,
+        };
+        let cut = self.flow.cut().filter(|_| end != End::Ok);
+        let mut event = self
+            .notes
+            .event(action)
+            .outcome(if cut.is_some() { End::Cut } else { end })
+            .bytes(self.flow.sent(), self.flow.received())
+            .duration(self.clock.boot().saturating_sub(self.begun));
+        if let Some(reason) = cut {
+            event = event.reason(reason);
+        }
+        if let Some(status) = self.status {
+            event = event.status(status);
+        }
+        if let Some(code) = code {
+            event = event.code(code);
+        }
+        if let Some(error) = error {
+            event = event.error(error);
+        }
+        self.audit.append_lazily(&event);
+    }
+}
+
+impl Drop for Outcome {
+    fn drop(&mut self) {
+        self.close(End::Aborted, None, None);
+    }
+}

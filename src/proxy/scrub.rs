@@ -1,0 +1,130 @@
+//! Station 11: an answer without echoes of the credential, in head, body and trailers.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Response,
+    header::{ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, ETAG},
+};
+use hyper::body::{Body as _, Incoming};
+
+use super::{
+    answer::{AnswerBody, Download},
+    decode::{Decoded, codings},
+    exchange::Refused,
+    flow::Flow,
+    hop::{self, Upgrading},
+    limits::Limits,
+    outcome::Outcome,
+    upload::RequestBody,
+};
+use crate::{
+    base::RefusalCode,
+    broker::Refusal,
+    inject::{Echoes, Scrubber},
+    net::Seat,
+};
+
+/// What an exchange's answer is freed of.
+pub(super) struct Scrub {
+    echoes: Arc<Echoes>,
+    tokens: Vec<Bytes>,
+    body: Scrubber,
+}
+
+impl Scrub {
+    /// Echoes, and the lease tokens to put in their place.
+    pub(super) fn new(echoes: Arc<Echoes>, tokens: Vec<Bytes>) -> Self {
+        Self { body: Scrubber::new(Arc::clone(&echoes), tokens.clone()), echoes, tokens }
+    }
+
+    /// Replaces echoes in header values; a name that holds one is dropped (attacks 68, 74).
+    pub(super) fn head(&self, headers: &mut HeaderMap) {
+        let tokens: Vec<&[u8]> = self.tokens.iter().map(|token| &token[..]).collect();
+        for value in headers.values_mut() {
+            if let Some(clean) = self.echoes.replace(value.as_bytes(), &tokens) {
+                *value = HeaderValue::from_bytes(&clean).unwrap_or(HeaderValue::from_static("[scrubbed]"));
+            }
+        }
+        let telling: Vec<HeaderName> =
+            headers.keys().filter(|name| self.echoes.is_in(name.as_str().as_bytes())).cloned().collect();
+        for name in telling {
+            headers.remove(name);
+        }
+    }
+
+    pub(super) fn feed(&mut self, data: Bytes) -> Bytes {
+        self.body.feed(data)
+    }
+
+    /// What may be passed on after these bytes, and whether an echo was among them.
+    pub(super) fn watch(&mut self, data: &[u8]) -> (Bytes, bool) {
+        let before = self.body.found();
+        let clean = self.body.feed(Bytes::copy_from_slice(data));
+        let clean = Bytes::from([clean, self.body.flush()].concat());
+        (clean, self.body.found() > before)
+    }
+
+    /// What need not wait for data that is not there yet.
+    pub(super) fn flush(&mut self) -> Bytes {
+        self.body.flush()
+    }
+
+    pub(super) fn finish(&mut self) -> Bytes {
+        self.body.finish()
+    }
+}
+
+/// An answer from the upstream with everything that its delivery needs.
+pub(super) struct Arrived {
+    pub(super) response: Response<Incoming>,
+    pub(super) seat: Seat<RequestBody>,
+    pub(super) flow: Arc<Flow>,
+    pub(super) outcome: Outcome,
+}
+
+/// The answer for the client. Refuses, with the outcome to close, what cannot be searched.
+pub(super) async fn clean(
+    arrived: Arrived,
+    scrub: Option<Scrub>,
+    limits: &Limits,
+) -> Result<Response<AnswerBody>, Refused> {
+    let Arrived { response, seat, flow, mut outcome } = arrived;
+    let (mut parts, incoming) = response.into_parts();
+    if parts.status == http::StatusCode::SWITCHING_PROTOCOLS {
+        let detail = "the upstream switched protocols without being asked";
+        return Err(Refused::After(Box::new(outcome), Refusal::new(RefusalCode::UpstreamFailed, detail)));
+    }
+    parts.extensions = http::Extensions::new(); // a reason phrase travels in them, unsearched
+    parts.version = http::Version::default();
+    hop::clean_answer(&mut parts.headers, Upgrading::No);
+    outcome.status(parts.status.as_u16());
+    let Some(scrub) = scrub else {
+        let body = Download::plain(incoming, None, flow, outcome, seat).begin().await?;
+        return Ok(Response::from_parts(parts, body));
+    };
+    scrub.head(&mut parts.headers);
+    let Some(codings) = codings(&parts.headers) else {
+        let detail = "the answer has a content coding that cannot be searched for the credential";
+        return Err(Refused::After(Box::new(outcome), Refusal::new(RefusalCode::UpstreamFailed, detail)));
+    };
+    if incoming.is_end_stream() {
+        // HEAD, 204, 304: the fields describe a body that is not there.
+        let body = Download::plain(incoming, None, flow, outcome, seat).begin().await?;
+        return Ok(Response::from_parts(parts, body));
+    }
+    parts.headers.remove(ACCEPT_RANGES);
+    let download = if codings.is_empty() {
+        Download::plain(incoming, Some(scrub), flow, outcome, seat)
+    } else {
+        for name in [CONTENT_ENCODING, ETAG] {
+            parts.headers.remove(name); // a strong tag is of the coded bytes
+        }
+        let decoded = Decoded::new(incoming, &codings, limits.growth);
+        Download::coded(decoded, Some(scrub), flow, outcome, seat)
+    };
+    parts.headers.remove(CONTENT_LENGTH); // a replaced echo changes it; hyper writes the new one where it is known
+    let body = download.begin().await?;
+    Ok(Response::from_parts(parts, body))
+}

@@ -1,0 +1,136 @@
+//! The request body on its way upstream: streamed, counted, searched for lease tokens, cut when the lease ends.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+
+use super::{error::BodyError, flow::Flow, hop, sieve::Sieve};
+use crate::{base::CutReason, lease::Found};
+
+type Wait<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A request body as the upstream's connection reads it.
+pub(super) enum RequestBody {
+    Empty,
+    Stream(Box<Upload>),
+}
+
+pub(super) struct Upload {
+    incoming: Incoming,
+    flow: Arc<Flow>,
+    cut: Option<Wait<CutReason>>,
+    /// Holds the body back until the upstream wants it (RFC 9110, 10.1.1).
+    gate: Option<Wait<()>>,
+    sieve: Sieve,
+    trailers: Option<HeaderMap>,
+    ended: bool,
+}
+
+impl RequestBody {
+    /// A body that streams from the client.
+    pub(super) fn new(incoming: Incoming, flow: Arc<Flow>, sieve: Sieve, gate: Option<Wait<()>>) -> Self {
+        if incoming.is_end_stream() {
+            flow.finish_request();
+            return Self::Empty;
+        }
+        Self::Stream(Box::new(Upload { incoming, flow, cut: None, gate, sieve, trailers: None, ended: false }))
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Stream(upload) => upload.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Stream(upload) => upload.ended && upload.trailers.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            // The scanner delays bytes but changes none.
+            Self::Stream(upload) => upload.incoming.size_hint(),
+        }
+    }
+}
+
+impl Upload {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(reason) = self.poll_cut(cx) {
+            return Poll::Ready(Some(Err(BodyError::Cut(reason))));
+        }
+        if let Some(gate) = &mut self.gate {
+            ready!(gate.as_mut().poll(cx));
+            self.gate = None;
+        }
+        loop {
+            if let Some(trailers) = self.trailers.take() {
+                return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+            }
+            if self.ended {
+                return Poll::Ready(None);
+            }
+            let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx)).transpose()?;
+            let data = match frame.map(Frame::into_data) {
+                Some(Ok(data)) => self.sieve.feed(data),
+                Some(Err(frame)) => {
+                    self.trailers = frame.into_trailers().ok().map(hop::clean_trailers);
+                    self.search_trailers().map(|()| self.end())
+                }
+                None => Ok(self.end()),
+            };
+            match data {
+                Ok(data) if data.is_empty() => {}
+                Ok(data) => {
+                    self.flow.add_sent(data.len());
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                }
+                Err(found) => {
+                    self.flow.note_stray(found);
+                    return Poll::Ready(Some(Err(BodyError::Stray)));
+                }
+            }
+        }
+    }
+
+    /// Trailers come after the head was searched, and are searched too.
+    fn search_trailers(&self) -> Result<(), Found> {
+        let values = self.trailers.iter().flat_map(HeaderMap::values);
+        match values.map(http::HeaderValue::as_bytes).find_map(|value| self.sieve.find(value)) {
+            Some(stray) => Err(stray.found),
+            None => Ok(()),
+        }
+    }
+
+    /// What was held back did not become a token.
+    fn end(&mut self) -> Bytes {
+        self.ended = true;
+        self.flow.finish_request();
+        self.sieve.finish()
+    }
+
+    fn poll_cut(&mut self, cx: &mut Context<'_>) -> Option<CutReason> {
+        let flow = &self.flow;
+        let cut = self.cut.get_or_insert_with(|| Box::pin(flow.wait()));
+        match cut.as_mut().poll(cx) {
+            Poll::Ready(reason) => Some(reason),
+            Poll::Pending => None,
+        }
+    }
+}
