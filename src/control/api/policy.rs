@@ -1,0 +1,200 @@
+//! Policy over the socket: explain, list, reload, and the generator for the easy case.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::empty_request;
+use crate::base::{ClientId, SecretName, ServiceId};
+
+empty_request! {
+    /// `policy.list`: services and grants as loaded.
+    #[serde(deny_unknown_fields)]
+    ListPolicy;
+    /// `policy.reload`: reads the files again; a bad set changes nothing and says so.
+    #[serde(deny_unknown_fields)]
+    ReloadPolicy;
+}
+
+/// `policy.explain`: every layer's verdict on one request, by the same engine that judges it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExplainPolicy {
+    /// The HTTP method.
+    pub method: String,
+    /// The absolute URL.
+    pub url: String,
+    /// For whom.
+    pub client_id: ClientId,
+    /// With which secret; every secret with a service on this host when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretName>,
+}
+
+/// The answer to `policy.explain`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// `allow`, `ask`, `deny`, or `tunnel` for a host without a grant that is passed through.
+    pub verdict: String,
+    /// The refusal's code, unless allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Why, in one sentence; empty when there is nothing to say.
+    #[serde(default)]
+    pub reason: String,
+    /// The capability that was hit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capability: Option<String>,
+    /// The nearest thing that would be allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nearest: Option<String>,
+    /// Layer by layer, outermost first.
+    pub layers: Vec<LayerVerdict>,
+}
+
+/// What one layer says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerVerdict {
+    /// Which layer: `host`, `user`, `project`, `lease`, `session`.
+    pub layer: String,
+    /// Its verdict.
+    pub verdict: String,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// One fault of a policy file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyFault {
+    /// The file, with line and column when known: `github.toml:3:7`.
+    pub place: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
+}
+
+/// The answer to `policy.reload` when the files are good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyReloaded {
+    /// How many services are known.
+    pub services: u64,
+    /// How many grants are in force.
+    pub grants: u64,
+}
+
+/// The answer to `policy.list`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyList {
+    /// By id.
+    pub services: Vec<ServiceEntry>,
+    /// In the order of files and lines.
+    pub grants: Vec<GrantEntry>,
+    /// What happens to hosts that no grant names: `tunnel` or `deny`.
+    pub unknown_host: String,
+    /// Why the last reload was refused; empty when the files on disk are the set in force.
+    #[serde(default)]
+    pub faults: Vec<PolicyFault>,
+}
+
+/// One service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceEntry {
+    /// Its id.
+    pub id: ServiceId,
+    /// Where it comes from: `shipped` or the file's path.
+    pub source: String,
+    /// Its host patterns.
+    pub hosts: Vec<String>,
+    /// The names of its credentials.
+    pub credentials: Vec<String>,
+    /// Its capabilities.
+    pub capabilities: Vec<CapabilityEntry>,
+}
+
+/// One capability of a service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CapabilityEntry {
+    /// Its name.
+    pub name: String,
+    /// Its risk: read, write, spend, destroy, admin or secret.
+    pub risk: String,
+    /// What it is for.
+    #[serde(default)]
+    pub about: String,
+}
+
+/// One grant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantEntry {
+    /// The service.
+    pub service: ServiceId,
+    /// The secret, when the grant names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+    /// The clients; empty is any.
+    #[serde(default)]
+    pub agents: Vec<String>,
+    /// The projects; empty is any.
+    #[serde(default)]
+    pub projects: Vec<String>,
+    /// Capabilities that are allowed.
+    #[serde(default)]
+    pub allow: Vec<String>,
+    /// Capabilities that a person is asked about.
+    #[serde(default)]
+    pub ask: Vec<String>,
+    /// Where it stands: `mine.toml:12`, or `default` when it comes with the program.
+    pub source: String,
+}
+
+/// `policy.write_easy`: a service with one host and one place, a grant for it, and the binding of the secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WriteEasyPolicy {
+    /// The secret to bind; it exists.
+    pub secret: SecretName,
+    /// A host name, or `host:port`.
+    pub host: String,
+    /// Where the credential stands.
+    pub place: EasyPlace,
+}
+
+/// One place for one static secret, as the flags of `secrets add` say it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum EasyPlace {
+    /// Basic credentials.
+    Basic {
+        /// Which part is the secret: `user` or `password`.
+        part: String,
+        /// What the other part is; as the client sent it when not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        other: Option<String>,
+    },
+    /// A header field.
+    Header {
+        /// The field.
+        name: String,
+        /// The wording around the hole `{}`.
+        wording: String,
+    },
+    /// A query parameter.
+    Query {
+        /// The parameter.
+        name: String,
+    },
+}
+
+/// The answer to `policy.write_easy`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EasyPolicyWritten {
+    /// The new service.
+    pub service: ServiceId,
+    /// Its only credential.
+    pub credential: String,
+    /// The files that were written.
+    pub files: Vec<PathBuf>,
+}

@@ -1,0 +1,119 @@
+//! Sessions of `secrets exec`, lease tokens, and ending rights by client, secret or session.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{WireToken, empty_is_none};
+use crate::base::{ClientId, LeaseId, SecretName, ServiceId, SessionId, TimeToLive, Timestamp};
+
+/// `session.open`: a session with its leases and its way into the proxy; it lives as long as the connection that
+/// opened it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenSession {
+    /// For whom; a label. The daemon makes one up when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<ClientId>,
+    /// What to lease, in the order in which to do it; all or nothing.
+    pub secrets: Vec<SessionSecret>,
+    /// The folder of the project file, or the caller's own; absolute.
+    pub project_dir: PathBuf,
+    /// The text of a policy file of kind `project`; it can only narrow, and one that cannot be read is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub narrow: Option<String>,
+}
+
+/// One secret that a session wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionSecret {
+    /// Which secret.
+    pub name: SecretName,
+    /// The variable that holds its token; the service's own names when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env_var: Option<String>,
+    /// How long; the grant's or the setting's default when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<TimeToLive>,
+}
+
+/// The answer to `session.open`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionOpened {
+    /// The session.
+    pub session_id: SessionId,
+    /// Its own port of the proxy on 127.0.0.1.
+    pub proxy_port: u16,
+    /// The user for clients that can send proxy credentials; only unreserved URI characters.
+    pub proxy_user: String,
+    /// The password to it; only unreserved URI characters.
+    pub proxy_password: WireToken,
+    /// The root that the proxy's leaves descend from, in PEM.
+    pub root_pem: String,
+    /// Where support files for clients are kept; absolute.
+    pub support_folder: PathBuf,
+    /// The hosts that the session's credentials are for; they must not bypass the proxy.
+    pub secret_hosts: Vec<String>,
+    /// One per secret, in the order of the request.
+    pub leases: Vec<SessionLease>,
+}
+
+/// One lease of a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionLease {
+    /// Which secret.
+    pub secret: SecretName,
+    /// The variables that hold the token.
+    pub env: Vec<String>,
+    /// What the agent presents.
+    pub token: WireToken,
+    /// The lease.
+    pub lease_id: LeaseId,
+    /// When it ends at the latest.
+    pub expires_at: Timestamp,
+    /// The service that it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceId>,
+}
+
+/// `lease.token`: an opaque token, usable on the main listener by whoever presents it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeaseToken {
+    /// Which secret.
+    pub secret_name: SecretName,
+    /// For whom; a label.
+    pub client_id: ClientId,
+    /// How long; the grant's or the setting's default when empty.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "empty_is_none")]
+    pub ttl: Option<TimeToLive>,
+}
+
+/// The answer to `lease.token`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenLeased {
+    /// The lease.
+    pub lease_id: LeaseId,
+    /// What the client presents.
+    pub token: WireToken,
+    /// When it ends at the latest.
+    pub expires_at: Timestamp,
+    /// The variables under which clients of the service look for it.
+    pub env: Vec<String>,
+    /// The hosts that it is for.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+}
+
+/// `revoke`: ends every lease of one client, secret or session, written `{"client": "…"}` and so on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Revoke {
+    /// All leases of this client.
+    Client(ClientId),
+    /// All leases of this secret.
+    Secret(SecretName),
+    /// All leases of this session.
+    Session(SessionId),
+}

@@ -1,0 +1,102 @@
+//! The typed client of the control socket: one call at a time, one deadline per call.
+
+use std::{io, path::Path, time::Duration};
+
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::{
+        UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    time::{Instant, sleep, timeout_at},
+};
+
+use super::{
+    Error, Method,
+    frame::{Frame, FrameReader},
+    wire::{read_response, write_request},
+};
+
+/// A connection to the daemon. Dropping it ends the session that was opened on it.
+pub struct Client {
+    reader: FrameReader<OwnedReadHalf>,
+    writer: OwnedWriteHalf,
+    deadline: Duration,
+    last_id: u64,
+}
+
+impl Client {
+    /// The longest answer that is read: lists and audit tails may be longer than requests.
+    const MAX_ANSWER: usize = 16 * 1024 * 1024;
+    /// Between two attempts while the daemon's queue is full.
+    const PAUSE: Duration = Duration::from_millis(20);
+
+    /// Connects; `deadline` holds for this and for each call. Refuses a socket that another user serves, because
+    /// secret values are about to cross it.
+    pub async fn connect(socket: &Path, deadline: Duration) -> Result<Self, Error> {
+        let ends = Instant::now() + deadline;
+        let stream = loop {
+            match timeout_at(ends, UnixStream::connect(socket)).await {
+                Err(_) => return Err(Error::Timeout(deadline.as_secs())),
+                Ok(Ok(stream)) => break stream,
+                Ok(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if Instant::now() + Self::PAUSE >= ends {
+                        return Err(Error::Timeout(deadline.as_secs()));
+                    }
+                    sleep(Self::PAUSE).await;
+                }
+                Ok(Err(source)) => return Err(not_connected(socket, source)),
+            }
+        };
+        let server = stream.peer_cred().map_err(|source| not_connected(socket, source))?.uid();
+        if server != rustix::process::geteuid().as_raw() {
+            return Err(Error::Foreign { path: socket.to_owned(), uid: server });
+        }
+        let (read, writer) = stream.into_split();
+        Ok(Self { reader: FrameReader::new(read, Self::MAX_ANSWER), writer, deadline, last_id: 0 })
+    }
+
+    /// Calls a method and waits for its answer.
+    pub async fn call<M: Method>(&mut self, request: M) -> Result<M::Answer, Error> {
+        let ends = Instant::now() + self.deadline;
+        let seconds = self.deadline.as_secs();
+        timeout_at(ends, self.exchange(request)).await.map_err(|_| Error::Timeout(seconds))?
+    }
+
+    async fn exchange<M: Method>(&mut self, request: M) -> Result<M::Answer, Error> {
+        self.last_id += 1;
+        let line = write_request(self.last_id, M::NAME, &request).map_err(|e| Error::Protocol(e.to_string()))?;
+        // A server that refuses early may have closed; its answer is still there to read.
+        let sent = self.writer.write_all(line.as_slice()).await;
+        loop {
+            match self.reader.next().await {
+                Ok(Frame::Line(line)) => {
+                    let answer = read_response(self.last_id, line.as_slice());
+                    if let Some(outcome) = answer.map_err(|e| Error::Protocol(shape_of(&e)))? {
+                        return Ok(outcome?);
+                    }
+                }
+                Ok(Frame::TooLong) => return Err(Error::Protocol("it is too long".into())),
+                Ok(Frame::End) if sent.is_ok() => return Err(Error::Protocol("it closed the connection".into())),
+                Ok(Frame::End) | Err(_) => return Err(Error::Protocol("the connection broke off".into())),
+            }
+        }
+    }
+
+    /// Waits until the daemon goes away; for sessions, whose end is the end of their connection.
+    pub async fn closed(&mut self) {
+        while matches!(self.reader.next().await, Ok(Frame::Line(_) | Frame::TooLong)) {}
+    }
+}
+
+/// Where a JSON error is, without what stands there: the answer may hold a value.
+fn shape_of(error: &serde_json::Error) -> String {
+    super::api::without_values(&error.to_string())
+}
+
+fn not_connected(socket: &Path, source: io::Error) -> Error {
+    match source.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Error::NotRunning(socket.to_owned()),
+        _ => Error::Io { action: "connect to", path: socket.to_owned(), source },
+    }
+}

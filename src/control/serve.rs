@@ -1,0 +1,110 @@
+//! The accept loop: who may speak, how many at once, and a stop that lets calls finish.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    net::{UnixListener, UnixStream},
+    sync::Semaphore,
+    task::JoinSet,
+};
+
+use super::{Error, Listener, Peer, Service, converse::converse};
+use crate::base::CutWatch;
+
+/// Bounds of the control socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Who may speak; the daemon's own user unless a test says otherwise.
+    pub owner: u32,
+    /// Connections at once; more wait in the system's queue.
+    pub connections: usize,
+    /// Calls at once on one connection; more are not read until one is answered.
+    pub calls: usize,
+    /// The longest request line in bytes.
+    pub frame: usize,
+    /// How long a request line may take from its first byte to its last.
+    pub line: Duration,
+    /// How long a connection may be idle that holds no session and waits for no answer.
+    pub idle: Duration,
+    /// How long a call may take before its caller is told that it took too long.
+    pub call: Duration,
+    /// How long a client may take to read an answer.
+    pub answer: Duration,
+    /// How long a stopping server lets calls finish.
+    pub grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            owner: rustix::process::geteuid().as_raw(),
+            connections: 512,
+            calls: 32,
+            frame: 2 * 1024 * 1024,
+            line: Duration::from_secs(10),
+            idle: Duration::from_mins(1),
+            call: Duration::from_mins(2),
+            answer: Duration::from_secs(5),
+            grace: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Serves until `stop` fires, then lets calls finish within the grace. The socket file goes with the listener.
+///
+/// Errors are the system's, and only before the first connection.
+pub async fn serve<S: Service>(
+    listener: Listener,
+    service: Arc<S>,
+    limits: Limits,
+    stop: CutWatch,
+) -> Result<(), Error> {
+    let failed = |source| Error::Io { action: "listen on", path: listener.path().to_owned(), source };
+    let socket = listener.try_clone_socket().and_then(UnixListener::from_std).map_err(failed)?;
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let mut conversations = JoinSet::new();
+    loop {
+        while conversations.try_join_next().is_some() {}
+        let accepted = tokio::select! {
+            _ = stop.wait() => break,
+            accepted = accept(&socket, &places) => accepted,
+        };
+        let Some((stream, place)) = accepted else { continue };
+        let Some(peer) = admit(&stream, limits.owner) else { continue };
+        let (service, stop) = (Arc::clone(&service), stop.clone());
+        conversations.spawn(async move {
+            converse(stream, peer, service, limits, stop).await;
+            drop(place);
+        });
+    }
+    drop((socket, listener)); // new clients see at once that nobody listens
+    while conversations.join_next().await.is_some() {} // each is bounded by the grace
+    Ok(())
+}
+
+async fn accept(
+    socket: &UnixListener,
+    places: &Arc<Semaphore>,
+) -> Option<(UnixStream, tokio::sync::OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned().await.ok()?;
+    match socket.accept().await {
+        Ok((stream, _)) => Some((stream, place)),
+        Err(error) => {
+            // Out of descriptors, mostly: wait for some to come back rather than spin.
+            tracing::warn!(target: "control", %error, "cannot accept a connection");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            None
+        }
+    }
+}
+
+/// The peer, if it is the owner (attack 90).
+fn admit(stream: &UnixStream, owner: u32) -> Option<Peer> {
+    let credentials = stream.peer_cred().ok()?;
+    let peer = Peer { uid: credentials.uid(), pid: credentials.pid() };
+    if peer.uid == owner {
+        return Some(peer);
+    }
+    tracing::warn!(target: "control", uid = peer.uid, "turned away another user");
+    None
+}

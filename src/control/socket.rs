@@ -1,0 +1,195 @@
+//! The socket file: bound where only its owner can reach it, never taken from a daemon that lives.
+//!
+//! Keeps attacks 90, 91, 102 and 103 out.
+//!
+//! Invariant: the name never leads to a socket that others may connect to. It is bound and given its mode under a
+//! random name in a folder that only its owner can write to, and then renamed over whatever is stale.
+
+use std::{
+    fs, io,
+    os::unix::{
+        fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
+        net::UnixListener,
+    },
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    io::Errno,
+    net::{AddressFamily, SocketAddrUnix, SocketType},
+};
+
+use super::Error;
+use crate::base::{hex, random};
+
+/// A bound control socket; the file is removed on drop if it is still this one.
+#[derive(Debug)]
+pub struct Listener {
+    socket: UnixListener,
+    path: PathBuf,
+    /// Device and inode of the file that was made here.
+    identity: (u64, u64),
+}
+
+/// What stands at the socket's path.
+enum Found {
+    Live,
+    Nothing,
+    Stale,
+}
+
+impl Listener {
+    /// What Linux and macOS both take, without the final zero.
+    const MAX_PATH: usize = 103;
+
+    /// Binds the socket with mode 0600. The folder must exist, belong to the caller and be writable by nobody else.
+    ///
+    /// Two daemons that start in the same instant are told apart by the lock that the daemon holds, not by this.
+    pub fn bind(path: &Path) -> Result<Self, Error> {
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let temporary = folder.join(format!(".{}", hex(&random::<4>())));
+        if path.as_os_str().len().max(temporary.as_os_str().len()) > Self::MAX_PATH {
+            return Err(Error::LongPath(path.to_owned()));
+        }
+        check_folder(folder)?;
+        if matches!(look(path)?, Found::Live) {
+            return Err(Error::Live(path.to_owned()));
+        }
+        let bound = bind_at(&temporary, path);
+        if bound.is_err() {
+            let _ = fs::remove_file(&temporary); // the first error is the one worth telling
+        }
+        bound
+    }
+
+    /// Where it is bound.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn try_clone_socket(&self) -> io::Result<UnixListener> {
+        self.socket.try_clone()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let ours = fs::symlink_metadata(&self.path).is_ok_and(|now| (now.dev(), now.ino()) == self.identity);
+        if ours {
+            let _ = fs::remove_file(&self.path); // a stale file is recognised at the next start
+        }
+    }
+}
+
+fn bind_at(temporary: &Path, path: &Path) -> Result<Listener, Error> {
+    let failed = |action| move |source| Error::Io { action, path: path.to_owned(), source };
+    let socket = UnixListener::bind(temporary).map_err(failed("bind"))?;
+    fs::set_permissions(temporary, fs::Permissions::from_mode(0o600)).map_err(failed("set the mode of"))?;
+    socket.set_nonblocking(true).map_err(failed("set up"))?;
+    let made = fs::symlink_metadata(temporary).map_err(failed("look at"))?;
+    fs::rename(temporary, path).map_err(failed("put in place"))?;
+    Ok(Listener { socket, path: path.to_owned(), identity: (made.dev(), made.ino()) })
+}
+
+fn check_folder(folder: &Path) -> Result<(), Error> {
+    let found =
+        fs::metadata(folder).map_err(|source| Error::Io { action: "look at", path: folder.to_owned(), source })?;
+    let own = found.uid() == rustix::process::geteuid().as_raw();
+    if own && found.is_dir() && found.mode() & 0o022 == 0 { Ok(()) } else { Err(Error::Folder(folder.to_owned())) }
+}
+
+fn look(path: &Path) -> Result<Found, Error> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(source) => return Err(Error::Io { action: "look at", path: path.to_owned(), source }),
+        Ok(found) if !found.file_type().is_socket() => return Err(Error::NotASocket(path.to_owned())),
+        Ok(_) => {}
+    }
+    match probe(path) {
+        Err(Errno::CONNREFUSED | Errno::NOENT) => Ok(Found::Stale),
+        // A full queue is a busy daemon; whatever else is not understood is left alone too.
+        Ok(()) | Err(Errno::AGAIN | Errno::INPROGRESS) => Ok(Found::Live),
+        Err(error) => Err(Error::Io { action: "connect to", path: path.to_owned(), source: error.into() }),
+    }
+}
+
+/// Connects without waiting: a daemon whose queue is full must not hang the one that asks.
+fn probe(path: &Path) -> Result<(), Errno> {
+    let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    rustix::io::ioctl_fionbio(&socket, true)?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o700)).tempdir().unwrap()
+    }
+
+    #[test]
+    fn attack_90_the_socket_is_0600_and_its_folder_must_be_private() {
+        let folder = folder();
+        let path = folder.path().join("s");
+        let bound = Listener::bind(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary name is left");
+        drop(bound);
+        assert!(!path.exists());
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(matches!(Listener::bind(&path), Err(Error::Folder(_))));
+    }
+
+    #[test]
+    fn attack_103_a_live_socket_is_not_taken() {
+        let folder = folder();
+        let path = folder.path().join("s");
+        let _first = Listener::bind(&path).unwrap();
+        let before = fs::metadata(&path).unwrap().ino();
+        assert!(matches!(Listener::bind(&path), Err(Error::Live(_))));
+        assert_eq!(fs::metadata(&path).unwrap().ino(), before);
+    }
+
+    #[test]
+    fn attack_102_a_stale_socket_is_replaced() {
+        let folder = folder();
+        let path = folder.path().join("s");
+        drop(UnixListener::bind(&path).unwrap()); // std leaves the file behind, as a killed daemon does
+        assert!(path.exists());
+        assert!(Listener::bind(&path).is_ok());
+    }
+
+    #[test]
+    fn attack_91_links_and_files_are_left_alone() {
+        let folder = folder();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, b"precious").unwrap();
+        symlink(&file, &link).unwrap();
+        for path in [&file, &link] {
+            assert!(matches!(Listener::bind(path), Err(Error::NotASocket(_))));
+        }
+        assert_eq!(fs::read(&file).unwrap(), b"precious");
+    }
+
+    #[test]
+    fn a_socket_that_is_not_ours_any_more_is_not_removed() {
+        let folder = folder();
+        let path = folder.path().join("s");
+        let first = Listener::bind(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let second = Listener::bind(&path).unwrap();
+        drop(first);
+        assert!(path.exists());
+        drop(second);
+    }
+
+    #[test]
+    fn a_path_that_no_socket_can_have_says_so() {
+        let folder = folder();
+        let path = folder.path().join("x".repeat(120));
+        assert!(matches!(Listener::bind(&path), Err(Error::LongPath(_))));
+    }
+}
