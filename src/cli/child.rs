@@ -1,0 +1,238 @@
+//! Running the user's program as if we were not there: its streams, its signals, its exit code.
+//!
+//! In the terminal's foreground the child stays in our process group, so that Ctrl-C, Ctrl-Z and terminal input work as
+//! without us; anywhere else it leads a group of its own and every signal that we get is passed on to that group.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs::File,
+    io,
+    os::unix::process::ExitStatusExt as _,
+    process::ExitStatus,
+};
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use tokio::{
+    process::{Child, Command},
+    signal::unix::{Signal as Stream, SignalKind, signal},
+};
+
+/// Why a program did not run; the shell's exit codes for it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NotRun {
+    /// 126: found, and not a program that may be run.
+    NotExecutable(String),
+    /// 127: not found.
+    NotFound(String),
+}
+
+impl NotRun {
+    /// The exit code that a shell gives.
+    pub(super) const fn code(&self) -> u8 {
+        match self {
+            Self::NotExecutable(_) => 126,
+            Self::NotFound(_) => 127,
+        }
+    }
+
+    /// One sentence.
+    pub(super) fn message(&self) -> &str {
+        match self {
+            Self::NotExecutable(message) | Self::NotFound(message) => message,
+        }
+    }
+}
+
+/// Whose signals a terminal's keys are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Group {
+    /// The child leads its own.
+    Own,
+    /// The child shares ours, which the terminal's keys reach.
+    Terminal,
+}
+
+/// The signals that end programs, caught before the child starts so that none is lost between. One that is ignored, by
+/// `nohup` or for a background job, stays so: the child inherits that.
+struct Signals {
+    hangup: Option<Stream>,
+    interrupt: Option<Stream>,
+    quit: Option<Stream>,
+    terminate: Option<Stream>,
+}
+
+impl Signals {
+    fn catch() -> io::Result<Self> {
+        let ignored = ignored_signals();
+        let caught = |kind: SignalKind| {
+            let bit = 1_u64.checked_shl(kind.as_raw_value().unsigned_abs().saturating_sub(1)).unwrap_or(0);
+            (ignored & bit == 0).then(|| signal(kind)).transpose()
+        };
+        Ok(Self {
+            hangup: caught(SignalKind::hangup())?,
+            interrupt: caught(SignalKind::interrupt())?,
+            quit: caught(SignalKind::quit())?,
+            terminate: caught(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            () = arrival(&mut self.hangup) => Signal::HUP,
+            () = arrival(&mut self.interrupt) => Signal::INT,
+            () = arrival(&mut self.quit) => Signal::QUIT,
+            () = arrival(&mut self.terminate) => Signal::TERM,
+        }
+    }
+}
+
+async fn arrival(stream: &mut Option<Stream>) {
+    let arrived = match stream {
+        Some(stream) => stream.recv().await,
+        None => None,
+    };
+    if arrived.is_none() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// The mask of ignored signals where the system shows it (proc(5), `SigIgn`); elsewhere none.
+fn ignored_signals() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+/// A program that was started, with its signals.
+pub(super) struct Running {
+    child: Child,
+    group: Group,
+    signals: Signals,
+}
+
+/// Starts a program with exactly these variables, in the caller's folder and with the caller's streams.
+pub(super) fn start<'a>(
+    program: &OsStr,
+    arguments: &[OsString],
+    variables: impl IntoIterator<Item = (&'a OsString, &'a OsString)>,
+) -> Result<Running, NotRun> {
+    start_in(if in_foreground() { Group::Terminal } else { Group::Own }, program, arguments, variables)
+}
+
+fn start_in<'a>(
+    group: Group,
+    program: &OsStr,
+    arguments: &[OsString],
+    variables: impl IntoIterator<Item = (&'a OsString, &'a OsString)>,
+) -> Result<Running, NotRun> {
+    let shown = program.to_string_lossy().into_owned();
+    let signals = Signals::catch().map_err(|e| NotRun::NotExecutable(format!("cannot catch signals: {e}")))?;
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear().envs(variables);
+    if group == Group::Own {
+        command.process_group(0);
+    }
+    let child = command.spawn().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => NotRun::NotFound(format!("`{shown}` is not found")),
+        _ => NotRun::NotExecutable(format!("`{shown}` cannot be run: {error}")),
+    })?;
+    Ok(Running { child, group, signals })
+}
+
+/// Whether our group is the one that the controlling terminal's keys reach.
+fn in_foreground() -> bool {
+    let ours = rustix::process::getpgrp();
+    File::open("/dev/tty").is_ok_and(|terminal| rustix::termios::tcgetpgrp(&terminal) == Ok(ours))
+}
+
+impl Running {
+    /// Waits for the end and passes signals on meanwhile. The child's exit code, or 128 and the signal that ended it.
+    /// Safe to drop and call again.
+    pub(super) async fn wait(&mut self) -> io::Result<u8> {
+        loop {
+            tokio::select! {
+                biased;
+                status = self.child.wait() => return status.map(exit_code),
+                signal = self.signals.next() => self.pass_on(signal),
+            }
+        }
+    }
+
+    fn pass_on(&self, signal: Signal) {
+        let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let Some(pid) = pid else { return }; // it has ended
+        let sent = match self.group {
+            Group::Own => kill_process_group(pid, signal),
+            // The terminal has sent these to the child itself; twice would end programs that ask on the first.
+            Group::Terminal if matches!(signal, Signal::INT | Signal::QUIT) => Ok(()),
+            Group::Terminal => kill_process(pid, signal),
+        };
+        let _ = sent; // it may end in this very moment
+    }
+}
+
+fn exit_code(status: ExitStatus) -> u8 {
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn sh(script: &str) -> Running {
+        let variables: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+        start_in(Group::Own, OsStr::new("sh"), &["-c".into(), script.into()], &variables).unwrap()
+    }
+
+    #[tokio::test]
+    async fn exit_codes_pass_through_and_signals_are_128_more() {
+        assert_eq!(sh("exit 0").wait().await.unwrap(), 0);
+        assert_eq!(sh("exit 7").wait().await.unwrap(), 7);
+        assert_eq!(sh("exit 255").wait().await.unwrap(), 255);
+        assert_eq!(sh("kill -KILL $$").wait().await.unwrap(), 137);
+        assert_eq!(sh("kill -TERM $$").wait().await.unwrap(), 143);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_run_ends_as_in_a_shell() {
+        let none = BTreeMap::new();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("not-a-program");
+        std::fs::write(&file, "x").unwrap();
+        assert_eq!(start(OsStr::new("/no/such/program"), &[], &none).err().unwrap().code(), 127);
+        assert_eq!(start(file.as_os_str(), &[], &none).err().unwrap().code(), 126);
+        assert_eq!(start(folder.path().as_os_str(), &[], &none).err().unwrap().code(), 126);
+    }
+
+    #[tokio::test]
+    async fn a_child_gets_exactly_the_variables_that_it_was_given() {
+        let variables = BTreeMap::from([(OsString::from("ONLY"), OsString::from("this"))]);
+        let script = r#"test "$ONLY" = this && test -z "$HOME""#;
+        let mut running = start(OsStr::new("/bin/sh"), &["-c".into(), script.into()], &variables).unwrap();
+        assert_eq!(running.wait().await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_signal_reaches_the_whole_group() {
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("ready");
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        // The shell itself survives; the grandchild that it waits for ends only by a signal to the group.
+        let script = format!("exec 2>/dev/null; trap : TERM; sleep 1000 & echo x > {}; wait; wait $!", fifo.display());
+        let mut running = sh(&script);
+        let ready = tokio::task::spawn_blocking(move || std::fs::read(fifo).unwrap());
+        ready.await.unwrap();
+        running.pass_on(Signal::TERM);
+        assert_eq!(running.wait().await.unwrap(), 143);
+    }
+
+    #[test]
+    fn the_mask_of_ignored_signals_is_read() {
+        if cfg!(target_os = "linux") {
+            assert_ne!(ignored_signals() & 1 << 12, 0, "SIGPIPE is ignored in every Rust program");
+        }
+    }
+}

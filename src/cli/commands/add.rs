@@ -1,0 +1,117 @@
+//! `secrets add`: a new secret, bound to its service when that is said or recognised.
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use super::easy::Easy;
+use crate::cli::{
+    context::{Context, secret_name},
+    envelope::NextAction,
+    printer::Outcome,
+    report::Report,
+    sanitize::{self, shell_word},
+    value_input::{Missing, ValueInput},
+};
+use crate::{
+    base::ServiceId,
+    control::{AddSecret, RawAccess, WireValue},
+};
+
+#[derive(Args, Debug)]
+pub(in crate::cli) struct Arguments {
+    /// The secret's name
+    name: String,
+    #[command(flatten)]
+    value: ValueInput,
+    #[command(flatten)]
+    binding: Binding,
+    /// Program that prints a new value
+    #[arg(long, value_name = "COMMAND")]
+    rotate_via: Option<String>,
+}
+
+/// Flags that `add` and `update` share.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct Binding {
+    /// The service that it is for [default: recognised by name and shape]
+    #[arg(long, value_name = "ID")]
+    pub(super) service: Option<ServiceId>,
+    /// Which credential of the service it is [default: the only one]
+    #[arg(long, value_name = "NAME", requires = "service")]
+    pub(super) credential: Option<String>,
+    #[command(flatten)]
+    pub(super) easy: Easy,
+    /// Whether `secrets lease` may print the raw value
+    #[arg(long, value_name = "ACCESS")]
+    raw: Option<Raw>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Raw {
+    Allow,
+    Deny,
+}
+
+impl Binding {
+    pub(super) fn raw(&self) -> Option<RawAccess> {
+        self.raw.map(|raw| match raw {
+            Raw::Allow => RawAccess::Allow,
+            Raw::Deny => RawAccess::Deny,
+        })
+    }
+
+    pub(super) fn is_given(&self) -> bool {
+        self.service.is_some() || self.easy.is_given() || self.raw.is_some()
+    }
+}
+
+pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<Outcome, Report> {
+    let name = secret_name(&arguments.name, &context.command)?;
+    let value = arguments.value.read(context, name.as_str(), Missing::Refused)?;
+    let value = value.ok_or_else(|| Report::internal("a value was required and is missing"))?;
+    let mut client = context.connect().await?;
+    let request = AddSecret {
+        name: name.clone(),
+        value: WireValue::new(value),
+        rotate_via: arguments.rotate_via.clone(),
+        service: arguments.binding.service.clone(),
+        credential: arguments.binding.credential.clone(),
+        raw: arguments.binding.raw(),
+    };
+    let added = client.call(request).await.map_err(|error| context.subject(Some(&name)).control(error))?;
+    let easy = arguments.binding.easy.write(context, &mut client, &name).await?;
+    let (service, credential, files) = match easy {
+        Some(easy) => (Some(easy.service), Some(easy.credential), easy.files),
+        None => (added.service, added.credential, vec![]),
+    };
+    let word = shell_word(name.as_str());
+    let mut result = json!({"name": name, "message": added.message});
+    if let Some(fields) = result.as_object_mut() {
+        fields.extend(arguments.rotate_via.iter().map(|hook| ("rotate_via".to_owned(), json!(hook))));
+        fields.extend(service.iter().map(|service| ("service".to_owned(), json!(service))));
+        fields.extend(credential.iter().map(|credential| ("credential".to_owned(), json!(credential))));
+        fields.extend((!files.is_empty()).then(|| ("files".to_owned(), json!(files))));
+    }
+    let human = match &service {
+        Some(service) => {
+            format!("{}\nit belongs to `{service}`; use it with `secrets exec -- COMMAND`\n", added.message)
+        }
+        None => format!(
+            "{}\nit belongs to no service; bind it with `secrets update {word} --service ID`, or with --host\n",
+            added.message
+        ),
+    };
+    let next = vec![
+        match service {
+            Some(_) => NextAction::new(format!("secrets exec --secret {word} -- COMMAND"), "Run a program with it"),
+            None => NextAction::new(format!("secrets update {word} --service ID"), "Bind it to a service"),
+        },
+        NextAction::new("secrets list", "List all secrets"),
+    ];
+    Ok(Outcome::Shown { result, human: safe(&human), next })
+}
+
+/// Sanitizes line by line.
+pub(super) fn safe(text: &str) -> String {
+    text.lines().map(|line| sanitize::line(line) + "\n").collect()
+}

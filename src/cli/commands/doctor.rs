@@ -1,0 +1,243 @@
+//! `secrets doctor`: every part of the set-up, looked at in the order in which one needs another.
+
+use std::{
+    fs,
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _},
+    path::Path,
+    time::Duration,
+};
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::settings;
+use crate::cli::{
+    context::Context, envelope::NextAction, exit::ExitStatus, printer::Outcome, report::Report, sanitize::shell_word,
+    table::Table,
+};
+use crate::{
+    base::{Clock, Timestamp},
+    control::{Client, ListPolicy, Ping, ShowCa, StatusQuery},
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Verdict {
+    Ok,
+    Warning,
+    Fault,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Check {
+    name: &'static str,
+    verdict: Verdict,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<String>,
+}
+
+impl Check {
+    fn ok(name: &'static str, detail: impl Into<String>) -> Self {
+        Self { name, verdict: Verdict::Ok, detail: detail.into(), fix: None }
+    }
+
+    fn warning(name: &'static str, detail: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { name, verdict: Verdict::Warning, detail: detail.into(), fix: Some(fix.into()) }
+    }
+
+    fn fault(name: &'static str, detail: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { name, verdict: Verdict::Fault, detail: detail.into(), fix: Some(fix.into()) }
+    }
+}
+
+/// What stands at a path that must be private.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    File,
+    Folder,
+    Socket,
+}
+
+/// The root is too near its end within this time.
+const CA_NOTICE: Duration = Duration::from_hours(720);
+/// No clock that is right shows less: 2025-01-01.
+const NOT_BEFORE: Timestamp = Timestamp::from_millis(1_735_689_600_000);
+
+pub(super) async fn run(context: &mut Context) -> Result<Outcome, Report> {
+    let home = &context.home;
+    let mut checks = vec![
+        private("home", home.folder(), Kind::Folder),
+        private("identity", &home.identity(), Kind::File),
+        private("store", &home.store(), Kind::File),
+        clock(Clock::system().now(), &home.identity()),
+    ];
+    match context.connect().await {
+        Ok(mut client) => {
+            checks.push(private("socket", &context.socket, Kind::Socket));
+            daemon(&mut client, &mut checks).await;
+        }
+        Err(report) => checks.push(Check::fault("daemon", report.message, report.fix)),
+    }
+    let user = std::env::home_dir().unwrap_or_default();
+    let findings = settings::find(&user, &context.folder);
+    if findings.is_empty() {
+        checks.push(Check::ok("settings", "nothing beats a session's variables"));
+    }
+    checks.extend(findings.into_iter().map(|finding| Check::warning("settings", finding.what, finding.fix)));
+    conclude(&checks)
+}
+
+fn private(name: &'static str, path: &Path, kind: Kind) -> Check {
+    let shown = path.display();
+    let word = shell_word(&path.to_string_lossy());
+    let Ok(found) = fs::symlink_metadata(path).and_then(|link| {
+        // The home folder may be a link; files may not.
+        if kind == Kind::Folder { fs::metadata(path) } else { Ok(link) }
+    }) else {
+        return Check::fault(name, format!("`{shown}` is not there"), "secrets init");
+    };
+    let fits = match kind {
+        Kind::File => found.is_file(),
+        Kind::Folder => found.is_dir(),
+        Kind::Socket => found.file_type().is_socket(),
+    };
+    let (mode, wanted) = (found.mode() & 0o777, if kind == Kind::Folder { 0o700 } else { 0o600 });
+    if !fits {
+        Check::fault(name, format!("`{shown}` is not what belongs there"), format!("ls -l {word}"))
+    } else if found.uid() != rustix::process::geteuid().as_raw() {
+        Check::fault(name, format!("`{shown}` belongs to user {}", found.uid()), format!("sudo chown $USER {word}"))
+    } else if mode & 0o077 != 0 {
+        let detail = format!("`{shown}` has mode {mode:04o} and is open to others");
+        Check::fault(name, detail, format!("chmod {wanted:o} {word}"))
+    } else {
+        Check::ok(name, format!("{shown}, mode {mode:04o}"))
+    }
+}
+
+/// A clock that was set back makes leases and certificates live longer than they should.
+fn clock(now: Timestamp, identity: &Path) -> Check {
+    let made = fs::metadata(identity).map_or(0, |metadata| metadata.mtime().saturating_mul(1_000));
+    if now < NOT_BEFORE || now.as_millis().saturating_add(86_400_000) < made {
+        return Check::fault("clock", format!("it shows {now}, which is in the past"), "date");
+    }
+    Check::ok("clock", now.to_string())
+}
+
+async fn daemon(client: &mut Client, checks: &mut Vec<Check>) {
+    let own = env!("CARGO_PKG_VERSION");
+    checks.push(match client.call(Ping {}).await {
+        Ok(pong) if pong.version == own => {
+            Check::ok("daemon", format!("process {}, proxy on {}", pong.pid, pong.proxy_addr))
+        }
+        Ok(pong) => {
+            let detail = format!("it is version {}, and this program is {own}", pong.version);
+            Check::warning("daemon", detail, "secrets stop")
+        }
+        Err(error) => Check::fault("daemon", error.to_string(), "secrets stop"),
+    });
+    if let Ok(status) = client.call(StatusQuery {}).await {
+        checks.push(match status.store_warning {
+            None => Check::ok("values", format!("{} secrets can be read", status.secrets_count)),
+            Some(warning) => Check::warning("values", warning, "secrets status"),
+        });
+        checks.push(if status.audit_healthy {
+            Check::ok("audit", "events are recorded")
+        } else {
+            Check::fault("audit", "events cannot be recorded, and nothing is forwarded without a record", "df -h ~")
+        });
+    }
+    if let Ok(policy) = client.call(ListPolicy {}).await {
+        checks.push(match policy.faults.first() {
+            None => {
+                let counts = format!("{} services, {} grants", policy.services.len(), policy.grants.len());
+                Check::ok("policies", counts)
+            }
+            Some(fault) => Check::fault(
+                "policies",
+                format!("{}: {}", fault.place, fault.message),
+                fault.fix.clone().unwrap_or_else(|| "secrets policy reload".to_owned()),
+            ),
+        });
+    }
+    if let Ok(certificate) = client.call(ShowCa {}).await {
+        checks.push(certificate_end(certificate.expires_at, Clock::system().now()));
+    }
+}
+
+fn certificate_end(ends: Option<Timestamp>, now: Timestamp) -> Check {
+    match ends {
+        None => Check::ok("certificate", "the root is there"),
+        Some(ends) if ends <= now => Check::fault("certificate", format!("the root ended on {ends}"), "secrets stop"),
+        Some(ends) if ends.since(now) < CA_NOTICE => {
+            Check::warning("certificate", format!("the root ends on {ends}"), "secrets stop")
+        }
+        Some(ends) => Check::ok("certificate", format!("the root is good until {ends}")),
+    }
+}
+
+fn conclude(checks: &[Check]) -> Result<Outcome, Report> {
+    let mut table = Table::new(&["check", "verdict", "detail", "fix"]);
+    for check in checks {
+        let verdict = match check.verdict {
+            Verdict::Ok => "ok",
+            Verdict::Warning => "warning",
+            Verdict::Fault => "fault",
+        };
+        table.row([check.name, verdict, &check.detail, check.fix.as_deref().unwrap_or("")]);
+    }
+    let human = table.render("");
+    let faults: Vec<&Check> = checks.iter().filter(|check| check.verdict == Verdict::Fault).collect();
+    let result = json!({"healthy": faults.is_empty(), "checks": checks});
+    match faults.as_slice() {
+        [] => {
+            let next = vec![NextAction::new("secrets exec -- COMMAND", "Run a program behind the proxy")];
+            Ok(Outcome::Shown { result, human, next })
+        }
+        [first, ..] => {
+            let message =
+                format!("{} of {} checks found a fault; the first: {}", faults.len(), checks.len(), first.detail);
+            let fix = first.fix.clone().unwrap_or_default();
+            Err(Report::new(ExitStatus::Generic, message, fix).with_result(result, human))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn attack_92_what_is_open_to_others_is_a_fault_with_its_chmod() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("identity.age");
+        let check = || private("identity", &path, Kind::File);
+        assert_eq!(check().fix.as_deref(), Some("secrets init"));
+        fs::write(&path, "x").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(check().verdict, Verdict::Fault);
+        assert_eq!(check().fix, Some(format!("chmod 600 {}", path.display())));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(check().verdict, Verdict::Ok);
+        assert_eq!(private("home", &path, Kind::Folder).verdict, Verdict::Fault);
+    }
+
+    #[test]
+    fn a_clock_in_the_past_and_a_root_near_its_end_are_told() {
+        let now = Timestamp::from_millis(1_764_000_000_000);
+        assert_eq!(clock(now, Path::new("/nowhere")).verdict, Verdict::Ok);
+        assert_eq!(clock(Timestamp::from_millis(0), Path::new("/nowhere")).verdict, Verdict::Fault);
+        let end = |days: u64| certificate_end(Some(now.plus(Duration::from_secs(days * 86_400))), now).verdict;
+        assert_eq!((end(0), end(29), end(31)), (Verdict::Fault, Verdict::Warning, Verdict::Ok));
+    }
+
+    #[test]
+    fn the_first_fault_is_the_fix() {
+        let checks = [Check::ok("a", "x"), Check::fault("b", "bad", "mend b"), Check::fault("c", "bad", "mend c")];
+        let report = conclude(&checks).err().unwrap();
+        assert_eq!((report.fix.as_str(), report.status), ("mend b", ExitStatus::Generic));
+        assert!(conclude(&checks[..1]).is_ok());
+    }
+}

@@ -1,0 +1,99 @@
+//! The easy case of a policy as flags: one host, one place for one static secret.
+
+use clap::Args;
+
+use crate::base::SecretName;
+use crate::cli::{context::Context, exit::ExitStatus, report::Report};
+use crate::control::{Client, EasyPlace, EasyPolicyWritten, WriteEasyPolicy};
+
+/// Flags of `add` and `update` that write a service and a grant for the secret.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct Easy {
+    /// Write a policy: the secret is for this host only
+    #[arg(long, value_name = "HOST", conflicts_with = "service")]
+    host: Option<String>,
+    /// With --host: the header that carries it [default: Authorization as `Bearer {}`]
+    #[arg(long, value_name = "NAME", requires = "host", conflicts_with_all = ["query", "basic"])]
+    header: Option<String>,
+    /// With --host: the words around the value in the header, such as `Token {}`
+    #[arg(long = "as", value_name = "WORDING", requires = "host", conflicts_with_all = ["query", "basic"])]
+    wording: Option<String>,
+    /// With --host: the query parameter that carries it
+    #[arg(long, value_name = "NAME", requires = "host", conflicts_with = "basic")]
+    query: Option<String>,
+    /// With --host: it is this part of basic credentials
+    #[arg(long, value_name = "PART", requires = "host", value_parser = ["password", "user"],
+        num_args = 0..=1, default_missing_value = "password", require_equals = true)]
+    basic: Option<String>,
+    /// With --basic: what the other part is [default: as the client sends it]
+    #[arg(long, value_name = "TEXT", requires = "basic")]
+    other: Option<String>,
+}
+
+impl Easy {
+    /// Whether a policy is to be written.
+    pub(super) fn is_given(&self) -> bool {
+        self.host.is_some()
+    }
+
+    fn place(&self) -> EasyPlace {
+        if let Some(name) = &self.query {
+            return EasyPlace::Query { name: name.clone() };
+        }
+        if let Some(part) = &self.basic {
+            return EasyPlace::Basic { part: part.clone(), other: self.other.clone() };
+        }
+        let bare = "{}".to_owned();
+        match (&self.header, &self.wording) {
+            (Some(name), wording) => EasyPlace::Header { name: name.clone(), wording: wording.clone().unwrap_or(bare) },
+            (None, wording) => EasyPlace::Header {
+                name: "authorization".into(),
+                wording: wording.clone().unwrap_or_else(|| "Bearer {}".into()),
+            },
+        }
+    }
+
+    /// Writes the policy for a secret that exists. When that fails the secret stays, and the report says how to go on.
+    pub(super) async fn write(
+        &self,
+        context: &Context,
+        client: &mut Client,
+        secret: &SecretName,
+    ) -> Result<Option<EasyPolicyWritten>, Report> {
+        let Some(host) = &self.host else { return Ok(None) };
+        let request = WriteEasyPolicy { secret: secret.clone(), host: host.clone(), place: self.place() };
+        match client.call(request).await {
+            Ok(written) => Ok(Some(written)),
+            Err(error) => {
+                let report = context.subject(Some(secret)).control(error);
+                let status = if report.status == ExitStatus::Misuse { ExitStatus::Generic } else { report.status };
+                let message = format!("`{secret}` is stored, but it belongs to no host yet: {}", report.message);
+                let name = crate::cli::sanitize::shell_word(secret.as_str());
+                Err(Report::new(status, message, format!("secrets update {name} --host HOST --header NAME")))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(name: &str, wording: &str) -> EasyPlace {
+        EasyPlace::Header { name: name.into(), wording: wording.into() }
+    }
+
+    #[test]
+    fn flags_come_to_one_place() {
+        let easy = |header: Option<&str>, wording: Option<&str>| Easy {
+            header: header.map(str::to_owned),
+            wording: wording.map(str::to_owned),
+            ..Easy::default()
+        };
+        assert_eq!(easy(None, None).place(), header("authorization", "Bearer {}"));
+        assert_eq!(easy(None, Some("Token {}")).place(), header("authorization", "Token {}"));
+        assert_eq!(easy(Some("x-api-key"), None).place(), header("x-api-key", "{}"));
+        let query = Easy { query: Some("key".into()), ..Easy::default() };
+        assert_eq!(query.place(), EasyPlace::Query { name: "key".into() });
+    }
+}

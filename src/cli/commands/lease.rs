@@ -1,0 +1,74 @@
+//! `secrets lease`: the raw value, or an opaque token that is worth something at the proxy only.
+//!
+//! Invariant: standard output holds the value and nothing else, and nothing at all when the lease fails.
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::cli::{
+    context::{Context, client_id, secret_name},
+    envelope::NextAction,
+    printer::{Form, Outcome},
+    report::Report,
+};
+use crate::{
+    base::{SecretBytes, TimeToLive},
+    control::{LeaseSecret, LeaseToken, WireValue},
+};
+
+#[derive(Args, Debug)]
+pub(in crate::cli) struct Arguments {
+    /// The secret's name
+    name: String,
+    /// How long, such as 30m, 1h30m or 1d [default: as configured, 1h]
+    #[arg(long, value_name = "DURATION")]
+    ttl: Option<TimeToLive>,
+    /// For whom, as the record shows it [default: this machine's name]
+    #[arg(long, value_name = "ID")]
+    client_id: Option<String>,
+    /// Print an opaque lease token instead of the raw value
+    #[arg(long)]
+    token: bool,
+    /// Print an envelope instead of the bare value
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+    /// Deprecated: the raw value is the default
+    #[arg(long, hide = true)]
+    raw: bool,
+}
+
+pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<Outcome, Report> {
+    if arguments.raw {
+        context.printer.say("`--raw` is deprecated; the raw value is the default");
+    }
+    let name = secret_name(&arguments.name, &context.command)?;
+    let client = client_id(arguments.client_id.as_deref(), &context.command)?;
+    let with_envelope = arguments.json || context.globals.wants_json();
+    let ttl = arguments.ttl.unwrap_or(TimeToLive::HOUR).to_string();
+    let mut result = json!({"secret_name": name, "ttl": ttl, "client_id": client});
+    if arguments.token {
+        let request = LeaseToken { secret_name: name.clone(), client_id: client, ttl: arguments.ttl };
+        let leased = context.call(request, Some(&name)).await?;
+        if !with_envelope {
+            return Ok(Outcome::Raw(WireValue::new(SecretBytes::new(leased.token.reveal().as_bytes().to_vec()))));
+        }
+        merge(&mut result, json!(leased));
+    } else {
+        let request = LeaseSecret { secret_name: name.clone(), client_id: client, ttl: arguments.ttl };
+        let leased = context.call(request, Some(&name)).await?;
+        if !with_envelope {
+            return Ok(Outcome::Raw(leased.value));
+        }
+        merge(&mut result, json!(leased));
+    }
+    debug_assert_eq!(context.printer.form(), Form::Json);
+    let id = result.get("lease_id").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let next = vec![NextAction::new(format!("secrets revoke {id}"), "End this lease early")];
+    Ok(Outcome::Shown { human: String::new(), result, next })
+}
+
+fn merge(result: &mut Value, more: Value) {
+    if let (Some(fields), Value::Object(more)) = (result.as_object_mut(), more) {
+        fields.extend(more);
+    }
+}

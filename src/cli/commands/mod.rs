@@ -1,0 +1,150 @@
+//! One file per command: its flags, what it asks of the daemon, what it shows.
+
+mod add;
+mod audit;
+mod ca;
+mod completions;
+mod delete;
+mod demo;
+mod doctor;
+mod easy;
+mod env;
+mod exec;
+mod lease;
+mod list;
+mod policy;
+mod revoke;
+mod serve;
+mod settings;
+mod status;
+mod stop;
+mod update;
+mod version;
+
+use clap::{CommandFactory, Subcommand};
+
+use super::{
+    context::Context,
+    printer::{ErrorPlace, Outcome},
+    report::Report,
+};
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Store a new secret; its value is piped in or typed without echo
+    Add(add::Arguments),
+    /// Show what was done, request by request
+    Audit(audit::Arguments),
+    /// Show the certificate that clients of the proxy must trust
+    Ca(ca::Arguments),
+    /// Print completions for a shell
+    Completions(completions::Arguments),
+    /// Remove a secret and end its leases
+    #[command(alias = "rm")]
+    Delete(delete::Arguments),
+    /// Show the whole of it offline, in seconds, leaving nothing behind
+    Demo,
+    /// Check the whole set-up and say the next step
+    Doctor,
+    /// Write the environment file of the project, or print it
+    Env(env::Arguments),
+    /// Run a program behind the proxy; it holds lease tokens and no secrets
+    Exec(exec::Arguments),
+    /// Print a secret's raw value, or a lease token for it
+    Lease(lease::Arguments),
+    /// List secrets without their values
+    List,
+    /// Explain, list and reload policies
+    Policy(policy::Arguments),
+    /// End leases: one, those of a client, secret or session, or all
+    Revoke(revoke::Arguments),
+    /// Run the daemon in the foreground
+    Serve(serve::Arguments),
+    /// Show what runs and what is leased
+    Status,
+    /// Let the daemon finish what it does, then stop it
+    Stop,
+    /// Change a secret's value, rotation hook or service
+    Update(update::Arguments),
+    /// Print the program's version
+    Version,
+}
+
+impl Command {
+    /// The command as typed, for envelopes and fixes.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Add(_) => "secrets add",
+            Self::Audit(_) => "secrets audit",
+            Self::Ca(arguments) => arguments.name(),
+            Self::Completions(_) => "secrets completions",
+            Self::Delete(_) => "secrets delete",
+            Self::Demo => "secrets demo",
+            Self::Doctor => "secrets doctor",
+            Self::Env(_) => "secrets env",
+            Self::Exec(_) => "secrets exec",
+            Self::Lease(_) => "secrets lease",
+            Self::List => "secrets list",
+            Self::Policy(arguments) => arguments.name(),
+            Self::Revoke(_) => "secrets revoke",
+            Self::Serve(_) => "secrets serve",
+            Self::Status => "secrets status",
+            Self::Stop => "secrets stop",
+            Self::Update(_) => "secrets update",
+            Self::Version => "secrets version",
+        }
+    }
+
+    /// Where its errors go; `json` when JSON was asked for.
+    pub(super) fn error_place(&self, json: bool) -> ErrorPlace {
+        match self {
+            Self::Exec(_) => ErrorPlace::Stderr,
+            Self::Lease(arguments) if !arguments.json && !json => ErrorPlace::Stderr,
+            Self::Env(arguments) if arguments.is_printing() && !json => ErrorPlace::Stderr,
+            _ => ErrorPlace::ByForm,
+        }
+    }
+
+    /// Commands whose result is for programs whatever standard output is.
+    pub(super) fn forces_json(&self) -> bool {
+        match self {
+            Self::Audit(arguments) => arguments.json,
+            Self::Lease(arguments) => arguments.json,
+            _ => false,
+        }
+    }
+
+    /// The daemon and the demonstration bring their own runtime.
+    pub(super) fn run_blocking<C: CommandFactory>(&self, context: &mut Context) -> Option<Result<Outcome, Report>> {
+        match self {
+            Self::Completions(arguments) => Some(Ok(completions::run::<C>(arguments))),
+            Self::Demo => Some(demo::run(context)),
+            Self::Serve(arguments) => serve::run(context, arguments),
+            Self::Version => Some(Ok(version::run())),
+            _ => None,
+        }
+    }
+
+    /// Everything that speaks to the daemon.
+    pub(super) async fn run(&self, context: &mut Context) -> Result<Outcome, Report> {
+        match self {
+            Self::Add(arguments) => add::run(context, arguments).await,
+            Self::Audit(arguments) => audit::run(context, arguments).await,
+            Self::Ca(arguments) => ca::run(context, arguments).await,
+            Self::Delete(arguments) => delete::run(context, arguments).await,
+            Self::Doctor => doctor::run(context).await,
+            Self::Env(arguments) => env::run(context, arguments).await,
+            Self::Exec(arguments) => exec::run(context, arguments).await,
+            Self::Lease(arguments) => lease::run(context, arguments).await,
+            Self::List => list::run(context).await,
+            Self::Policy(arguments) => policy::run(context, arguments).await,
+            Self::Revoke(arguments) => revoke::run(context, arguments).await,
+            Self::Serve(_) => serve::background(context).await,
+            Self::Status => status::run(context).await,
+            Self::Stop => stop::run(context).await,
+            Self::Update(arguments) => update::run(context, arguments).await,
+            Self::Completions(_) | Self::Demo | Self::Version => Ok(Outcome::Silent),
+        }
+    }
+}

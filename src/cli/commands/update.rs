@@ -1,0 +1,59 @@
+//! `secrets update`: a new value, a new rotation hook, another service.
+
+use clap::Args;
+use serde_json::json;
+
+use super::add::{Binding, safe};
+use crate::cli::{
+    context::{Context, secret_name},
+    envelope::NextAction,
+    printer::Outcome,
+    report::Report,
+    sanitize::shell_word,
+    value_input::{Missing, ValueInput},
+};
+use crate::control::{UpdateSecret, WireValue};
+
+#[derive(Args, Debug)]
+pub(in crate::cli) struct Arguments {
+    /// The secret's name
+    name: String,
+    #[command(flatten)]
+    value: ValueInput,
+    #[command(flatten)]
+    binding: Binding,
+    /// Program that prints a new value; empty removes the one that is set
+    #[arg(long, value_name = "COMMAND")]
+    rotate_via: Option<String>,
+}
+
+pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<Outcome, Report> {
+    let name = secret_name(&arguments.name, &context.command)?;
+    let other_change = arguments.binding.is_given() || arguments.rotate_via.is_some();
+    let missing = if other_change { Missing::Allowed } else { Missing::Refused };
+    let value = arguments.value.read(context, name.as_str(), missing)?;
+    let mut client = context.connect().await?;
+    let request = UpdateSecret {
+        name: name.clone(),
+        value: value.map(WireValue::new),
+        rotate_via: arguments.rotate_via.clone(),
+        rotate_via_set: arguments.rotate_via.is_some(),
+        service: arguments.binding.service.clone(),
+        credential: arguments.binding.credential.clone(),
+        raw: arguments.binding.raw(),
+    };
+    let done = client.call(request).await.map_err(|error| context.subject(Some(&name)).control(error))?;
+    let easy = arguments.binding.easy.write(context, &mut client, &name).await?;
+    let mut result = json!({"name": name, "message": done.message});
+    if let Some(fields) = result.as_object_mut() {
+        fields.extend(arguments.rotate_via.iter().map(|hook| ("rotate_via".to_owned(), json!(hook))));
+        fields.extend(easy.iter().map(|easy| ("service".to_owned(), json!(easy.service))));
+        fields.extend(easy.iter().map(|easy| ("files".to_owned(), json!(easy.files))));
+    }
+    let human = safe(&done.message);
+    let next = vec![NextAction::new(
+        format!("secrets exec --secret {} -- COMMAND", shell_word(name.as_str())),
+        "Run a program with it",
+    )];
+    Ok(Outcome::Shown { result, human, next })
+}

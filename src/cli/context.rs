@@ -1,0 +1,172 @@
+//! What every command works with: home, socket, flags, parts, and the way to the daemon.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    autostart,
+    exit::ExitStatus,
+    globals::Globals,
+    parts::Parts,
+    printer::Printer,
+    report::{Report, Subject},
+};
+use crate::{
+    base::{ClientId, Home, SecretName, read_bounded},
+    control::{Client, Error, Method},
+};
+
+/// One run of one command.
+pub(super) struct Context {
+    pub(super) globals: Globals,
+    pub(super) parts: Parts,
+    pub(super) home: Home,
+    pub(super) socket: PathBuf,
+    pub(super) printer: Printer,
+    /// The caller's own.
+    pub(super) folder: PathBuf,
+    /// As typed, such as `secrets policy explain`.
+    pub(super) command: String,
+}
+
+/// What a command finds around it.
+pub(super) struct Surroundings {
+    pub(super) printer: Printer,
+    pub(super) folder: PathBuf,
+}
+
+impl Context {
+    /// Weighs flags, configuration and defaults.
+    pub(super) fn new(
+        globals: Globals,
+        parts: Parts,
+        around: Surroundings,
+        command: String,
+    ) -> Result<Self, Box<(Report, Printer)>> {
+        let Surroundings { printer, folder } = around;
+        match places(&globals) {
+            Ok((home, socket)) => Ok(Self { globals, parts, home, socket, printer, folder, command }),
+            Err(report) => Err(Box::new((report, printer))),
+        }
+    }
+
+    /// What errors of this command are about.
+    pub(super) fn subject<'a>(&'a self, secret: Option<&'a SecretName>) -> Subject<'a> {
+        Subject { home: &self.home, command: &self.command, secret: secret.map(SecretName::as_str) }
+    }
+
+    /// A connection to the daemon, which is started first if it has to be.
+    pub(super) async fn connect(&self) -> Result<Client, Report> {
+        match Client::connect(&self.socket, self.globals.deadline()).await {
+            Err(Error::NotRunning(_)) if !self.globals.no_autostart => {
+                autostart::start(self).await?;
+            }
+            Err(error) => return Err(self.subject(None).control(error)),
+            Ok(client) => return Ok(client),
+        }
+        let connected = Client::connect(&self.socket, self.globals.deadline()).await;
+        connected.map_err(|error| self.subject(None).control(error))
+    }
+
+    /// One call on a connection of its own.
+    pub(super) async fn call<M: Method>(&self, request: M, secret: Option<&SecretName>) -> Result<M::Answer, Report> {
+        let mut client = self.connect().await?;
+        client.call(request).await.map_err(|error| self.subject(secret).control(error))
+    }
+}
+
+/// The home folder and the socket; both absolute, because a daemon that is started has its own working directory.
+fn places(globals: &Globals) -> Result<(Home, PathBuf), Report> {
+    let home = Home::find(globals.home.as_deref())
+        .ok_or_else(|| Report::misuse("there is no home folder", "secrets --home FOLDER status"))?;
+    let home = Home::at(absolute(home.folder())?);
+    let socket = match &globals.socket {
+        Some(path) => path.clone(),
+        None => configured_socket(globals, &home)?.unwrap_or_else(|| home.socket()),
+    };
+    Ok((home, absolute(&socket)?))
+}
+
+pub(super) fn absolute(path: &Path) -> Result<PathBuf, Report> {
+    std::path::absolute(path).map_err(|error| Report::io("find", path, &error))
+}
+
+/// The largest settings file that is read.
+const MAX_CONFIG: u64 = 1024 * 1024;
+
+/// `socket_path` of the settings and nothing else of them: a fault elsewhere in the file is the daemon's to report, and
+/// must not keep the client from reaching it.
+fn configured_socket(globals: &Globals, home: &Home) -> Result<Option<PathBuf>, Report> {
+    let candidates = match &globals.config {
+        Some(named) => vec![named.clone()],
+        None => vec![home.config(), home.folder().join("config.json")],
+    };
+    for path in candidates {
+        let content = match read_bounded(&path, MAX_CONFIG) {
+            Ok((content, _)) => String::from_utf8_lossy(&content).into_owned(),
+            Err(error) if error.is_missing() && globals.config.is_none() => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let is_json = path.extension().is_some_and(|ending| ending == "json");
+        return socket_path(&content, is_json).map_err(|why| {
+            let message = format!("`{}` cannot be read: {why}", path.display());
+            Report::new(ExitStatus::Data, message, format!("{} --socket PATH", "secrets status"))
+        });
+    }
+    Ok(None)
+}
+
+fn socket_path(content: &str, is_json: bool) -> Result<Option<PathBuf>, String> {
+    let path = if is_json {
+        let value: serde_json::Value = serde_json::from_str(content).map_err(|error| error.to_string())?;
+        value.get("socket_path").and_then(|path| path.as_str().map(PathBuf::from))
+    } else {
+        let value: toml::Table = toml::from_str(content).map_err(|error| error.message().to_owned())?;
+        value.get("socket_path").and_then(|path| path.as_str().map(PathBuf::from))
+    };
+    Ok(path.filter(|path| !path.as_os_str().is_empty()))
+}
+
+/// The client id that was given, or this machine's name, as agent-secrets has it.
+pub(super) fn client_id(given: Option<&str>, command: &str) -> Result<ClientId, Report> {
+    match given {
+        Some(text) => text
+            .parse()
+            .map_err(|error: crate::base::IdError| Report::misuse(error.to_string(), format!("{command} --help"))),
+        None => Ok(machine().parse().unwrap_or_else(|_| unknown_client())),
+    }
+}
+
+fn machine() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+#[expect(clippy::expect_used, reason = "a plain word is a client id; a test parses it")]
+fn unknown_client() -> ClientId {
+    "unknown".parse().expect("a plain word is a client id")
+}
+
+/// A secret's name as typed.
+pub(super) fn secret_name(text: &str, command: &str) -> Result<SecretName, Report> {
+    text.parse().map_err(|error: crate::base::IdError| Report::misuse(error.to_string(), format!("{command} --help")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_socket_is_read_from_either_form_of_settings_whatever_else_they_hold() {
+        let found = |content, is_json| socket_path(content, is_json).unwrap();
+        assert_eq!(found(r#"{"socket_path":"/s","default_lease_ttl":"1h"}"#, true), Some("/s".into()));
+        assert_eq!(found("socket_path = '/s'\n[audit]\nwhatever = 1", false), Some("/s".into()));
+        assert_eq!(found("{}", true), None);
+        assert!(socket_path("{", true).is_err());
+    }
+
+    #[test]
+    fn the_default_client_id_is_usable() {
+        assert_eq!(unknown_client().as_str(), "unknown");
+        assert!(client_id(None, "secrets lease").is_ok());
+        assert_eq!(client_id(Some(""), "secrets lease").unwrap_err().status, ExitStatus::Misuse);
+    }
+}

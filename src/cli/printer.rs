@@ -1,0 +1,118 @@
+//! The only writer to standard output and standard error: stdout is data, stderr is talk.
+
+use std::io::{self, IsTerminal as _, Write};
+
+use super::{
+    envelope::{self, NextAction},
+    report::Report,
+    sanitize,
+};
+use crate::control::WireValue;
+
+/// Whom the output is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A person at a terminal.
+    Human,
+    /// A program.
+    Json,
+}
+
+/// Where a command's errors go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ErrorPlace {
+    /// Standard output holds a value or belongs to a child; not a byte of ours.
+    Stderr,
+    /// As an envelope on standard output for programs, as text on standard error for people.
+    ByForm,
+}
+
+/// What a command that succeeded has to show.
+pub(super) enum Outcome {
+    /// It ends as the child did.
+    Child(u8),
+    /// These bytes and nothing around them.
+    Raw(WireValue),
+    /// A result for programs, a text for people, and what might come next.
+    Shown { result: serde_json::Value, human: String, next: Vec<NextAction> },
+    /// Everything has been said.
+    Silent,
+    /// The same text for both.
+    Text(String),
+}
+
+/// Standard output and standard error, or what a test puts in their place.
+pub(super) struct Printer {
+    out: Box<dyn Write>,
+    err: Box<dyn Write>,
+    form: Form,
+}
+
+impl Printer {
+    pub(super) fn new(out: Box<dyn Write>, err: Box<dyn Write>, form: Form) -> Self {
+        Self { out, err, form }
+    }
+
+    /// The process's own streams.
+    pub(super) fn standard(form: Form) -> Self {
+        Self::new(Box::new(io::stdout()), Box::new(io::stderr()), form)
+    }
+
+    /// What a person expects on this standard output.
+    pub(super) fn form_of_stdout() -> Form {
+        if io::stdout().is_terminal() { Form::Human } else { Form::Json }
+    }
+
+    pub(super) fn form(&self) -> Form {
+        self.form
+    }
+
+    /// Writes data. A reader that has gone is no error: `secrets list | head -1`.
+    pub(super) fn data(&mut self, bytes: &[u8]) {
+        let _ = self.out.write_all(bytes).and_then(|()| self.out.flush());
+    }
+
+    /// Says one line on standard error.
+    pub(super) fn say(&mut self, text: &str) {
+        let _ = writeln!(self.err, "secrets: {}", sanitize::line(text)); // nowhere left to complain
+    }
+
+    /// Writes prepared text on standard error, such as clap's own.
+    pub(super) fn talk(&mut self, text: &str) {
+        let _ = self.err.write_all(text.as_bytes());
+    }
+
+    /// A stream for a command that writes as it goes.
+    pub(super) fn stream(&mut self) -> &mut dyn Write {
+        &mut self.out
+    }
+
+    /// Shows what a command did; the exit code that goes with it.
+    pub(super) fn outcome(&mut self, command: &str, outcome: Outcome) -> u8 {
+        match outcome {
+            Outcome::Child(code) => return code,
+            Outcome::Raw(value) => self.data(value.reveal()),
+            Outcome::Shown { result, human, next } => match self.form {
+                Form::Human => self.data(human.as_bytes()),
+                Form::Json => self.data(envelope::success(command, &result, &next).as_bytes()),
+            },
+            Outcome::Silent => {}
+            Outcome::Text(text) => self.data(text.as_bytes()),
+        }
+        0
+    }
+
+    /// Shows why a command failed; the exit code that goes with it.
+    pub(super) fn failure(&mut self, command: &str, report: &Report, place: ErrorPlace) -> u8 {
+        if self.form == Form::Json && place == ErrorPlace::ByForm {
+            self.data(envelope::failure(command, report).as_bytes());
+        } else {
+            if place == ErrorPlace::ByForm {
+                self.data(report.human.as_bytes());
+            }
+            self.say(&report.message);
+            let _ = writeln!(self.err, "  fix: {}", sanitize::line(&report.fix));
+        }
+        report.status.code()
+    }
+}

@@ -1,0 +1,58 @@
+//! Why the daemon cannot start.
+
+use std::path::PathBuf;
+
+/// What stops a start. Nothing was changed when it comes.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Another daemon holds this home.
+    #[error("another daemon serves `{}`; stop it first", .0.display())]
+    AlreadyRunning(PathBuf),
+    /// The audit log cannot be opened.
+    #[error(transparent)]
+    Audit(#[from] crate::audit::Error),
+    /// The certificate authority cannot be opened or made.
+    #[error(transparent)]
+    Ca(#[from] crate::ca::Error),
+    /// The control socket cannot be had.
+    #[error(transparent)]
+    Control(#[from] crate::control::Error),
+    /// A file of the home cannot be used.
+    #[error(transparent)]
+    File(#[from] crate::base::AtomicFileError),
+    /// The bounds of lease times contradict each other.
+    #[error(transparent)]
+    Bounds(#[from] crate::lease::Error),
+    /// The leases of the last run cannot be read.
+    #[error("`{}` cannot be read: {why}; remove it to start without the leases of the last run", path.display())]
+    Leases {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Upstream connections cannot be prepared.
+    #[error(transparent)]
+    Net(#[from] crate::net::Error),
+    /// The policy files have faults.
+    #[error("the policies cannot be loaded:\n{0}")]
+    Policy(crate::policy::LoadErrors),
+    /// The proxy cannot listen.
+    #[error(transparent)]
+    Proxy(#[from] crate::proxy::Error),
+    /// The runtime cannot be made.
+    #[error("cannot start: {0}")]
+    Runtime(std::io::Error),
+    /// The settings have a fault.
+    #[error("`{}`: {why}", path.display())]
+    Settings {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and what was expected.
+        why: String,
+    },
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] crate::store::Error),
+}

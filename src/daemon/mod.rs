@@ -1,0 +1,212 @@
+//! The long-running process: settings to a running whole.
+//!
+//! Floor 5. `build` is what `secrets serve` and the integration tests call alike.
+
+mod authority;
+mod error;
+mod logging;
+mod policy_calls;
+mod serve;
+mod service;
+mod settings;
+mod translate;
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+pub use error::Error;
+pub use logging::{LOG_VARIABLE, start as start_logging};
+pub use serve::serve;
+use service::Desk;
+pub use settings::{AuditSection, ProxySection, Settings, UpstreamSection};
+use tokio::task::JoinSet;
+pub use translate::start_failure as failure;
+
+use crate::{
+    audit::{self, Action, AuditLog, Event},
+    base::{AtomicFileError, Clock, CutReason, CutSwitch, CutWatch, FileLock, HashKey, Home, read_bounded},
+    broker::{Broker, Parts},
+    ca::{CertificateAuthority, Sealer},
+    control,
+    lease::{LeaseTable, Snapshot},
+    net::TlsClient,
+    policy::{Changed, Live},
+    proxy::{Demand, Limits, Proxy},
+    store::Store,
+};
+
+/// Where a daemon lives and how it is set.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Its home folder.
+    pub home: Home,
+    /// Its control socket; the home's own unless told otherwise.
+    pub socket: PathBuf,
+    /// Its settings.
+    pub settings: Settings,
+}
+
+impl Options {
+    /// A daemon of this home with these settings, at the home's own socket.
+    pub fn new(home: &Home, settings: Settings) -> Self {
+        Self { home: home.clone(), socket: home.socket(), settings }
+    }
+}
+
+/// A running daemon. Dropping it without [`Running::stop`] ends it at once.
+pub struct Running {
+    proxy_address: SocketAddr,
+    broker: Arc<Broker>,
+    stop: CutSwitch,
+    tasks: JoinSet<()>,
+    _lock: FileLock,
+}
+
+impl Running {
+    /// Where the main listener is.
+    pub const fn proxy_address(&self) -> SocketAddr {
+        self.proxy_address
+    }
+
+    /// The use-cases, for tests that look inside.
+    pub const fn broker(&self) -> &Arc<Broker> {
+        &self.broker
+    }
+
+    /// Fires when the daemon was told to stop over its socket.
+    pub fn watch(&self) -> CutWatch {
+        self.stop.watch()
+    }
+
+    /// Ends sessions, lets calls finish, writes what waits.
+    pub async fn stop(mut self) {
+        self.broker.end_sessions(CutReason::Drained);
+        self.stop.cut(CutReason::Drained);
+        let wait = async { while self.tasks.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(Duration::from_secs(10), wait).await;
+        let audit = self.broker.audit();
+        let recorded = audit.append(&Event::new(Action::DaemonStop));
+        if let Err(error) = recorded.and_then(|()| audit.flush()) {
+            tracing::error!(%error, "the end of the daemon could not be recorded");
+        }
+    }
+}
+
+/// Builds and starts everything: store, leases, policy, record, certificates, proxy, control socket.
+pub async fn build(options: &Options, clock: Clock) -> Result<Running, Error> {
+    let Options { home, socket, settings } = options;
+    let store = Store::open(home, clock.clone())?;
+    let lock = lock(home)?;
+    let policy = Live::load(&home.policies(), clock.clone()).map_err(Error::Policy)?;
+    let (audit, recovery) =
+        AuditLog::open(&home.audit(), audit::Settings { durability: settings.audit.durability }, clock.clone())?;
+    tracing::info!(?recovery, "the audit log is open");
+    let ca = CertificateAuthority::create_or_open(&home.ca(), &StoreSealer(&store), clock.clone())?;
+    let tls = TlsClient::new(&settings.upstream.extra_roots)?;
+    let broker = Broker::new(Parts {
+        leases: restore_leases(home, &store, &clock)?,
+        store,
+        audit: audit.clone(),
+        policy,
+        clock,
+        bounds: settings.bounds()?,
+        on_stray: settings.on_stray,
+        leases_file: home.leases(),
+    });
+    let stop = CutSwitch::new();
+    let proxy =
+        Arc::new(Proxy::new(Arc::clone(&broker), ca.clone(), settings.dialer(), tls, Limits::default(), stop.watch()));
+    let demand = if settings.proxy.require_auth { Demand::Credentials } else { Demand::Nothing };
+    let proxy_address = proxy.listen(settings.proxy.listen, demand).await?;
+    let socket = control::Listener::bind(socket)?;
+    audit.append(&Event::new(Action::DaemonStart))?;
+
+    let desk = Desk::new(Arc::clone(&broker), Arc::clone(&proxy), ca, home.clone(), proxy_address, stop.clone());
+    let mut tasks = JoinSet::new();
+    let watch = stop.watch();
+    tasks.spawn(async move {
+        if let Err(error) = control::serve(socket, Arc::new(desk), control::Limits::default(), watch).await {
+            tracing::error!(%error, "the control socket failed");
+        }
+    });
+    tasks.spawn(async move { proxy.tidy().await });
+    spawn_until(&mut tasks, &stop, end_leases(Arc::clone(&broker)));
+    spawn_until(&mut tasks, &stop, flush_audit(audit));
+    spawn_until(&mut tasks, &stop, reload_policy(Arc::clone(&broker)));
+    Ok(Running { proxy_address, broker, stop, tasks, _lock: lock })
+}
+
+fn lock(home: &Home) -> Result<FileLock, Error> {
+    FileLock::try_acquire(&home.daemon_lock()).map_err(|error| match error {
+        AtomicFileError::Locked(_) => Error::AlreadyRunning(home.folder().to_owned()),
+        other => other.into(),
+    })
+}
+
+fn spawn_until(tasks: &mut JoinSet<()>, stop: &CutSwitch, work: impl Future<Output = ()> + Send + 'static) {
+    let watch = stop.watch();
+    tasks.spawn(async move {
+        tokio::select! {
+            _ = watch.wait() => {}
+            () = work => {}
+        }
+    });
+}
+
+async fn end_leases(broker: Arc<Broker>) {
+    broker.end_leases_on_time().await;
+}
+
+/// Ends of exchanges share a write; this bounds how long they wait for one.
+async fn flush_audit(audit: AuditLog) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(50));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = audit.flush() {
+            tracing::error!(%error, "the audit log cannot be written");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+}
+
+/// Looks once a second whether a policy file was edited. A bad edit changes nothing but the status.
+async fn reload_policy(broker: Arc<Broker>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let event = match broker.live_policy().reload_if_changed() {
+            Ok(Changed::No) => continue,
+            Ok(Changed::Yes) => Event::new(Action::PolicyReload),
+            Err(errors) => {
+                tracing::error!(%errors, "the edited policies have faults; the old ones stay in force");
+                Event::new(Action::PolicyReloadFailed).outcome(audit::Outcome::Failed)
+            }
+        };
+        broker.audit().append_lazily(&event);
+    }
+}
+
+fn restore_leases(home: &Home, store: &Store, clock: &Clock) -> Result<LeaseTable, Error> {
+    let path = home.leases();
+    let fault = |why: String| Error::Leases { path: path.clone(), why };
+    let sealed = match read_bounded(&path, 64 * 1024 * 1024) {
+        Ok((sealed, _)) => sealed,
+        Err(error) if error.is_missing() => return Ok(LeaseTable::new(clock.clone(), HashKey::generate())),
+        Err(error) => return Err(error.into()),
+    };
+    let plain = store.unseal(&sealed).map_err(|error| fault(error.to_string()))?;
+    let snapshot = Snapshot::from_bytes(&plain).map_err(|error| fault(error.to_string()))?;
+    Ok(LeaseTable::restore(clock.clone(), snapshot))
+}
+
+/// The store seals what other rooms keep on disk.
+struct StoreSealer<'a>(&'a Store);
+
+impl Sealer for StoreSealer<'_> {
+    fn seal(&self, plain: &[u8]) -> Result<Vec<u8>, String> {
+        self.0.seal(plain).map_err(|error| error.to_string())
+    }
+
+    fn unseal(&self, sealed: &[u8]) -> Result<zeroize::Zeroizing<Vec<u8>>, String> {
+        self.0.unseal(sealed).map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,165 @@
+//! The control plane's calls about policy: explain, list, reload, and the generator for the easy case.
+
+use std::sync::Arc;
+
+use super::{
+    service::{Desk, Outcome},
+    translate::failure,
+};
+use crate::{
+    audit,
+    base::Origin,
+    control::{self, Failure, FailureCode},
+    policy::{self, EasyService, PolicySet, Protocol, RequestFacts},
+    recipe::BasicPart,
+};
+
+impl Desk {
+    pub(super) fn explain(&self, explain: &control::ExplainPolicy) -> Outcome {
+        let (origin, path) = split_url(&explain.url)?;
+        let policy = self.broker.policy();
+        let request = RequestFacts {
+            scheme: origin.scheme,
+            authority: &origin.authority,
+            method: &explain.method,
+            path: &path,
+            protocol: Protocol::Http,
+        };
+        let mut all = policy.explain_all(&explain.client_id, None, &[], &request);
+        if let Some(secret) = &explain.secret {
+            all.retain(|one| one.secret == secret.as_str());
+        }
+        all.sort_by_key(|one| std::cmp::Reverse(one.verdict));
+        Ok(all.into_iter().next().map_or_else(|| nothing_granted(&policy), explanation).into())
+    }
+
+    pub(super) fn list_policy(&self) -> control::PolicyList {
+        let policy = self.broker.policy();
+        let service = |service: &Arc<policy::Service>| control::ServiceEntry {
+            id: service.id().clone(),
+            source: service.file().to_owned(),
+            hosts: service.origins().collect(),
+            credentials: service.credentials().iter().map(|c| c.name().to_owned()).collect(),
+            capabilities: service
+                .capabilities()
+                .iter()
+                .map(|cap| control::CapabilityEntry {
+                    name: cap.name().to_owned(),
+                    risk: cap.risk().to_string(),
+                    about: cap.about().to_owned(),
+                })
+                .collect(),
+        };
+        let grant = |grant: &policy::Grant| control::GrantEntry {
+            service: grant.service().clone(),
+            secret: grant.items().next().map(|(_, secret)| secret.to_string()),
+            agents: grant.agents(),
+            projects: grant.projects(),
+            allow: policy.capabilities_of(grant, policy::Verdict::Allow),
+            ask: policy.capabilities_of(grant, policy::Verdict::Ask),
+            source: grant.place().to_owned(),
+        };
+        control::PolicyList {
+            services: policy.services().map(service).collect(),
+            grants: policy.grants().map(grant).collect(),
+            unknown_host: policy.unknown_host().to_string(),
+            faults: self.broker.live_policy().status().failure.as_ref().map(faults).unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn reload_policy(&self) -> Outcome {
+        match self.broker.live_policy().reload() {
+            Ok(()) => {
+                let status = self.broker.live_policy().status();
+                let event = audit::Event::new(audit::Action::PolicyReload);
+                self.broker.audit().append(&event).map_err(|error| failure(error.into()))?;
+                Ok(control::PolicyReloaded { services: status.services as u64, grants: status.grants as u64 }.into())
+            }
+            Err(errors) => Err(Failure::new(FailureCode::Policy, errors.to_string()).with_fix("secrets policy check")),
+        }
+    }
+
+    pub(super) fn write_easy(&self, easy: control::WriteEasyPolicy) -> Outcome {
+        let invalid = |message: String| Failure::new(FailureCode::InvalidParams, message);
+        let text = if easy.host.contains("://") { easy.host.clone() } else { format!("https://{}", easy.host) };
+        let origin: Origin = text.parse().map_err(|error: crate::base::HostError| invalid(error.to_string()))?;
+        let id = EasyService::id_for(&origin).ok_or_else(|| invalid(format!("no service id fits `{}`", easy.host)))?;
+        let place = easy_place(easy.place)?;
+        let service = EasyService { id, origin, place, env: vec![env_name(easy.secret.as_str())] };
+        let written = self.broker.write_easy(&easy.secret, &service).map_err(failure)?;
+        Ok(control::EasyPolicyWritten { service: service.id, credential: "key".to_owned(), files: written }.into())
+    }
+}
+
+fn easy_place(place: control::EasyPlace) -> Result<policy::EasyPlace, Failure> {
+    let invalid = |message: String| Failure::new(FailureCode::InvalidParams, message);
+    Ok(match place {
+        control::EasyPlace::Basic { part, .. } => policy::EasyPlace::Basic(match part.as_str() {
+            "password" => BasicPart::Password,
+            "user" => BasicPart::User,
+            _ => return Err(invalid(format!("`{part}` is no part of basic credentials; it is `user` or `password`"))),
+        }),
+        control::EasyPlace::Header { name, wording } => policy::EasyPlace::Header(
+            name.parse().map_err(|_| invalid(format!("`{name}` is no header name")))?,
+            wording.parse().map_err(|error: crate::recipe::WordingError| invalid(error.to_string()))?,
+        ),
+        control::EasyPlace::Query { name } => policy::EasyPlace::Query(name.into()),
+    })
+}
+
+/// The variable for a secret that no shipped service knows: its name in capitals.
+fn env_name(secret: &str) -> String {
+    let name: String =
+        secret.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+    if name.starts_with(|c: char| c.is_ascii_digit()) { format!("_{name}") } else { name }
+}
+
+pub(super) fn faults(errors: &policy::LoadErrors) -> Vec<control::PolicyFault> {
+    let fault = |fault: &policy::Fault| control::PolicyFault {
+        place: format!("{}:{}:{}", fault.file, fault.line, fault.column),
+        message: fault.message.clone(),
+        fix: (!fault.fix.is_empty()).then(|| fault.fix.clone()),
+    };
+    errors.faults().iter().map(fault).collect()
+}
+
+fn split_url(url: &str) -> Result<(Origin, String), Failure> {
+    let invalid = |message: String| Failure::new(FailureCode::InvalidParams, message);
+    let (scheme, rest) = url.split_once("://").ok_or_else(|| invalid(format!("`{url}` is not a URL")))?;
+    let (authority, path) = rest.find(['/', '?', '#']).map_or((rest, ""), |at| rest.split_at(at));
+    let path = path.split(['?', '#']).next().unwrap_or("");
+    let origin: Origin =
+        format!("{scheme}://{authority}").parse().map_err(|e: crate::base::HostError| invalid(e.to_string()))?;
+    Ok((origin, if path.is_empty() { "/".to_owned() } else { path.to_owned() }))
+}
+
+fn nothing_granted(policy: &PolicySet) -> control::Explanation {
+    let reason = format!("no grant names this host; `unknown_host` is `{}`", policy.unknown_host());
+    control::Explanation {
+        verdict: policy.unknown_host().to_string(),
+        code: None,
+        reason,
+        capability: None,
+        nearest: None,
+        layers: Vec::new(),
+    }
+}
+
+fn explanation(one: policy::Explanation) -> control::Explanation {
+    control::Explanation {
+        verdict: one.verdict.to_string(),
+        code: one.code.map(|code| code.to_string()),
+        reason: one.reason,
+        capability: one.capabilities.first().map(|cap| cap.name.clone()),
+        nearest: one.nearest,
+        layers: one
+            .layers
+            .into_iter()
+            .map(|layer| control::LayerVerdict {
+                layer: layer.layer.to_owned(),
+                verdict: layer.verdict.to_string(),
+                reason: layer.reason,
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,346 @@
+//! The control plane's service: one exhaustive match from call to use-case.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use super::{authority, authority::Authority, policy_calls::faults, translate::failure};
+use crate::{
+    audit,
+    base::{CutReason, CutSwitch, Home, Origin, SessionId},
+    broker::{Broker, NewValue},
+    ca::CertificateAuthority,
+    control::{self, Answer, Call, Connection, Failure, FailureCode, HookChange, Peer},
+    policy,
+    proxy::Proxy,
+    store::{Binding, RawReveal, SecretChange, SecretRecord},
+};
+
+/// Answers calls with the broker's use-cases and the proxy's listeners.
+pub(super) struct Desk {
+    pub(super) broker: Arc<Broker>,
+    proxy: Arc<Proxy>,
+    ca: CertificateAuthority,
+    home: Home,
+    proxy_address: SocketAddr,
+    stop: CutSwitch,
+}
+
+pub(super) type Outcome = Result<Answer, Failure>;
+
+impl control::Service for Desk {
+    async fn call(&self, peer: &Peer, connection: &Connection, call: Call) -> Outcome {
+        if let Authority::Agent(session) = authority::of(peer, &self.broker) {
+            refuse_agent(&call, session)?;
+        }
+        match call {
+            Call::InitStore(_) => Ok(control::Done::new("the store is initialised; nothing was changed").into()),
+            Call::AddSecret(add) => self.add(add),
+            Call::UpdateSecret(update) => self.update(update),
+            Call::GetSecret(get) => Err(Failure::new(
+                FailureCode::Unauthorized,
+                format!("values are not read directly; lease `{}`", get.name),
+            )
+            .with_fix(format!("secrets lease {}", get.name))),
+            Call::DeleteSecret(delete) => self.delete(&delete),
+            Call::ListSecrets(_) => Ok(self.list().into()),
+            Call::LeaseSecret(lease) => self.reveal(&lease),
+            Call::LeaseToken(lease) => self.token(&lease),
+            Call::RevokeLease(revoke) => {
+                self.broker.revoke_lease(&revoke.lease_id).map_err(failure)?;
+                Ok(control::Done::new(format!("lease `{}` is revoked", revoke.lease_id)).into())
+            }
+            Call::RevokeAll(_) => self.broker.revoke_all().map(revoked).map_err(failure),
+            Call::Revoke(revoke) => self.revoke(&revoke),
+            Call::AuditTail(tail) => self.audit_tail(tail.tail),
+            Call::FlushAudit(_) => {
+                self.broker.audit().flush().map_err(|error| failure(error.into()))?;
+                Ok(control::Done::new("the record is written").into())
+            }
+            Call::StatusQuery(_) => Ok(self.status().into()),
+            Call::OpenSession(open) => self.open_session(peer, connection, open).await,
+            Call::ExplainPolicy(explain) => self.explain(&explain),
+            Call::ListPolicy(_) => Ok(self.list_policy().into()),
+            Call::ReloadPolicy(_) => self.reload_policy(),
+            Call::WriteEasyPolicy(easy) => self.write_easy(easy),
+            Call::ShowCa(_) => Ok(control::Certificate {
+                pem: self.ca.certificate_pem().to_owned(),
+                fingerprint: self.ca.fingerprint(),
+                path: self.home.ca().join("root.pem"),
+                expires_at: Some(self.ca.root().ends),
+            }
+            .into()),
+            Call::Ping(_) => Ok(control::Pong {
+                pid: std::process::id(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                home: self.home.folder().to_owned(),
+                proxy_addr: self.proxy_address.to_string(),
+            }
+            .into()),
+            Call::StopDaemon(_) => {
+                self.stop.cut(CutReason::Drained);
+                Ok(control::Done::new("the daemon is stopping").into())
+            }
+            Call::RotateSecret(_) | Call::HealthQuery(_) | Call::RestartDaemon(_) => Err(Failure::new(
+                FailureCode::NotAvailable,
+                format!("`{}` is not available in this version", call.method()),
+            )
+            .with_fix("secrets status")),
+        }
+    }
+}
+
+/// What a process inside a session may not do: see values, change secrets or policy, end the daemon.
+fn refuse_agent(call: &Call, session: SessionId) -> Result<(), Failure> {
+    let own = |revoke: &control::Revoke| matches!(revoke, control::Revoke::Session(id) if *id == session);
+    let allowed = match call {
+        Call::ListSecrets(_)
+        | Call::StatusQuery(_)
+        | Call::Ping(_)
+        | Call::ShowCa(_)
+        | Call::ExplainPolicy(_)
+        | Call::ListPolicy(_)
+        | Call::GetSecret(_)
+        | Call::FlushAudit(_)
+        | Call::HealthQuery(_) => true,
+        Call::Revoke(revoke) => own(revoke),
+        _ => false,
+    };
+    if allowed {
+        return Ok(());
+    }
+    let message = format!("`{}` is not for processes inside a session of `secrets exec`", call.method());
+    Err(Failure::new(FailureCode::Unauthorized, message).with_fix("secrets status"))
+}
+
+fn revoked(count: usize) -> Answer {
+    let message = format!("{count} leases are revoked");
+    control::Revoked { success: true, leases_revoked: count as u64, message }.into()
+}
+
+/// Ends its session when the connection that opened it goes away, however it goes.
+struct SessionGuard {
+    broker: Arc<Broker>,
+    session: SessionId,
+}
+
+impl Drop for SessionGuard {
+    fn drop(&mut self) {
+        self.broker.end_session(self.session, CutReason::SessionEnded);
+    }
+}
+
+impl Desk {
+    pub(super) const fn new(
+        broker: Arc<Broker>,
+        proxy: Arc<Proxy>,
+        ca: CertificateAuthority,
+        home: Home,
+        proxy_address: SocketAddr,
+        stop: CutSwitch,
+    ) -> Self {
+        Self { broker, proxy, ca, home, proxy_address, stop }
+    }
+
+    fn add(&self, add: control::AddSecret) -> Outcome {
+        let binding = self.binding(add.service, add.credential)?;
+        let raw = raw(add.raw).unwrap_or_default();
+        let new = NewValue { name: add.name, value: add.value.into_secret(), rotate_via: add.rotate_via, binding, raw };
+        let added = self.broker.add(new).map_err(failure)?;
+        let binding = added.record.binding.as_ref();
+        let message = match binding {
+            Some(binding) => format!("secret `{}` is stored for service `{}`", added.record.name, binding.service),
+            None => format!("secret `{}` is stored; it belongs to no service yet", added.record.name),
+        };
+        Ok(control::Added {
+            success: true,
+            message,
+            service: binding.map(|b| b.service.clone()),
+            credential: binding.map(|b| b.credential.to_string()),
+        }
+        .into())
+    }
+
+    fn update(&self, update: control::UpdateSecret) -> Outcome {
+        let mut change = match update.hook() {
+            HookChange::Clear => SecretChange::new().rotate_via(None),
+            HookChange::Keep => SecretChange::new(),
+            HookChange::Set(hook) => SecretChange::new().rotate_via(Some(hook)),
+        };
+        if let Some(value) = update.value {
+            change = change.value(value.into_secret());
+        }
+        if let Some(raw) = raw(update.raw) {
+            change = change.raw(raw);
+        }
+        let binding = self.binding(update.service, update.credential)?;
+        self.broker.update(&update.name, change, binding).map_err(failure)?;
+        Ok(control::Done::new(format!("secret `{}` is updated", update.name)).into())
+    }
+
+    /// A service named by id or alias; a service with one credential needs no credential named.
+    fn binding(
+        &self,
+        service: Option<crate::base::ServiceId>,
+        credential: Option<String>,
+    ) -> Result<Option<Binding>, Failure> {
+        let Some(asked) = service else { return Ok(None) };
+        let policy = self.broker.policy();
+        let unknown = || {
+            Failure::new(FailureCode::Policy, format!("no service has the id `{asked}`"))
+                .with_fix("secrets policy list")
+        };
+        let service = policy.find_service(asked.as_str()).ok_or_else(unknown)?;
+        let credential = match (credential, service.credentials()) {
+            (Some(credential), _) => credential,
+            (None, [only]) => only.name().to_owned(),
+            (None, several) => {
+                let names: Vec<&str> = several.iter().map(policy::Credential::name).collect();
+                let message = format!("service `{asked}` has several credentials: `{}`", names.join("`, `"));
+                let fix = format!("secrets add NAME --service {asked} --credential {}", names.first().unwrap_or(&""));
+                return Err(Failure::new(FailureCode::InvalidParams, message).with_fix(fix));
+            }
+        };
+        Ok(Some(Binding { service: service.id().clone(), credential: credential.into() }))
+    }
+
+    fn delete(&self, delete: &control::DeleteSecret) -> Outcome {
+        let leases = self.broker.remove(&delete.name).map_err(failure)?;
+        Ok(control::Done::new(format!("secret `{}` is deleted; {leases} leases ended", delete.name)).into())
+    }
+
+    fn list(&self) -> control::SecretList {
+        let leases = self.broker.leases().list();
+        let entry = |record: &Arc<SecretRecord>| control::SecretEntry {
+            name: record.name.clone(),
+            created_at: record.created_at,
+            updated_at: record.updated_at,
+            rotate_via: record.rotate_via.clone(),
+            last_rotated: record.last_rotated,
+            active_leases: leases.iter().filter(|lease| lease.secret == record.name).count() as u64,
+            service: record.binding.as_ref().map(|b| b.service.clone()),
+            credential: record.binding.as_ref().map(|b| b.credential.to_string()),
+            raw: (record.raw == RawReveal::Deny).then_some(control::RawAccess::Deny),
+        };
+        control::SecretList { secrets: self.broker.store().list().iter().map(entry).collect() }
+    }
+
+    fn reveal(&self, lease: &control::LeaseSecret) -> Outcome {
+        let revealed = self.broker.reveal(&lease.secret_name, &lease.client_id, lease.ttl).map_err(failure)?;
+        Ok(control::Leased {
+            lease_id: revealed.lease.id,
+            value: control::WireValue::new(revealed.value),
+            expires_at: revealed.lease.deadline.wall(),
+        }
+        .into())
+    }
+
+    fn token(&self, lease: &control::LeaseToken) -> Outcome {
+        let issued = self.broker.issue_token(&lease.secret_name, &lease.client_id, None, lease.ttl).map_err(failure)?;
+        Ok(control::TokenLeased {
+            lease_id: issued.lease.id,
+            token: (&issued.token).into(),
+            expires_at: issued.lease.deadline.wall(),
+            env: issued.env,
+            hosts: issued.hosts,
+        }
+        .into())
+    }
+
+    fn revoke(&self, revoke: &control::Revoke) -> Outcome {
+        let count = match revoke {
+            control::Revoke::Client(client) => self.broker.revoke_client(client),
+            control::Revoke::Secret(secret) => self.broker.revoke_secret(secret),
+            control::Revoke::Session(session) => self.broker.revoke_session(*session),
+        };
+        count.map(revoked).map_err(failure)
+    }
+
+    fn audit_tail(&self, tail: u64) -> Outcome {
+        let count = if tail == 0 { 100 } else { tail };
+        let filter = audit::Filter::default();
+        let read = audit::tail(&self.home.audit(), &filter, usize::try_from(count).unwrap_or(usize::MAX));
+        let lines = read.map_err(|error| failure(error.into()))?;
+        let entries = lines.into_iter().filter_map(|line| match line.content {
+            audit::Content::Record(record) => Some(control::AuditEntry {
+                timestamp: record.timestamp,
+                action: record.action,
+                secret_name: record.secret_name,
+                client_id: record.client_id,
+                lease_id: record.lease_id.and_then(|id| id.parse().ok()),
+                details: record.details,
+                success: record.success,
+            }),
+            audit::Content::Damaged(_) => None,
+        });
+        Ok(control::AuditEntries { entries: entries.collect() }.into())
+    }
+
+    fn status(&self) -> control::Status {
+        let policy = self.broker.live_policy().status();
+        control::Status {
+            running: true,
+            started_at: self.broker.started_at(),
+            secrets_count: self.broker.store().list().len() as u64,
+            active_leases: self.broker.leases().list().len() as u64,
+            heartbeat: None,
+            store_state: Some("loaded".to_owned()),
+            store_warning: None,
+            sessions: self.broker.session_count() as u64,
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            proxy_addr: self.proxy_address.to_string(),
+            audit_healthy: self.broker.audit().is_healthy(),
+            policy_faults: policy.failure.as_ref().map(faults).unwrap_or_default(),
+        }
+    }
+
+    async fn open_session(&self, peer: &Peer, connection: &Connection, open: control::OpenSession) -> Outcome {
+        let client = match open.client_id {
+            Some(client) => client,
+            None => format!("exec-{}", peer.pid.unwrap_or_default())
+                .parse()
+                .map_err(|error: crate::base::IdError| Failure::new(FailureCode::Internal, error.to_string()))?,
+        };
+        let session = self.broker.open_session(client, Some(open.project_dir), peer.pid).map_err(failure)?;
+        // From here on every way out ends the session.
+        connection.hold(SessionGuard { broker: Arc::clone(&self.broker), session: session.id() });
+        let mut leases = Vec::with_capacity(open.secrets.len());
+        let mut hosts = Vec::new();
+        for wanted in open.secrets {
+            let issued =
+                self.broker.issue_token(&wanted.name, session.client(), Some(&session), wanted.ttl).map_err(failure)?;
+            hosts.extend(issued.hosts.iter().filter_map(|origin| origin.parse::<Origin>().ok()));
+            leases.push(control::SessionLease {
+                secret: wanted.name,
+                env: wanted.env_var.map_or(issued.env, |var| vec![var]),
+                token: (&issued.token).into(),
+                lease_id: issued.lease.id,
+                expires_at: issued.lease.deadline.wall(),
+                service: issued.lease.scope().map(|scope| scope.service.clone()),
+            });
+        }
+        let address = self
+            .proxy
+            .listen_for(Arc::clone(&session))
+            .await
+            .map_err(|error| Failure::new(FailureCode::Io, error.to_string()))?;
+        let (user, password) = session.proxy_credentials();
+        Ok(control::SessionOpened {
+            session_id: session.id(),
+            proxy_port: address.port(),
+            proxy_user: user.to_owned(),
+            proxy_password: control::WireToken::new(password.to_owned()),
+            root_pem: self.ca.certificate_pem().to_owned(),
+            support_folder: self.home.support(),
+            secret_hosts: hosts.iter().map(|origin| origin.authority.host.to_string()).collect(),
+            leases,
+        }
+        .into())
+    }
+}
+
+fn raw(asked: Option<control::RawAccess>) -> Option<RawReveal> {
+    asked.map(|raw| match raw {
+        control::RawAccess::Allow => RawReveal::Allow,
+        control::RawAccess::Deny => RawReveal::Deny,
+    })
+}

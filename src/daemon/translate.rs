@@ -1,0 +1,57 @@
+//! Failures of use-cases as failures of calls: which code, whose fault, which command mends it.
+
+use crate::{
+    broker::Error,
+    control::{Failure, FailureCode},
+    lease, store,
+};
+
+/// A failed use-case as the caller is told of it.
+pub(super) fn failure(error: Error) -> Failure {
+    let message = error.to_string();
+    match error {
+        Error::Audit(_) => Failure::new(FailureCode::AuditUnavailable, message),
+        Error::Lease(error) => lease_failure(&error),
+        Error::LeaseUnknown(_) => Failure::new(FailureCode::LeaseNotFound, message),
+        Error::NoService(name) => {
+            Failure::new(FailureCode::Policy, message).with_fix(format!("secrets update {name} --service SERVICE"))
+        }
+        Error::NotGranted { .. } => Failure::new(FailureCode::Policy, message).with_fix("secrets policy list"),
+        Error::Policy(_) => Failure::new(FailureCode::Policy, message).with_fix("secrets policy check"),
+        Error::RawDenied(name) => {
+            Failure::new(FailureCode::Unauthorized, message).with_fix(format!("secrets lease {name} --token"))
+        }
+        Error::SecretUnknown(_) => Failure::new(FailureCode::SecretNotFound, message),
+        Error::SessionUnknown(_) => Failure::new(FailureCode::LeaseNotFound, message).with_fix("secrets status"),
+        Error::Store(error) => store_failure(&error),
+    }
+}
+
+fn lease_failure(error: &lease::Error) -> Failure {
+    Failure::new(FailureCode::InvalidParams, error.to_string())
+}
+
+fn store_failure(error: &store::Error) -> Failure {
+    let code = match error {
+        store::Error::Duplicate(_) => FailureCode::SecretExists,
+        store::Error::UnknownSecret(_) => FailureCode::SecretNotFound,
+        store::Error::EmptyValue(_) => FailureCode::EmptyValue,
+        store::Error::ValueTooLarge { .. } => FailureCode::InvalidParams,
+        _ => FailureCode::Io,
+    };
+    Failure::new(code, error.to_string())
+}
+
+/// A daemon that cannot start, as the caller is told of it.
+pub fn start_failure(error: &super::Error) -> Failure {
+    use super::Error as Start;
+    let message = error.to_string();
+    match error {
+        Start::AlreadyRunning(_) => Failure::new(FailureCode::AlreadyRunning, message),
+        Start::Policy(_) => Failure::new(FailureCode::Policy, message).with_fix("secrets policy check"),
+        Start::Settings { .. } => Failure::new(FailureCode::InvalidParams, message),
+        Start::Store(store::Error::NotInitialised(_)) => Failure::new(FailureCode::StoreMissing, message),
+        Start::Store(_) => Failure::new(FailureCode::StoreUnreadable, message),
+        _ => Failure::new(FailureCode::Io, message),
+    }
+}
