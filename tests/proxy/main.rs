@@ -1,0 +1,23 @@
+//! The data plane from outside: real sockets, real TLS, a real origin that remembers what it received.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    missing_docs,
+    unreachable_pub,
+    reason = "tests stop at the first thing that is not as it should be"
+)]
+
+#[path = "../house/mod.rs"]
+mod house;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod kit;
+mod protocols;
+mod scrub;
+mod streaming;
+mod swap;
+mod ways_in;
+mod websocket;

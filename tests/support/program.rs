@@ -1,0 +1,122 @@
+//! Other programs, started for a test and ended with it.
+
+use std::{
+    io::Read,
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+/// The longest a program may take; compilers and package managers on a loaded machine are slow.
+const LIMIT: Duration = Duration::from_mins(2);
+
+/// The path of a program, or `None` and a line that says what is skipped; what `.ci/run` put into `target/clients`
+/// (a Python with `requests` and `httpx`) comes first.
+pub fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let own = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/clients/bin"));
+    let found = std::iter::once(own)
+        .chain(std::env::split_paths(&path))
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file());
+    if found.is_none() {
+        eprintln!("skipped: `{name}` is not installed");
+    }
+    found
+}
+
+/// A running program; killed and reaped when dropped.
+#[derive(Debug)]
+pub struct Program {
+    child: Child,
+    stdout: Option<JoinHandle<Vec<u8>>>,
+    stderr: Option<JoinHandle<Vec<u8>>>,
+}
+
+/// A program that has ended, and what it said.
+#[derive(Debug)]
+pub struct Finished {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it wrote to standard output.
+    pub stdout: String,
+    /// What it wrote to standard error.
+    pub stderr: String,
+}
+
+impl Finished {
+    /// Itself, if the exit status was 0.
+    ///
+    /// # Panics
+    /// With everything the program said, if not.
+    #[must_use]
+    pub fn expect_success(self) -> Self {
+        assert!(self.status.success(), "{}\n--- stdout\n{}\n--- stderr\n{}", self.status, self.stdout, self.stderr);
+        self
+    }
+}
+
+impl Program {
+    /// Starts a program without standard input; both outputs are read all the time, so that it never blocks on them.
+    pub fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        Self { child, stdout: Some(collect(stdout)), stderr: Some(collect(stderr)) }
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kills it at once, as `kill -9` does, and reaps it.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill(); // it may have ended by itself
+        let _ = self.child.wait();
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When it takes more than two minutes.
+    pub fn finish(mut self) -> Finished {
+        let begun = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            if begun.elapsed() > LIMIT {
+                self.kill();
+                let said = text(self.stderr.take());
+                panic!("a program did not end within {LIMIT:?}; it said: {said}");
+            }
+            thread::sleep(Duration::from_millis(5));
+        };
+        Finished { status, stdout: text(self.stdout.take()), stderr: text(self.stderr.take()) }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn collect(mut from: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = from.read_to_end(&mut bytes); // what came before an error is still worth showing
+        bytes
+    })
+}
+
+fn text(collected: Option<JoinHandle<Vec<u8>>>) -> String {
+    let bytes = collected.map(|thread| thread.join().unwrap()).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
