@@ -101,7 +101,11 @@ async fn attack_71_coded_answers_are_read_and_leave_without_their_coding() {
             let path = format!("/coded?codings={codings}&size={size}");
             for answer in [client.get(HOST, &path, &headers).await, h2_client.get(&path, &headers).await] {
                 assert_eq!((answer.status, answer.header("content-encoding")), (200, None), "{path}: {answer:?}");
-                assert_eq!(answer.json()["credential"], *lease, "{path}");
+                // A beginning too short to tell anything may leave while the rest is on its way.
+                let json = answer.json();
+                let told = json["credential"].as_str().and_then(|text| text.strip_suffix(&*lease));
+                let told = told.unwrap_or_else(|| panic!("{path}: {json}"));
+                assert!(told.len() < Scrubber::TELLING && SECRET.starts_with(told), "{path}: {json}");
                 assert!(!tells(&answer.body), "{path}");
             }
         }

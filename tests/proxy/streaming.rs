@@ -186,7 +186,7 @@ async fn large_bodies_arrive_whole() {
 }
 
 #[tokio::test]
-#[ignore = "known fault"]
+#[ignore = "known fault: over h1 on both legs the answer ends as cut while nobody reads"]
 async fn attack_118_a_client_that_does_not_read_holds_the_origin_back() {
     for (alpn, speaks) in PAIRS {
         let house = speaking(speaks).await;
@@ -221,7 +221,7 @@ async fn attack_118_a_client_that_does_not_read_holds_the_origin_back() {
 }
 
 #[tokio::test]
-#[ignore = "known fault"]
+#[ignore = "known fault: the origin does not see the upload break off"]
 async fn attack_118_an_origin_that_does_not_read_holds_the_client_back() {
     const PIECE: usize = 64 << 10;
     for (alpn, speaks) in PAIRS {
