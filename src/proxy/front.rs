@@ -86,42 +86,49 @@ impl Front {
 
     /// An absolute-form request in clear text; it goes through the same walk.
     async fn plain(&self, entrance: Arc<Entrance>, request: Request<Incoming>) -> Response<AnswerBody> {
-        let authority = plain_authority(&request).and_then(|authority| self.plain_host(&request, authority));
-        let authority = match authority {
+        let notes = || {
+            let mut notes = Notes::new(Kind::Request, request.method().clone(), request.uri().clone(), None);
+            entrance.note(&mut notes);
+            Box::new(notes)
+        };
+        let authority = match plain_authority(&request) {
             Ok(authority) => authority,
-            Err(refusal) => {
-                let mut notes = Notes::new(Kind::Request, request.method().clone(), request.uri().clone(), None);
-                entrance.note(&mut notes);
-                return Refused::Before(Box::new(notes), refusal).answer(&self.shared.broker);
-            }
+            Err(refusal) => return Refused::Before(notes(), refusal).answer(&self.shared.broker),
         };
         let site = Site {
             broker: Arc::clone(&self.shared.broker),
             pool: Arc::clone(&self.shared.pool),
             limits: Arc::clone(&self.shared.limits),
-            entrance,
+            entrance: Arc::clone(&entrance),
             scheme: Scheme::Http,
             authority,
         };
+        if let Err(refusal) = self.plain_host(&request, &site.authority) {
+            let notes = notes();
+            let (parts, _) = request.into_parts();
+            // A lease out of place is the graver fault.
+            let refusal = stray::search_head(&site, &parts, std::iter::empty()).err().unwrap_or(refusal);
+            return Refused::Before(notes, refusal).answer(&self.shared.broker);
+        }
         exchange(Arc::new(site), request).await
     }
 }
 
 impl Front {
     /// Whether clear text may go to this host at all.
-    fn plain_host(&self, request: &Request<Incoming>, authority: Authority) -> Result<Authority, Refusal> {
+    fn plain_host(&self, request: &Request<Incoming>, authority: &Authority) -> Result<(), Refusal> {
         let broker = &self.shared.broker;
         let written = request.uri().authority().map_or("", http::uri::Authority::as_str);
         if broker.leases().find_stray(written.as_bytes()).is_some() {
             return Err(stray::refusal("another host", "the host name"));
         }
         let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or(written);
-        if Authority::parse(host, Some(80)).as_ref() != Ok(&authority) {
-            return Ok(authority); // the walk refuses it before anything is dialled
+        if Authority::parse(host, Some(80)).as_ref() != Ok(authority) {
+            return Ok(()); // the walk refuses it before anything is dialled
         }
         let policy = broker.policy();
-        if policy.host(Scheme::Http, &authority).is_some() {
-            return Ok(authority);
+        if policy.host(Scheme::Http, authority).is_some() {
+            return Ok(());
         }
         if policy.names_host(&authority.host) {
             let detail = format!("a grant names `{}`, but not over clear text", authority.host);
@@ -131,7 +138,7 @@ impl Front {
             let detail = format!("no grant names `{}`", authority.host);
             return Err(Refusal::new(RefusalCode::HostDenied, detail).fix("secrets policy list"));
         }
-        Ok(authority)
+        Ok(())
     }
 }
 

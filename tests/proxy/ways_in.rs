@@ -227,7 +227,6 @@ async fn plain_http_is_forwarded_without_a_credential() {
 }
 
 #[tokio::test]
-#[ignore = "known fault: refused as host_denied before the stray lease is noticed"]
 async fn plain_http_with_a_lease_goes_nowhere() {
     let (origin, yard) = plain_yard("").await;
     let (token, _) = lease(yard.broker(), None, None);
