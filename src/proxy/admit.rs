@@ -137,7 +137,11 @@ pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) ->
         }
         refusal = Some(Refusal {
             code: decision.code.unwrap_or(RefusalCode::CapDenied),
-            fix: Some(format!("secrets policy explain '{}' {}", request.method, explain_url(site, request.path))),
+            fix: Some(format!(
+                "secrets policy explain '{}' {}",
+                request.method.replace('\'', "'\\''"),
+                explain_url(site, request.path)
+            )),
             nearest: decision.nearest,
             detail: decision.reason,
         });

@@ -80,7 +80,7 @@ where
     }
 }
 
-const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\ncontent-length: 38\r\n\
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\ncontent-length: 39\r\n\
 connection: close\r\nretry-after: 1\r\n\r\nthe proxy has no place for more clients";
 
 /// Running out of descriptors must neither spin nor end the listener (attack 116).

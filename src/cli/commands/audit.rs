@@ -1,12 +1,16 @@
-//! `secrets audit`: the last events as the daemon tells them.
+//! `secrets audit`: the last events as the daemon tells them, and whether the file is whole.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::cli::{context::Context, envelope::NextAction, printer::Outcome, report::Report, table::Table};
-use crate::control::{AuditEntry, AuditTail};
+use crate::{
+    audit,
+    cli::{context::Context, envelope::NextAction, exit::ExitStatus, printer::Outcome, report::Report, table::Table},
+    control::{AuditEntry, AuditTail},
+};
 
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(in crate::cli) struct Arguments {
     /// How many events from the end; 0 is as many as the daemon gives
     #[arg(long, value_name = "COUNT", default_value_t = 50)]
@@ -14,6 +18,60 @@ pub(in crate::cli) struct Arguments {
     /// Print an envelope, whatever standard output is
     #[arg(long)]
     pub(in crate::cli) json: bool,
+    #[command(subcommand)]
+    act: Option<Act>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Act {
+    /// Check that no line was edited, removed, moved or put in; needs no daemon
+    Verify,
+}
+
+impl Arguments {
+    /// The command as typed.
+    pub(super) fn name(&self) -> &'static str {
+        if self.is_verifying() { "secrets audit verify" } else { "secrets audit" }
+    }
+
+    pub(super) fn is_verifying(&self) -> bool {
+        matches!(self.act, Some(Act::Verify))
+    }
+}
+
+/// Walks the chain in the file itself and names its first break.
+pub(super) fn verify(context: &Context) -> Result<Outcome, Report> {
+    let path = context.home.audit();
+    let verified = match audit::verify(&path) {
+        Ok(verified) => verified,
+        Err(error) if error.is_missing() => {
+            return Err(Report::new(
+                ExitStatus::Data,
+                format!("`{}` does not exist", path.display()),
+                "secrets doctor",
+            ));
+        }
+        Err(error) => return Err(Report::new(ExitStatus::Io, error.to_string(), "secrets doctor")),
+    };
+    let result = json!({
+        "file": path,
+        "lines": verified.lines,
+        "unchained_lines": verified.unchained_lines,
+        "damaged_lines": verified.damaged_lines,
+        "open_requests": verified.open_requests.len(),
+        "head": verified.head,
+        "first_break": verified.first_break.as_ref().map(|found| json!({"line": found.line, "why": found.to_string()})),
+    });
+    match &verified.first_break {
+        None => {
+            let human = format!("{} lines, the chain is whole\n", verified.lines);
+            Ok(Outcome::Shown { result, human, next: vec![NextAction::new("secrets audit", "See what was done")] })
+        }
+        Some(found) => {
+            let message = format!("the record `{}` is not whole: {found}", path.display());
+            Err(Report::new(ExitStatus::Data, message, "secrets audit --tail 0").with_result(result, String::new()))
+        }
+    }
 }
 
 pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<Outcome, Report> {

@@ -10,6 +10,7 @@ mod doctor;
 mod easy;
 mod env;
 mod exec;
+mod init;
 mod lease;
 mod list;
 mod policy;
@@ -51,6 +52,8 @@ pub(super) enum Command {
     Env(env::Arguments),
     /// Run a program behind the proxy; it holds lease tokens and no secrets
     Exec(exec::Arguments),
+    /// Make the home folder, its identity and an empty store
+    Init,
     /// Print a secret's raw value, or a lease token for it
     Lease(lease::Arguments),
     /// List secrets without their values
@@ -76,7 +79,7 @@ impl Command {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Add(_) => "secrets add",
-            Self::Audit(_) => "secrets audit",
+            Self::Audit(arguments) => arguments.name(),
             Self::Ca(arguments) => arguments.name(),
             Self::Completions(_) => "secrets completions",
             Self::Delete(_) => "secrets delete",
@@ -84,6 +87,7 @@ impl Command {
             Self::Doctor => "secrets doctor",
             Self::Env(_) => "secrets env",
             Self::Exec(_) => "secrets exec",
+            Self::Init => "secrets init",
             Self::Lease(_) => "secrets lease",
             Self::List => "secrets list",
             Self::Policy(arguments) => arguments.name(),
@@ -118,8 +122,10 @@ impl Command {
     /// The daemon and the demonstration bring their own runtime.
     pub(super) fn run_blocking<C: CommandFactory>(&self, context: &mut Context) -> Option<Result<Outcome, Report>> {
         match self {
+            Self::Audit(arguments) if arguments.is_verifying() => Some(audit::verify(context)),
             Self::Completions(arguments) => Some(Ok(completions::run::<C>(arguments))),
             Self::Demo => Some(demo::run(context)),
+            Self::Init => Some(init::run(context)),
             Self::Serve(arguments) => serve::run(context, arguments),
             Self::Version => Some(Ok(version::run())),
             _ => None,
@@ -144,7 +150,7 @@ impl Command {
             Self::Status => status::run(context).await,
             Self::Stop => stop::run(context).await,
             Self::Update(arguments) => update::run(context, arguments).await,
-            Self::Completions(_) | Self::Demo | Self::Version => Ok(Outcome::Silent),
+            Self::Completions(_) | Self::Demo | Self::Init | Self::Version => Ok(Outcome::Silent),
         }
     }
 }
