@@ -27,7 +27,7 @@ pub struct Place {
 /// The task that serves a connection after its upgrade.
 pub type Upgraded = Arc<Mutex<Option<AbortOnDropHandle<()>>>>;
 
-/// Records the loss of an answer that was never begun.
+/// Records the loss of an answer that was never begun, and of the body that was being read for it.
 pub struct Pending {
     pub log: Log,
     pub number: usize,
@@ -38,6 +38,9 @@ impl Drop for Pending {
         self.log.on_request(self.number, |request| {
             if request.answer == AnswerState::Pending {
                 request.answer = AnswerState::Cut;
+                if request.body_state == BodyState::Arriving {
+                    request.body_state = BodyState::Broken("the connection went away".to_owned());
+                }
             }
         });
     }
