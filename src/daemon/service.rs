@@ -257,6 +257,7 @@ impl Desk {
     fn audit_tail(&self, tail: u64) -> Outcome {
         let count = if tail == 0 { 100 } else { tail };
         let filter = audit::Filter::default();
+        self.broker.audit().flush().map_err(|error| failure(error.into()))?;
         let read = audit::tail(&self.home.audit(), &filter, usize::try_from(count).unwrap_or(usize::MAX));
         let lines = read.map_err(|error| failure(error.into()))?;
         let entries = lines.into_iter().filter_map(|line| match line.content {

@@ -148,12 +148,17 @@ fn service_text(service: &EasyService) -> String {
     } else {
         ""
     };
+    // A client of Basic asks without, is challenged, and asks again (RFC 7617, 2): git does.
+    let missing = match &service.place {
+        EasyPlace::Basic(_) => "missing = \"pass\" # without a lease it goes out without a credential\n",
+        EasyPlace::Header(..) | EasyPlace::Query(_) => "",
+    };
     format!(
         "# A service with one host and one token; written by `secrets add`, yours to edit.\n\
          schema = 1\nkind   = \"service\"\nid     = {id}\nname   = {name}\n\n\
          [host.api]\n{clear}origin = {origin}\n\n\
          [credential.key]\ntype = \"token\"\nenv  = [{env}]\n\n\
-         [[inject]]\nhost = \"api\"\nuse  = \"key\"\nat   = [{place}]\n\n\
+         [[inject]]\nhost = \"api\"\nuse  = \"key\"\nat   = [{place}]\n{missing}\n\
          [cap.read]\nabout = \"Look\"\nrisk  = \"read\"\nallow = [{{ method = [\"GET\", \"HEAD\", \"OPTIONS\"] }}]\n\n\
          [cap.write]\nabout = \"Create and change\"\nrisk  = \"write\"\n\
          allow = [{{ method = [\"POST\", \"PUT\", \"PATCH\"] }}]\n\n\

@@ -2,55 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::{
-    io::Write as _,
-    os::unix::fs::PermissionsExt as _,
-    path::PathBuf,
-    process::{Command, Output, Stdio},
-};
+#[path = "../hand/mod.rs"]
+mod hand;
+#[path = "../support/mod.rs"]
+mod support;
 
+use std::os::unix::fs::PermissionsExt as _;
+
+use hand::Hand;
 use serde_json::Value;
-
-/// A home and the program in it; the daemon that a command started is stopped at the end.
-struct Hand {
-    home: PathBuf,
-    _folder: tempfile::TempDir,
-}
-
-impl Hand {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        Self { home: folder.path().join("h"), _folder: folder }
-    }
-
-    fn run(&self, arguments: &[&str], input: &[u8]) -> Output {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_secrets"))
-            .arg("--home")
-            .arg(&self.home)
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // A command that reads nothing may have ended before.
-        let _ = child.stdin.take().unwrap().write_all(input);
-        child.wait_with_output().unwrap()
-    }
-
-    fn envelope(&self, arguments: &[&str], input: &[u8]) -> (i32, Value) {
-        let output = self.run(arguments, input);
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let envelope = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{arguments:?}: {text} {output:?}"));
-        (output.status.code().unwrap(), envelope)
-    }
-}
-
-impl Drop for Hand {
-    fn drop(&mut self) {
-        let _ = self.run(&["--no-autostart", "stop"], b""); // there may be none
-    }
-}
 
 #[test]
 fn init_makes_a_home_once_and_never_replaces_it() {

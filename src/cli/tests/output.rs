@@ -96,6 +96,9 @@ fn list_is_a_table_for_people_and_entries_for_programs() {
 #[test]
 fn attack_96_untrusted_text_reaches_no_terminal() {
     let house = House::with_daemon();
+    house.record(&[
+        json!({"timestamp": TIME, "action": "lease_acquire", "client_id": "evil\u{1b}[31m", "success": true}),
+    ]);
     for form in ["human", "json"] {
         let ran = house.run(&["--output", form, "audit"]);
         assert!(ran.out.contains("evil") && !ran.out.contains('\u{1b}'), "{}", ran.out);
@@ -103,15 +106,24 @@ fn attack_96_untrusted_text_reaches_no_terminal() {
 }
 
 #[test]
-fn audit_asks_for_as_many_as_wanted_and_zero_is_all() {
+fn audit_shows_as_many_rows_as_wanted_and_zero_is_all() {
     let house = House::with_daemon();
+    let event =
+        |at: u64| json!({"timestamp": TIME, "action": "daemon_start", "details": at.to_string(), "success": true});
+    house.record(&(0..60).map(event).collect::<Vec<_>>());
     let shown = |arguments: &[&str]| {
         let result = house.run(arguments).result();
-        (result["entries"][0]["details"].clone(), result["tail_limit"].clone())
+        (result["entries"][0]["details"].clone(), result["total_shown"].clone(), result["tail_limit"].clone())
     };
-    assert_eq!(shown(&["audit"]), (json!("50"), json!(50)));
-    assert_eq!(shown(&["audit", "--tail", "3", "--json"]), (json!("3"), json!(3)));
-    assert_eq!(shown(&["audit", "--tail", "0"]), (json!("4294967295"), json!(0)));
+    assert_eq!(shown(&["audit"]), (json!("10"), json!(50), json!(50)));
+    assert_eq!(shown(&["audit", "--tail", "3", "--json"]), (json!("57"), json!(3), json!(3)));
+    assert_eq!(shown(&["audit", "--tail", "0"]), (json!("0"), json!(60), json!(0)));
+}
+
+#[test]
+fn audit_needs_neither_a_daemon_nor_a_log() {
+    let house = House::empty();
+    assert_eq!(house.run(&["audit"]).result()["total_shown"], 0);
 }
 
 #[test]
