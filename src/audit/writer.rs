@@ -19,7 +19,7 @@ use super::{
     recover::recover,
     state::{State, Tip, Trouble},
 };
-use crate::base::Clock;
+use crate::base::{Clock, blocking};
 
 /// Beyond this many bytes, lazily appended lines are written at once.
 const EAGER: usize = 64 << 10;
@@ -82,11 +82,22 @@ impl AuditLog {
     }
 
     /// Records an event; whatever waits goes with it in one `write(2)`. Takes microseconds with [`Durability::Write`];
-    /// with [`Durability::Fsync`] it waits for the disk, so async callers use `spawn_blocking`.
+    /// with [`Durability::Fsync`] it waits for the disk, and lets the thread's other tasks move away meanwhile.
     ///
     /// After an error the event is not recorded, except when the sync failed: then it is written again later.
     /// Either way its effect must not happen.
     pub fn append(&self, event: &Event<'_>) -> Result<(), Error> {
+        self.waiting_for_the_disk(|| self.append_now(event))
+    }
+
+    fn waiting_for_the_disk<T>(&self, work: impl FnOnce() -> T) -> T {
+        match self.0.durability {
+            Durability::Fsync => blocking(work),
+            Durability::Write => work(),
+        }
+    }
+
+    fn append_now(&self, event: &Event<'_>) -> Result<(), Error> {
         let shared = &*self.0;
         let mut state = shared.lock();
         let mark = (state.pending.len(), state.tip);
@@ -123,6 +134,10 @@ impl AuditLog {
     /// Writes what waits, tries again what failed, and opens a new file when the log was moved away or removed. Called
     /// some twenty times a second; with [`Durability::Fsync`] it waits for the disk.
     pub fn flush(&self) -> Result<(), Error> {
+        self.waiting_for_the_disk(|| self.flush_now())
+    }
+
+    fn flush_now(&self) -> Result<(), Error> {
         let shared = &*self.0;
         let mut state = shared.lock();
         let is_there = state.file.is_at(&shared.path).map_err(Error::io("find", &shared.path));

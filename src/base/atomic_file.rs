@@ -92,9 +92,11 @@ fn keep_previous(path: &Path, previous: Option<&Path>) -> Result<(), AtomicFileE
         return Ok(());
     }
     let link = temporary_beside(previous);
-    std::fs::hard_link(path, &link)
-        .and_then(|()| std::fs::rename(&link, previous))
-        .map_err(AtomicFileError::io("keep the previous generation as", previous))
+    let kept = std::fs::hard_link(path, &link).and_then(|()| std::fs::rename(&link, previous));
+    kept.map_err(|error| {
+        let _ = std::fs::remove_file(&link); // the first error is the one worth telling
+        AtomicFileError::io("keep the previous generation as", previous)(error)
+    })
 }
 
 fn sync_folder(folder: &Path) -> Result<(), AtomicFileError> {
@@ -142,7 +144,8 @@ impl FileLock {
     }
 
     fn acquire(path: &Path, operation: FlockOperation) -> Result<Self, AtomicFileError> {
-        let flags = (OFlags::NOFOLLOW | OFlags::CLOEXEC).bits();
+        // Without NONBLOCK a pipe put in the lock's place would hold us for ever.
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).bits();
         let file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -184,6 +187,25 @@ mod tests {
         std::fs::create_dir(&path).unwrap(); // a folder cannot be replaced by a file
         assert!(replace(&path, b"x", 0o600, None).is_err());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_previous_generation_that_cannot_be_kept_leaves_no_trace() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, previous) = (folder.path().join("f"), folder.path().join("f.previous"));
+        std::fs::write(&path, b"one").unwrap();
+        std::fs::create_dir(&previous).unwrap();
+        assert!(replace(&path, b"two", 0o600, Some(&previous)).is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"one");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "neither the temporary file nor the link");
+    }
+
+    #[test]
+    fn attack_88_a_pipe_in_the_place_of_a_lock_holds_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        assert!(FileLock::try_acquire(&path).is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Floor 0: knows nothing of the rest of the house.
 
 mod atomic_file;
+mod blocking;
 mod clock;
 mod cut;
 mod digest;
@@ -18,6 +19,7 @@ mod time_to_live;
 mod touch;
 
 pub use atomic_file::{AtomicFileError, FileLock, read_bounded, replace};
+pub use blocking::blocking;
 pub use clock::{Clock, Deadline, Timestamp};
 pub use cut::{CutReason, CutSwitch, CutWatch};
 pub use digest::{HashKey, KeyedHash, constant_time_eq, hex, random, random_below, sha256};

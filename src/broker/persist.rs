@@ -32,6 +32,10 @@ impl Broker {
 
     /// Persists the table as it is now, or as somebody who came later has just written it.
     pub fn persist_all(&self) -> Result<(), Error> {
+        base::blocking(|| self.persist_now())
+    }
+
+    fn persist_now(&self) -> Result<(), Error> {
         let mine = self.persisted.wanted.fetch_add(1, Ordering::AcqRel) + 1;
         let mut written = self.persisted.written.lock().unwrap_or_else(PoisonError::into_inner);
         if *written >= mine {

@@ -32,7 +32,7 @@ use self::{
     files::{Files, State},
     format::Document,
 };
-use crate::base::{Clock, Home, SecretBytes, SecretName};
+use crate::base::{Clock, Home, SecretBytes, SecretName, blocking};
 
 /// The open store. Clones share it. Reading takes no lock; writing waits for the disk, so it belongs off the runtime's
 /// own threads.
@@ -164,6 +164,10 @@ impl Store {
 
     /// Read, modify, write: what another process wrote in the meantime is taken in first, so nothing is lost.
     fn write<T>(&self, change: impl FnOnce(&mut Document, &Clock) -> Result<T, Error>) -> Result<T, Error> {
+        blocking(|| self.write_now(change))
+    }
+
+    fn write_now<T>(&self, change: impl FnOnce(&mut Document, &Clock) -> Result<T, Error>) -> Result<T, Error> {
         let mut highest = self.turn();
         let _lock = self.0.files.lock()?;
         let mut next = self.newest()?.document.clone();
