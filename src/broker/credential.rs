@@ -73,6 +73,12 @@ impl Broker {
                 let detail = format!("secret `{name}` is no longer in the store");
                 return Err(Refusal::new(RefusalCode::CredentialUnavailable, detail).fix("secrets list"));
             };
+            if record.value.is_empty() {
+                let detail = format!("the stored value of `{name}` is empty");
+                return Err(
+                    Refusal::new(RefusalCode::CredentialUnavailable, detail).fix(format!("secrets update {name}"))
+                );
+            }
             versions.push((record.name.clone(), record.generation));
             values.push(record.value.clone());
         }

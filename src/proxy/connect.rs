@@ -16,6 +16,7 @@ use super::{
 use crate::{
     base::{Authority, RefusalCode, Scheme},
     broker::Refusal,
+    ca,
     policy::UnknownHost,
 };
 use bytes::Bytes;
@@ -89,8 +90,12 @@ async fn intercept(
 ) -> Result<Mode, Refused> {
     // Trouble with the leaf is told here; it never turns into a blind tunnel (attack 62).
     let tls = shared.ca.server_config(&authority.host).await.map_err(|error| {
-        let refusal = Refusal::new(RefusalCode::CredentialUnavailable, format!("no leaf certificate: {error}"));
-        Refused::Before(Box::new(notes), refusal.fix("secrets doctor"))
+        let refusal = match error {
+            ca::Error::Flood(_) => Refusal::new(RefusalCode::Limit, error.to_string()).fix("try again in a second"),
+            error => Refusal::new(RefusalCode::CredentialUnavailable, format!("no leaf certificate: {error}"))
+                .fix("secrets doctor"),
+        };
+        Refused::Before(Box::new(notes), refusal)
     })?;
     let site = Site {
         broker: Arc::clone(&shared.broker),

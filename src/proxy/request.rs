@@ -129,7 +129,8 @@ fn check_authority(site: &Site, parts: &Parts) -> Result<(), Refusal> {
             }
             same(named)
         }
-        (Version::HTTP_2, None) if host.is_none() => Err(bad("the request names no authority")),
+        // `Host` alone is for gateways from HTTP/1.1; no client of ours is one (attack 27).
+        (Version::HTTP_2, None) => Err(bad("the request has no `:authority`")),
         // A full URI inside a tunnel could name another host (attack 24); at the proxy's own port it is the rule.
         (_, Some(_)) if site.scheme == Scheme::Https => {
             Err(bad("inside a tunnel the target is a path, not a full URI"))
