@@ -1,8 +1,8 @@
 //! Issuing leases: tokens for the proxy, raw values for what is no HTTP, sessions for commands.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
-use super::{Broker, Error, Session};
+use super::{Around, Broker, Error, Session};
 use crate::{
     audit::{Action, Event},
     base::{ClientId, CutReason, SecretBytes, SecretName, SessionId, TimeToLive},
@@ -50,7 +50,7 @@ impl Broker {
             secret: name,
             client,
             project: session.and_then(Session::project),
-            narrow: &[],
+            narrow: session.map_or(&[], Session::narrow),
         };
         if policy.grant(&facts).is_none() {
             return Err(Error::NotGranted { secret: name.clone(), client: client.clone() });
@@ -96,13 +96,8 @@ impl Broker {
     }
 
     /// Opens a session; its leases are issued with [`Broker::issue_token`] and end with it.
-    pub fn open_session(
-        &self,
-        client: ClientId,
-        project: Option<PathBuf>,
-        opener: Option<i32>,
-    ) -> Result<Arc<Session>, Error> {
-        let session = self.sessions.open(client, project, opener);
+    pub fn open_session(&self, client: ClientId, around: Around) -> Result<Arc<Session>, Error> {
+        let session = self.sessions.open(client, around);
         let event = Event::new(Action::SessionOpen).session(session.id()).client(session.client());
         if let Err(error) = self.parts.audit.append(&event) {
             self.sessions.close(session.id(), CutReason::SessionEnded);

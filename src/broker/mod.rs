@@ -20,7 +20,7 @@ pub use error::{Error, Fault, Refusal};
 pub use leases::{Revealed, TokenIssued};
 pub use permit::Permit;
 pub use secrets::{Added, NewValue};
-pub use sessions::{Session, Tunnels};
+pub use sessions::{Around, Session, Tunnels};
 
 use crate::{
     audit::{Action, AuditLog, Event},

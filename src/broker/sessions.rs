@@ -6,18 +6,33 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::base::{ClientId, CutReason, CutSwitch, CutWatch, SessionId, constant_time_eq, hex, random};
+use crate::{
+    base::{ClientId, CutReason, CutSwitch, CutWatch, SessionId, constant_time_eq, hex, random},
+    policy::Narrow,
+};
 
 /// One session.
 pub struct Session {
     id: SessionId,
     client: ClientId,
     project: Option<PathBuf>,
+    narrow: Vec<Narrow>,
     opener: Option<i32>,
     user: String,
     password: String,
     ended: CutSwitch,
     tunnels: Tunnels,
+}
+
+/// What a session begins with besides its client.
+#[derive(Clone, Debug, Default)]
+pub struct Around {
+    /// The folder of the project; grants may be for some projects only.
+    pub project: Option<PathBuf>,
+    /// What the project gives up.
+    pub narrow: Vec<Narrow>,
+    /// The process that opens it, as the kernel names it.
+    pub opener: Option<i32>,
 }
 
 impl std::fmt::Debug for Session {
@@ -40,6 +55,11 @@ impl Session {
     /// The folder that the command was started in.
     pub fn project(&self) -> Option<&std::path::Path> {
         self.project.as_deref()
+    }
+
+    /// What its project gives up, as it was when the session began.
+    pub fn narrow(&self) -> &[Narrow] {
+        &self.narrow
     }
 
     /// The process that opened it, as the kernel named it.
@@ -85,11 +105,13 @@ impl Tunnels {
 pub(super) struct Sessions(Mutex<HashMap<SessionId, Arc<Session>>>);
 
 impl Sessions {
-    pub(super) fn open(&self, client: ClientId, project: Option<PathBuf>, opener: Option<i32>) -> Arc<Session> {
+    pub(super) fn open(&self, client: ClientId, around: Around) -> Arc<Session> {
+        let Around { project, narrow, opener } = around;
         let session = Arc::new(Session {
             id: SessionId::generate(),
             client,
             project,
+            narrow,
             opener,
             user: hex(&random::<8>()),
             password: hex(&random::<16>()),
@@ -134,7 +156,7 @@ mod tests {
     #[tokio::test]
     async fn closing_a_session_cuts_its_tunnels_and_forgets_its_credentials() {
         let sessions = Sessions::default();
-        let session = sessions.open("agent".parse().unwrap(), None, None);
+        let session = sessions.open("agent".parse().unwrap(), Around::default());
         let (user, password) = session.proxy_credentials();
         assert!(sessions.by_credentials(user.as_bytes(), password.as_bytes()).is_some());
         assert!(sessions.by_credentials(user.as_bytes(), b"guess").is_none());

@@ -50,6 +50,8 @@ pub enum FailureCode {
     SecretExists,
     /// No such secret.
     SecretNotFound,
+    /// The settings file cannot be used.
+    Settings,
     /// There is no store yet.
     StoreMissing,
     /// The store is damaged or foreign.
@@ -85,6 +87,7 @@ impl FailureCode {
             | Self::Permissions
             | Self::Policy
             | Self::SecretExists
+            | Self::Settings
             | Self::StoreMissing
             | Self::StoreUnreadable
             | Self::Timeout => -32_603,
@@ -95,7 +98,7 @@ impl FailureCode {
     pub const fn word(self) -> &'static str {
         match self {
             Self::AlreadyRunning | Self::AuditUnavailable | Self::EncryptFailed | Self::Io => "io_error",
-            Self::DecryptFailed | Self::StoreUnreadable => "data_error",
+            Self::DecryptFailed | Self::Settings | Self::StoreUnreadable => "data_error",
             Self::Draining => "daemon_unavailable",
             Self::Internal => "internal_error",
             Self::InvalidParams => "misuse",

@@ -100,6 +100,7 @@ pub async fn build(options: &Options, clock: Clock) -> Result<Running, Error> {
     let (audit, recovery) =
         AuditLog::open(&home.audit(), audit::Settings { durability: settings.audit.durability }, clock.clone())?;
     tracing::info!(?recovery, "the audit log is open");
+    audit.append(&Event::new(Action::DaemonStart))?; // before anything that could be recorded
     let ca = CertificateAuthority::create_or_open(&home.ca(), &StoreSealer(&store), clock.clone())?;
     let tls = TlsClient::new(&settings.upstream.extra_roots)?;
     let broker = Broker::new(Parts {
@@ -118,7 +119,6 @@ pub async fn build(options: &Options, clock: Clock) -> Result<Running, Error> {
     let demand = if settings.proxy.require_auth { Demand::Credentials } else { Demand::Nothing };
     let proxy_address = proxy.listen(settings.proxy.listen, demand).await?;
     let socket = control::Listener::bind(socket)?;
-    audit.append(&Event::new(Action::DaemonStart))?;
 
     let desk = Desk::new(Arc::clone(&broker), Arc::clone(&proxy), ca, home.clone(), proxy_address, stop.clone());
     let mut tasks = JoinSet::new();

@@ -9,8 +9,10 @@ use super::{
 use crate::{
     audit,
     base::Origin,
+    broker::Around,
     control::{self, Failure, FailureCode},
     policy::{self, EasyService, PolicySet, Protocol, RequestFacts},
+    project,
     recipe::BasicPart,
 };
 
@@ -31,6 +33,30 @@ impl Desk {
         }
         all.sort_by_key(|one| std::cmp::Reverse(one.verdict));
         Ok(all.into_iter().next().map_or_else(|| nothing_granted(&policy), explanation).into())
+    }
+
+    /// What a session's project is and gives up, read once: later edits of its files do not reach a running session.
+    pub(super) fn around(&self, open: &control::OpenSession, peer: &control::Peer) -> Result<Around, Failure> {
+        let found =
+            project::find(&open.project_dir).map_err(|error| Failure::new(FailureCode::Settings, error.to_string()))?;
+        let policy = self.broker.policy();
+        let mut narrow = Vec::new();
+        let mut take = |place: &str, read: Result<policy::Project, policy::LoadErrors>| {
+            let read = read.map_err(|errors| project_failure(errors.to_string()))?;
+            for one in &read.narrows {
+                policy.check_narrow(one).map_err(|why| project_failure(format!("{place}: {why}")))?;
+            }
+            narrow.extend(read.narrows);
+            Ok::<_, Failure>(())
+        };
+        for path in &found.narrowing {
+            take(&path.display().to_string(), policy.read_project(path))?;
+        }
+        if let Some(text) = &open.narrow {
+            take("narrow", policy.parse_project("narrow", text))?;
+        }
+        let project = found.folder().unwrap_or(&open.project_dir).to_owned();
+        Ok(Around { project: Some(project), narrow, opener: peer.pid })
     }
 
     pub(super) fn list_policy(&self) -> control::PolicyList {
@@ -89,6 +115,10 @@ impl Desk {
         let written = self.broker.write_easy(&easy.secret, &service).map_err(failure)?;
         Ok(control::EasyPolicyWritten { service: service.id, credential: "key".to_owned(), files: written }.into())
     }
+}
+
+fn project_failure(message: String) -> Failure {
+    Failure::new(FailureCode::Settings, message).with_fix("secrets policy check .secrets.toml")
 }
 
 fn easy_place(place: control::EasyPlace) -> Result<policy::EasyPlace, Failure> {

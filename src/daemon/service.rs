@@ -295,13 +295,14 @@ impl Desk {
     }
 
     async fn open_session(&self, peer: &Peer, connection: &Connection, open: control::OpenSession) -> Outcome {
+        let around = self.around(&open, peer)?;
         let client = match open.client_id {
             Some(client) => client,
             None => format!("exec-{}", peer.pid.unwrap_or_default())
                 .parse()
                 .map_err(|error: crate::base::IdError| Failure::new(FailureCode::Internal, error.to_string()))?,
         };
-        let session = self.broker.open_session(client, Some(open.project_dir), peer.pid).map_err(failure)?;
+        let session = self.broker.open_session(client, around).map_err(failure)?;
         // From here on every way out ends the session.
         connection.hold(SessionGuard { broker: Arc::clone(&self.broker), session: session.id() });
         let mut leases = Vec::with_capacity(open.secrets.len());

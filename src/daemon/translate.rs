@@ -49,7 +49,10 @@ pub fn start_failure(error: &super::Error) -> Failure {
     match error {
         Start::AlreadyRunning(_) => Failure::new(FailureCode::AlreadyRunning, message),
         Start::Policy(_) => Failure::new(FailureCode::Policy, message).with_fix("secrets policy check"),
-        Start::Settings { .. } => Failure::new(FailureCode::InvalidParams, message),
+        Start::Settings { path, .. } => {
+            let fix = format!("${{EDITOR:-vi}} '{}'", path.display().to_string().replace('\'', r"'\''"));
+            Failure::new(FailureCode::Settings, message).with_fix(fix)
+        }
         Start::Store(store::Error::NotInitialised(_)) => Failure::new(FailureCode::StoreMissing, message),
         Start::Store(_) => Failure::new(FailureCode::StoreUnreadable, message),
         _ => Failure::new(FailureCode::Io, message),

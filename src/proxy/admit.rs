@@ -120,7 +120,7 @@ pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) ->
             secret: &lease.secret,
             client: &lease.client,
             project: site.entrance.project(),
-            narrow: &[],
+            narrow: site.entrance.narrow(),
         };
         let decision = policy.decide(&facts, &request);
         if decision.verdict == Verdict::Allow {

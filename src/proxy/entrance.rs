@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use super::outcome::Notes;
-use crate::{base::SessionId, broker::Session};
+use crate::{base::SessionId, broker::Session, policy::Narrow};
 
 /// What a listener demands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,10 @@ impl Entrance {
 
     pub(super) fn project(&self) -> Option<&Path> {
         self.session().and_then(Session::project)
+    }
+
+    pub(super) fn narrow(&self) -> &[Narrow] {
+        self.session().map_or(&[], Session::narrow)
     }
 
     /// Adds to the notes what the way in tells.

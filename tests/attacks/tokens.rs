@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use leasehold::{
     base::{ClientId, CutReason},
-    broker::Session,
+    broker::{Around, Session},
     policy::EasyPlace,
 };
 
@@ -230,8 +230,8 @@ async fn get_as(house: &House, session: Option<&Session>, token: &str) -> Answer
 async fn attack_45_a_token_of_another_session_is_refused() {
     let house = House::new().await;
     let client: ClientId = "agent".parse().unwrap();
-    let own = house.broker().open_session(client.clone(), None, None).unwrap();
-    let other = house.broker().open_session(client, None, None).unwrap();
+    let own = house.broker().open_session(client.clone(), Around::default()).unwrap();
+    let other = house.broker().open_session(client, Around::default()).unwrap();
     let token = house.lease_of("acme_key", Some(&own));
     for session in [Some(&*other), None] {
         let answer = get_as(&house, session, &token).await;

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use leasehold::{
     base::Clock,
-    broker::Session,
+    broker::{Around, Session},
     control::{Client, OpenSession, SessionSecret},
 };
 use tokio::net::TcpStream;
@@ -121,7 +121,7 @@ mod eager {
 async fn a_407_keeps_the_connection_usable_for_the_credentials_that_follow() {
     let plan = Plan { settings: "[proxy]\nrequire_auth = true\n".into(), ..Plan::default() };
     let house = House::build(plan).await;
-    let session = house.broker().open_session("cli".parse().unwrap(), None, None).unwrap();
+    let session = house.broker().open_session("cli".parse().unwrap(), Around::default()).unwrap();
     let mut client = RawClient::connect(house.proxy()).await;
 
     let first = client.ask_connect(AUTHORITY).await;
@@ -151,11 +151,11 @@ async fn a_407_keeps_the_connection_usable_for_the_credentials_that_follow() {
 #[tokio::test]
 async fn a_lease_of_a_session_works_by_its_credentials_and_nowhere_else() {
     let house = House::new().await;
-    let session = house.broker().open_session("cli".parse().unwrap(), None, None).unwrap();
+    let session = house.broker().open_session("cli".parse().unwrap(), Around::default()).unwrap();
     let (token, _) = lease(house.broker(), Some(&session), None);
     let headers = [("Authorization", &*bearer(&token))];
     assert_problem(&house.http1().await.get(HOST, "/echo", &headers).await, 403, "token_foreign_session");
-    let other = house.broker().open_session("other".parse().unwrap(), None, None).unwrap();
+    let other = house.broker().open_session("other".parse().unwrap(), Around::default()).unwrap();
     for (session, status) in [(&other, 403), (&session, 200)] {
         let mut client = RawClient::connect(house.proxy()).await;
         assert_eq!(connect(&mut client, &proxy_credentials(session)).await.status, 200);

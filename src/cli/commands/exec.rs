@@ -3,8 +3,8 @@
 //! Invariant: standard output belongs to the program alone, and its variables hold lease tokens, never values.
 
 use std::{
-    collections::BTreeMap,
-    ffi::OsString,
+    collections::{BTreeMap, BTreeSet},
+    ffi::{OsStr, OsString},
     net::{Ipv4Addr, SocketAddr},
 };
 
@@ -50,7 +50,7 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
     let mut client = context.connect().await?;
     let request = wishes(context, arguments, &mut client, named).await?;
     let session = client.call(request).await.map_err(|error| context.subject(None).control(error))?;
-    let variables = variables(context, &session, std::env::vars_os().collect())?;
+    let variables = variables(context, &session, &std::env::vars_os().collect())?;
     let mut running = match child::start(program, rest, &variables) {
         Ok(running) => running,
         Err(not_run) => {
@@ -108,7 +108,7 @@ async fn wishes(
             env_var: Some(wish.env_var.clone()),
             ttl: ttl(wish.ttl),
         });
-        return Ok(open(wishes.collect(), project.folder.clone(), client_id.or(project.client_id.clone())));
+        return Ok(open(wishes.collect(), context.folder.clone(), client_id.or(project.client_id.clone())));
     }
     let all = client.call(ListSecrets {}).await.map_err(|error| context.subject(None).control(error))?.secrets;
     let bound = all.into_iter().filter(|secret| secret.service.is_some());
@@ -124,22 +124,31 @@ async fn wishes(
 fn variables(
     context: &Context,
     session: &SessionOpened,
-    inherited: BTreeMap<OsString, OsString>,
+    inherited: &BTreeMap<OsString, OsString>,
 ) -> Result<BTreeMap<OsString, OsString>, Report> {
     let request = TrustRequest {
         proxy: SocketAddr::from((Ipv4Addr::LOCALHOST, session.proxy_port)),
         support: &session.support_folder,
         root_pem: &session.root_pem,
-        inherited: &inherited,
+        inherited,
         secret_hosts: &session.secret_hosts,
     };
     let trust = (context.parts.environment)(&request).map_err(|failure| context.subject(None).failure(failure))?;
-    let mut variables = inherited;
+    let mut variables = inherited.clone();
+    let ways_in: BTreeSet<OsString> = trust.iter().map(|(name, _)| name.clone()).collect();
     variables.extend(trust);
     let mut tokens = BTreeMap::new();
     for lease in &session.leases {
         for name in &lease.env {
             check_variable(name).map_err(Report::internal)?;
+            if ways_in.contains(OsStr::new(name)) || is_obeyed(name) {
+                let message =
+                    format!("`{name}` is obeyed by programs or leads them to the proxy; it cannot hold a token");
+                return Err(Report::misuse(
+                    message,
+                    format!("secrets exec --secret {}=VARIABLE -- COMMAND", lease.secret),
+                ));
+            }
             if let Some(other) = tokens.insert(name, &lease.secret) {
                 let message =
                     format!("`{other}` and `{}` both want to be `{name}`; name the ones to use", lease.secret);
@@ -150,6 +159,14 @@ fn variables(
         }
     }
     Ok(variables)
+}
+
+/// Variables that decide what a program runs or loads. A project file comes with a repository; a token there does no more
+/// than break things, but a name there was never meant well (attack 95).
+fn is_obeyed(name: &str) -> bool {
+    const NAMES: [&str; 9] =
+        ["BASH_ENV", "ENV", "HOME", "IFS", "NODE_OPTIONS", "PATH", "PERL5OPT", "PYTHONPATH", "SHELL"];
+    NAMES.contains(&name) || name.starts_with("LD_") || name.starts_with("DYLD_") || name.starts_with("GIT_CONFIG")
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ pub(super) enum Command {
     Lease(lease::Arguments),
     /// List secrets without their values
     List,
-    /// Explain, list and reload policies
+    /// Explain, list, check and reload policies
     Policy(policy::Arguments),
     /// End leases: one, those of a client, secret or session, or all
     Revoke(revoke::Arguments),
@@ -126,6 +126,7 @@ impl Command {
             Self::Completions(arguments) => Some(Ok(completions::run::<C>(arguments))),
             Self::Demo => Some(demo::run(context)),
             Self::Init => Some(init::run(context)),
+            Self::Policy(arguments) => arguments.checked().map(|paths| policy::check(context, paths)),
             Self::Serve(arguments) => serve::run(context, arguments),
             Self::Version => Some(Ok(version::run())),
             _ => None,

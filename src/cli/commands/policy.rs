@@ -1,19 +1,23 @@
-//! `secrets policy`: what would be allowed and why, what is known, and reading the files again.
+//! `secrets policy`: what would be allowed and why, what is known, checking files, and reading them again.
+
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::cli::{
-    context::{Context, client_id},
+    context::{Context, absolute, client_id},
     envelope::NextAction,
     exit::ExitStatus,
     printer::Outcome,
     report::Report,
+    sanitize,
     table::{self, Table},
 };
 use crate::{
     base::SecretName,
     control::{ExplainPolicy, Explanation, ListPolicy, PolicyFault, PolicyList, ReloadPolicy},
+    policy::{self, LoadErrors, PolicySet},
 };
 
 #[derive(Args, Debug)]
@@ -24,6 +28,12 @@ pub(in crate::cli) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Act {
+    /// Check policy files and the project's own; needs no daemon and changes nothing
+    Check {
+        /// Folders of services and grants, or project files [default: the home's folder, and the nearest .secrets.toml]
+        #[arg(value_name = "PATH")]
+        paths: Vec<PathBuf>,
+    },
     /// Show every layer's verdict on one request
     Explain {
         /// The HTTP method
@@ -44,8 +54,17 @@ enum Act {
 }
 
 impl Arguments {
+    /// What to check, for the one act that needs no daemon.
+    pub(super) fn checked(&self) -> Option<&[PathBuf]> {
+        match &self.act {
+            Act::Check { paths } => Some(paths),
+            _ => None,
+        }
+    }
+
     pub(in crate::cli) const fn name(&self) -> &'static str {
         match self.act {
+            Act::Check { .. } => "secrets policy check",
             Act::Explain { .. } => "secrets policy explain",
             Act::List => "secrets policy list",
             Act::Reload => "secrets policy reload",
@@ -55,6 +74,7 @@ impl Arguments {
 
 pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<Outcome, Report> {
     match &arguments.act {
+        Act::Check { paths } => check(context, paths),
         Act::Explain { method, url, client, secret } => {
             let client_id = client_id(client.as_deref(), &context.command)?;
             let request =
@@ -69,6 +89,56 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
             Ok(Outcome::Shown { human: listed(&list), result: json!(list), next: vec![] })
         }
         Act::Reload => reload(context).await,
+    }
+}
+
+/// Loads the files as the daemon would, and shows every fault of every file.
+pub(super) fn check(context: &Context, paths: &[PathBuf]) -> Result<Outcome, Report> {
+    let own = context.home.policies();
+    let mut paths = paths.to_vec();
+    if paths.is_empty() {
+        paths.push(own.clone());
+        let nearest = context.folder.ancestors().map(|folder| folder.join(".secrets.toml")).find(|path| path.exists());
+        paths.extend(nearest);
+    }
+    let mut faults = Vec::new();
+    for path in &paths {
+        let path = absolute(path)?;
+        let found = if path.is_file() { check_project(&own, &path) } else { PolicySet::load(&path).map(drop) };
+        if let Err(errors) = found {
+            faults.extend(errors.faults().iter().map(fault));
+        }
+    }
+    let shown = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+    if faults.is_empty() {
+        let next = vec![NextAction::new("secrets policy list", "See services and grants")];
+        return Ok(Outcome::Shown {
+            result: json!({"checked": paths, "faults": []}),
+            human: format!("no fault in {shown}\n"),
+            next,
+        });
+    }
+    let message = match faults.as_slice() {
+        [PolicyFault { place, message, fix: Some(hint) }] => format!("{place}: {message}; {hint}"),
+        [one] => format!("{}: {}", one.place, one.message),
+        several => format!("{} faults in {shown}", several.len()),
+    };
+    let file = faults.first().and_then(|fault| fault.place.rsplitn(3, ':').last()).unwrap_or("");
+    let fix = format!("${{EDITOR:-vi}} {}", sanitize::shell_word(file));
+    let human = fault_table(&faults);
+    Err(Report::new(ExitStatus::Data, message, fix).with_result(json!({"checked": paths, "faults": faults}), human))
+}
+
+/// A project's file names capabilities of services, so those have to load first.
+fn check_project(own: &Path, path: &Path) -> Result<(), LoadErrors> {
+    PolicySet::load(own)?.read_project(path).map(drop)
+}
+
+fn fault(fault: &policy::Fault) -> PolicyFault {
+    PolicyFault {
+        place: format!("{}:{}:{}", fault.file, fault.line, fault.column),
+        message: fault.message.clone(),
+        fix: (!fault.fix.is_empty()).then(|| fault.fix.clone()),
     }
 }
 
@@ -132,7 +202,7 @@ fn listed(list: &PolicyList) -> String {
         "{}\n{}\nhosts that no grant names: {}\n{}",
         grants.render("no grants"),
         services.render("no services"),
-        crate::cli::sanitize::line(&list.unknown_host),
+        sanitize::line(&list.unknown_host),
         fault_table(&list.faults),
     )
 }
