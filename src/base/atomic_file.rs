@@ -57,7 +57,7 @@ impl AtomicFileError {
 pub fn replace(path: &Path, content: &[u8], mode: u32, previous: Option<&Path>) -> Result<(), AtomicFileError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let temporary = temporary_beside(path);
-    let written = write_synced(&temporary, content, mode).and_then(|()| keep_previous(path, previous));
+    let written = write_synced(&temporary, path, content, mode).and_then(|()| keep_previous(path, previous));
     let renamed =
         written.and_then(|()| std::fs::rename(&temporary, path).map_err(AtomicFileError::io("replace", path)));
     if let Err(error) = renamed {
@@ -73,16 +73,17 @@ fn temporary_beside(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-fn write_synced(path: &Path, content: &[u8], mode: u32) -> Result<(), AtomicFileError> {
+/// Errors name the file that is meant, not the temporary one, which nobody knows and which is gone by then.
+fn write_synced(temporary: &Path, meant: &Path, content: &[u8], mode: u32) -> Result<(), AtomicFileError> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(mode)
-        .open(path)
-        .map_err(AtomicFileError::io("create", path))?;
+        .open(temporary)
+        .map_err(AtomicFileError::io("create", meant))?;
     let set = rustix::fs::fchmod(&file, rustix::fs::Mode::from_raw_mode(mode)).map_err(io::Error::from);
-    set.map_err(AtomicFileError::io("set the mode of", path))?;
-    file.write_all(content).and_then(|()| file.sync_all()).map_err(AtomicFileError::io("write", path))
+    set.map_err(AtomicFileError::io("set the mode of", meant))?;
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(AtomicFileError::io("write", meant))
 }
 
 /// A hard link keeps the old generation without a moment in which the name is missing.

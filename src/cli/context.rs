@@ -11,7 +11,7 @@ use super::{
     report::{Report, Subject},
 };
 use crate::{
-    base::{ClientId, Home, SecretName, read_bounded},
+    base::{ClientId, Home, SecretName, position, read_bounded, shell_word},
     control::{Client, Error, Method},
 };
 
@@ -107,20 +107,26 @@ fn configured_socket(globals: &Globals, home: &Home) -> Result<Option<PathBuf>, 
             Err(error) => return Err(error.into()),
         };
         let is_json = path.extension().is_some_and(|ending| ending == "json");
-        return socket_path(&content, is_json).map_err(|why| {
-            let message = format!("`{}` cannot be read: {why}", path.display());
-            Report::new(ExitStatus::Data, message, format!("{} --socket PATH", "secrets status"))
+        return socket_path(&content, is_json).map_err(|(line, column, why)| {
+            let message = format!("`{}:{line}:{column}`: {why}", path.display());
+            let fix = format!("${{EDITOR:-vi}} {}", shell_word(&path.to_string_lossy()));
+            Report::new(ExitStatus::Data, message, fix)
         });
     }
     Ok(None)
 }
 
-fn socket_path(content: &str, is_json: bool) -> Result<Option<PathBuf>, String> {
+/// A fault is its line, its column and what it is.
+fn socket_path(content: &str, is_json: bool) -> Result<Option<PathBuf>, (usize, usize, String)> {
     let path = if is_json {
-        let value: serde_json::Value = serde_json::from_str(content).map_err(|error| error.to_string())?;
+        let value: serde_json::Value =
+            serde_json::from_str(content).map_err(|error| (error.line(), error.column(), error.to_string()))?;
         value.get("socket_path").and_then(|path| path.as_str().map(PathBuf::from))
     } else {
-        let value: toml::Table = toml::from_str(content).map_err(|error| error.message().to_owned())?;
+        let value: toml::Table = toml::from_str(content).map_err(|error| {
+            let (line, column) = position(content, error.span().map_or(0, |span| span.start));
+            (line, column, error.message().to_owned())
+        })?;
         value.get("socket_path").and_then(|path| path.as_str().map(PathBuf::from))
     };
     Ok(path.filter(|path| !path.as_os_str().is_empty()))

@@ -1,5 +1,7 @@
 //! Untrusted text on its way to a terminal: no escapes, no line breaks, nothing that reorders or hides (attack 96).
 
+pub(super) use crate::base::shell_word;
+
 /// The text on one line; what a terminal would obey is shown as an escape instead.
 pub(super) fn line(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
@@ -15,15 +17,6 @@ pub(super) fn is_hostile(c: char) -> bool {
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-/// A word as a POSIX shell reads it back; bare when it needs no quotes.
-pub(super) fn shell_word(word: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-./:@%+=,".contains(&b);
-    if !word.is_empty() && word.bytes().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -32,12 +25,5 @@ mod tests {
     fn what_a_terminal_would_obey_is_shown_instead() {
         assert_eq!(line("a\u{1b}[31mb\nc\u{9b}d\u{202e}e"), r"a\u{1b}[31mb\nc\u{9b}d\u{202e}e");
         assert_eq!(line("schlüssel 鍵"), "schlüssel 鍵");
-    }
-
-    #[test]
-    fn words_survive_the_shell() {
-        assert_eq!(shell_word("ops/db-key"), "ops/db-key");
-        assert_eq!(shell_word("it's $HOME"), r"'it'\''s $HOME'");
-        assert_eq!(shell_word(""), "''");
     }
 }

@@ -50,7 +50,7 @@ pub enum FailureCode {
     SecretExists,
     /// No such secret.
     SecretNotFound,
-    /// The settings file cannot be used.
+    /// A settings, policy or project file cannot be used.
     Settings,
     /// There is no store yet.
     StoreMissing,

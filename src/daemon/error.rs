@@ -45,11 +45,13 @@ pub enum Error {
     #[error("cannot start: {0}")]
     Runtime(std::io::Error),
     /// The settings have a fault.
-    #[error("`{}`: {why}", path.display())]
+    #[error("`{place}`: {why}")]
     Settings {
         /// The file.
         path: PathBuf,
-        /// Line, column and what was expected.
+        /// The file with line and column, where they are known.
+        place: String,
+        /// What is wrong and what was expected.
         why: String,
     },
     /// The store cannot be opened.

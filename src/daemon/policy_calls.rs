@@ -101,7 +101,11 @@ impl Desk {
                 self.broker.audit().append(&event).map_err(|error| failure(error.into()))?;
                 Ok(control::PolicyReloaded { services: status.services as u64, grants: status.grants as u64 }.into())
             }
-            Err(errors) => Err(Failure::new(FailureCode::Policy, errors.to_string()).with_fix("secrets policy check")),
+            Err(errors) => {
+                let event = audit::Event::new(audit::Action::PolicyReloadFailed).outcome(audit::Outcome::Failed);
+                self.broker.audit().append(&event).map_err(|error| failure(error.into()))?;
+                Err(Failure::new(FailureCode::Settings, errors.to_string()).with_fix("secrets policy check"))
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::Error;
 use crate::{
     audit,
-    base::{Home, Host, TimeToLive, read_bounded},
+    base::{Home, Host, TimeToLive, position, read_bounded},
     broker::OnStray,
     lease::LeaseBounds,
     net::{AddressGuard, Dialer, Network},
@@ -96,10 +96,14 @@ impl Settings {
             Err(error) if error.is_missing() && file.is_none() => return Ok(Self::default()),
             Err(error) => return Err(error.into()),
         };
-        let fault = |why: String| Error::Settings { path: path.clone(), why };
-        let text = String::from_utf8(content).map_err(|_| fault("it is not UTF-8".into()))?;
-        let settings: Self = toml::from_str(&text).map_err(|error| fault(error.to_string()))?;
-        settings.check().map_err(fault)?;
+        let whole = |why: String| Error::Settings { path: path.clone(), place: path.display().to_string(), why };
+        let text = String::from_utf8(content).map_err(|_| whole("it is not UTF-8".into()))?;
+        let settings: Self = toml::from_str(&text).map_err(|error| {
+            let (line, column) = position(&text, error.span().map_or(0, |span| span.start));
+            let place = format!("{}:{line}:{column}", path.display());
+            Error::Settings { path: path.clone(), place, why: error.message().to_owned() }
+        })?;
+        settings.check().map_err(whole)?;
         Ok(settings)
     }
 
@@ -166,7 +170,7 @@ mod tests {
     fn a_fault_names_file_and_line() {
         let error = load("default_lease_ttl = \"30m\"\nmax_lease_tll = \"1h\"\n").unwrap_err();
         assert!(
-            error.contains("config.toml") && error.contains("line 2") && error.contains("max_lease_tll"),
+            error.contains("config.toml") && error.contains("config.toml:2:1") && error.contains("max_lease_tll"),
             "{error}"
         );
         assert!(load("max_lease_ttl = \"10m\"").unwrap_err().contains("default_lease_ttl"));

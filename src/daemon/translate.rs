@@ -1,6 +1,7 @@
 //! Failures of use-cases as failures of calls: which code, whose fault, which command mends it.
 
 use crate::{
+    base::shell_word,
     broker::Error,
     control::{Failure, FailureCode},
     lease, store,
@@ -48,12 +49,14 @@ pub fn start_failure(error: &super::Error) -> Failure {
     let message = error.to_string();
     match error {
         Start::AlreadyRunning(_) => Failure::new(FailureCode::AlreadyRunning, message),
-        Start::Policy(_) => Failure::new(FailureCode::Policy, message).with_fix("secrets policy check"),
-        Start::Settings { path, .. } => {
-            let fix = format!("${{EDITOR:-vi}} '{}'", path.display().to_string().replace('\'', r"'\''"));
-            Failure::new(FailureCode::Settings, message).with_fix(fix)
-        }
+        Start::Policy(_) => Failure::new(FailureCode::Settings, message).with_fix("secrets policy check"),
+        Start::Settings { path, .. } => Failure::new(FailureCode::Settings, message)
+            .with_fix(format!("${{EDITOR:-vi}} {}", shell_word(&path.to_string_lossy()))),
         Start::Store(store::Error::NotInitialised(_)) => Failure::new(FailureCode::StoreMissing, message),
+        Start::Store(store::Error::Mode { path, .. }) => Failure::new(FailureCode::Permissions, message)
+            .with_fix(format!("chmod 600 {}", shell_word(&path.to_string_lossy()))),
+        Start::Store(store::Error::Owner { path, .. }) => Failure::new(FailureCode::Permissions, message)
+            .with_fix(format!("sudo chown \"$(id -u)\" {}", shell_word(&path.to_string_lossy()))),
         Start::Store(_) => Failure::new(FailureCode::StoreUnreadable, message),
         _ => Failure::new(FailureCode::Io, message),
     }

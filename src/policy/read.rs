@@ -10,6 +10,7 @@ use toml::{
 };
 
 use super::Fault;
+use crate::base::position;
 
 /// The most faults that are told of one file: nobody reads more, and finding each one's line takes time.
 const MAX_FAULTS: usize = 100;
@@ -69,10 +70,7 @@ impl Source {
 
     /// Line and column of a byte, both counted from 1.
     pub(super) fn position(&self, offset: usize) -> (usize, usize) {
-        let before = self.text.get(..offset).unwrap_or("");
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let column = before.get(line_start..).map_or(0, |rest| rest.chars().count());
-        (before.matches('\n').count() + 1, column + 1)
+        position(&self.text, offset)
     }
 
     pub(super) fn has_faults(&self) -> bool {

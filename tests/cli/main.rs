@@ -1,11 +1,15 @@
 //! The program `secrets` from outside: real processes, a home of their own, and what they print.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "../hand/mod.rs"]
 mod hand;
 #[path = "../support/mod.rs"]
 mod support;
+
+mod bad_input;
+mod daemon;
+mod sessions;
 
 use std::os::unix::fs::PermissionsExt as _;
 

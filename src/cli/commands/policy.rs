@@ -109,24 +109,25 @@ pub(super) fn check(context: &Context, paths: &[PathBuf]) -> Result<Outcome, Rep
             faults.extend(errors.faults().iter().map(fault));
         }
     }
-    let shown = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
-    if faults.is_empty() {
-        let next = vec![NextAction::new("secrets policy list", "See services and grants")];
-        return Ok(Outcome::Shown {
-            result: json!({"checked": paths, "faults": []}),
-            human: format!("no fault in {shown}\n"),
-            next,
-        });
-    }
     let message = match faults.as_slice() {
+        [] => return Ok(without_fault(&paths)),
         [PolicyFault { place, message, fix: Some(hint) }] => format!("{place}: {message}; {hint}"),
         [one] => format!("{}: {}", one.place, one.message),
-        several => format!("{} faults in {shown}", several.len()),
+        [first, rest @ ..] => format!("{}: {}; and {} more", first.place, first.message, rest.len()),
     };
     let file = faults.first().and_then(|fault| fault.place.rsplitn(3, ':').last()).unwrap_or("");
     let fix = format!("${{EDITOR:-vi}} {}", sanitize::shell_word(file));
     let human = fault_table(&faults);
     Err(Report::new(ExitStatus::Data, message, fix).with_result(json!({"checked": paths, "faults": faults}), human))
+}
+
+fn without_fault(paths: &[PathBuf]) -> Outcome {
+    let shown = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+    Outcome::Shown {
+        result: json!({"checked": paths, "faults": []}),
+        human: format!("no fault in {shown}\n"),
+        next: vec![NextAction::new("secrets policy list", "See services and grants")],
+    }
 }
 
 /// A project's file names capabilities of services, so those have to load first.

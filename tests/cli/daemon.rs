@@ -1,0 +1,98 @@
+//! The daemon as other processes see it: started once, never twice, replaced when it is gone, and cut off in mid-work.
+
+use std::os::unix::{fs::FileTypeExt as _, net::UnixListener};
+
+use crate::{
+    hand::{Hand, SECRET},
+    support::{Origin, Program, Speaks, TestCa, count, find_program, until_blocking},
+};
+
+const HOST: &str = "api.acme.test";
+
+fn pid(hand: &Hand) -> u64 {
+    let (code, status) = hand.envelope(&["--no-autostart", "status"], b"");
+    assert_eq!(code, 0, "{status}");
+    status["result"]["pid"].as_u64().unwrap_or_else(|| panic!("{status}"))
+}
+
+#[test]
+fn commands_that_come_at_once_start_one_daemon() {
+    let hand = Hand::with_home();
+    let commands: Vec<_> = (0..6).map(|_| Program::start(&mut hand.command(&["list"]))).collect();
+    for command in commands {
+        let _out = command.finish().expect_success();
+    }
+    pid(&hand);
+    assert_eq!(hand.records_of("daemon_start").len(), 1);
+}
+
+#[test]
+fn a_second_daemon_says_so_and_disturbs_nothing() {
+    let hand = Hand::with_home();
+    let _first = hand.serve();
+    let before = pid(&hand);
+    let (code, second) = hand.envelope(&["serve"], b"");
+    assert!(code != 0, "{second}");
+    let error = second["error"]["message"].as_str().unwrap();
+    assert!(error.contains("another daemon serves"), "{second}");
+    assert!(second["fix"].as_str().unwrap().starts_with("secrets "), "{second}");
+    assert_eq!(pid(&hand), before);
+    assert_eq!(hand.records_of("daemon_start").len(), 1);
+}
+
+#[test]
+fn a_stale_socket_is_replaced_and_a_file_of_another_kind_is_not() {
+    let hand = Hand::with_home();
+    let socket = hand.home.join("agent-secrets.sock");
+    drop(UnixListener::bind(&socket).unwrap());
+    assert!(socket.exists(), "the socket outlives its listener");
+    hand.run(&["list"], b"").status.success().then_some(()).unwrap();
+    assert!(std::fs::metadata(&socket).unwrap().file_type().is_socket());
+    assert_eq!(hand.envelope(&["stop"], b"").0, 0);
+
+    std::fs::write(&socket, b"somebody's notes").unwrap();
+    let (code, refused) = hand.envelope(&["serve"], b"");
+    assert!(code != 0 && refused.to_string().contains("agent-secrets.sock"), "{refused}");
+    assert_eq!(std::fs::read(&socket).unwrap(), b"somebody's notes");
+}
+
+#[test]
+fn the_record_is_whole_after_kill_9_in_the_middle_of_load() {
+    let (Some(sh), Some(_)) = (find_program("sh"), find_program("curl")) else { return };
+    let ca = TestCa::new();
+    let origin = Origin::builder(ca.leaf_for(&[HOST])).speaks(Speaks::Both).start();
+    let hand = Hand::in_front_of(&ca, &origin, &[HOST]);
+    let mut daemon = hand.serve();
+    hand.acme(HOST);
+    let script = format!(
+        "while curl --silent --fail -o /dev/null -H \"Authorization: Bearer $ACME_KEY\" 'https://{HOST}/echo'; do :; done"
+    );
+    let clients: Vec<_> = (0..4)
+        .map(|_| {
+            let mut command = hand.command(&["--no-autostart", "exec", "--secret", "acme_key=ACME_KEY", "--"]);
+            Program::start(command.arg(&sh).args(["-c", &script]))
+        })
+        .collect();
+    until_blocking("there is load", || origin.requests().len() >= 20);
+    daemon.kill();
+    for client in clients {
+        client.finish(); // the loops end with their first failure
+    }
+
+    let (code, whole) = hand.envelope(&["audit", "verify"], b"");
+    assert_eq!((code, &whole["result"]["first_break"]), (0, &serde_json::Value::Null), "{whole}");
+    let _again = hand.serve();
+    let (code, whole) = hand.envelope(&["audit", "verify"], b"");
+    assert_eq!((code, &whole["result"]["first_break"]), (0, &serde_json::Value::Null), "{whole}");
+    let records = hand.records();
+    let ids = |action: &str| {
+        let mut ids: Vec<_> = records.iter().filter(|r| r.action == action).map(|r| r.request_id.clone()).collect();
+        ids.sort();
+        ids
+    };
+    assert_eq!(ids("request_begun"), ids("request_ended"), "every beginning has one end, of whatever kind");
+    assert!(ids("request_begun").len() >= origin.requests().len(), "nothing reached the origin unrecorded");
+    assert_eq!(count(&hand.read("audit.log"), SECRET.as_bytes()), 0);
+    let (_, listed) = hand.envelope(&["list"], b"");
+    assert!(listed.to_string().contains("acme_key"), "no secret is lost: {listed}");
+}
