@@ -44,6 +44,8 @@ words!(
         CaCreate = "ca_create",
         /// A connection ended before it carried a request: TLS trouble, a foreign SNI.
         ConnectionRefused = "connection_refused",
+        /// The daemon was asked to make way for the next one.
+        DaemonRestart = "daemon_restart",
         /// The daemon serves. Written before the first request, after the log was recovered.
         DaemonStart = "daemon_start",
         /// The daemon stops.

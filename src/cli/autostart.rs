@@ -87,7 +87,7 @@ fn command(context: &Context) -> Result<Command, Report> {
     let log =
         open_log(&context.home.daemon_log()).map_err(|error| Report::io("open", &context.home.daemon_log(), &error))?;
     let mut command = Command::new(program);
-    command.arg("serve").arg("--detached").arg("--home").arg(context.home.folder());
+    command.arg("serve").arg("--detached").arg("--home").arg(context.home.root());
     command.arg("--socket").arg(&context.socket);
     if let Some(config) = &context.globals.config {
         command.arg("--config").arg(super::context::absolute(config)?);

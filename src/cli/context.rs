@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 
 use super::{
     autostart,
-    exit::ExitStatus,
     globals::Globals,
     parts::Parts,
     printer::Printer,
     report::{Report, Subject},
 };
 use crate::{
-    base::{ClientId, Home, SecretName, position, read_bounded, shell_word},
+    base::{ClientId, Home, SecretName},
     control::{Client, Error, Method},
+    daemon,
 };
 
 /// One run of one command.
@@ -78,58 +78,17 @@ impl Context {
 fn places(globals: &Globals) -> Result<(Home, PathBuf), Report> {
     let home = Home::find(globals.home.as_deref())
         .ok_or_else(|| Report::misuse("there is no home folder", "secrets --home FOLDER status"))?;
-    let home = Home::at(absolute(home.folder())?);
-    let socket = match &globals.socket {
-        Some(path) => path.clone(),
-        None => configured_socket(globals, &home)?.unwrap_or_else(|| home.socket()),
-    };
+    let root = Home::at(absolute(home.folder())?);
+    let home = daemon::places(root.clone(), globals.config.as_deref()).map_err(|error| {
+        let subject = Subject { home: &root, command: "secrets", secret: None };
+        subject.failure(daemon::failure(&error))
+    })?;
+    let socket = globals.socket.clone().unwrap_or_else(|| home.socket());
     Ok((home, absolute(&socket)?))
 }
 
 pub(super) fn absolute(path: &Path) -> Result<PathBuf, Report> {
     std::path::absolute(path).map_err(|error| Report::io("find", path, &error))
-}
-
-/// The largest settings file that is read.
-const MAX_CONFIG: u64 = 1024 * 1024;
-
-/// `socket_path` of the settings and nothing else of them: a fault elsewhere in the file is the daemon's to report, and
-/// must not keep the client from reaching it.
-fn configured_socket(globals: &Globals, home: &Home) -> Result<Option<PathBuf>, Report> {
-    let candidates = match &globals.config {
-        Some(named) => vec![named.clone()],
-        None => vec![home.config(), home.folder().join("config.json")],
-    };
-    for path in candidates {
-        let content = match read_bounded(&path, MAX_CONFIG) {
-            Ok((content, _)) => String::from_utf8_lossy(&content).into_owned(),
-            Err(error) if error.is_missing() && globals.config.is_none() => continue,
-            Err(error) => return Err(error.into()),
-        };
-        let is_json = path.extension().is_some_and(|ending| ending == "json");
-        return socket_path(&content, is_json).map_err(|(line, column, why)| {
-            let message = format!("`{}:{line}:{column}`: {why}", path.display());
-            let fix = format!("${{EDITOR:-vi}} {}", shell_word(&path.to_string_lossy()));
-            Report::new(ExitStatus::Data, message, fix)
-        });
-    }
-    Ok(None)
-}
-
-/// A fault is its line, its column and what it is.
-fn socket_path(content: &str, is_json: bool) -> Result<Option<PathBuf>, (usize, usize, String)> {
-    let path = if is_json {
-        let value: serde_json::Value =
-            serde_json::from_str(content).map_err(|error| (error.line(), error.column(), error.to_string()))?;
-        value.get("socket_path").and_then(|path| path.as_str().map(PathBuf::from))
-    } else {
-        let value: toml::Table = toml::from_str(content).map_err(|error| {
-            let (line, column) = position(content, error.span().map_or(0, |span| span.start));
-            (line, column, error.message().to_owned())
-        })?;
-        value.get("socket_path").and_then(|path| path.as_str().map(PathBuf::from))
-    };
-    Ok(path.filter(|path| !path.as_os_str().is_empty()))
 }
 
 /// The client id that was given, or this machine's name, as agent-secrets has it.
@@ -159,15 +118,7 @@ pub(super) fn secret_name(text: &str, command: &str) -> Result<SecretName, Repor
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_socket_is_read_from_either_form_of_settings_whatever_else_they_hold() {
-        let found = |content, is_json| socket_path(content, is_json).unwrap();
-        assert_eq!(found(r#"{"socket_path":"/s","default_lease_ttl":"1h"}"#, true), Some("/s".into()));
-        assert_eq!(found("socket_path = '/s'\n[audit]\nwhatever = 1", false), Some("/s".into()));
-        assert_eq!(found("{}", true), None);
-        assert!(socket_path("{", true).is_err());
-    }
+    use crate::cli::exit::ExitStatus;
 
     #[test]
     fn the_default_client_id_is_usable() {

@@ -85,6 +85,7 @@ impl Subject<'_> {
             Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 (ExitStatus::Io, self.fix(FailureCode::Permissions))
             }
+            Error::Group(_) => (ExitStatus::Misuse, "secrets config".to_owned()),
             Error::Foreign { .. } | Error::Io { .. } | Error::Live(_) | Error::NotASocket(_) => {
                 (ExitStatus::Io, GENERIC_FIX.to_owned())
             }

@@ -1,6 +1,6 @@
 //! The typed client of the control socket: one call at a time, one deadline per call.
 
-use std::{io, path::Path, time::Duration};
+use std::{io, os::unix::fs::MetadataExt as _, path::Path, time::Duration};
 
 use tokio::{
     io::AsyncWriteExt as _,
@@ -32,7 +32,8 @@ impl Client {
     const PAUSE: Duration = Duration::from_millis(20);
 
     /// Connects; `deadline` holds for this and for each call. Refuses a socket that another user serves, because
-    /// secret values are about to cross it.
+    /// secret values are about to cross it; one that its owner has opened to a group, in a folder that only the owner
+    /// writes to, is what `socket_group` makes.
     pub async fn connect(socket: &Path, deadline: Duration) -> Result<Self, Error> {
         let ends = Instant::now() + deadline;
         let stream = loop {
@@ -49,7 +50,7 @@ impl Client {
             }
         };
         let server = stream.peer_cred().map_err(|source| not_connected(socket, source))?.uid();
-        if server != rustix::process::geteuid().as_raw() {
+        if server != rustix::process::geteuid().as_raw() && !is_for_a_group(socket, server) {
             return Err(Error::Foreign { path: socket.to_owned(), uid: server });
         }
         let (read, writer) = stream.into_split();
@@ -87,6 +88,13 @@ impl Client {
     pub async fn closed(&mut self) {
         while matches!(self.reader.next().await, Ok(Frame::Line(_) | Frame::TooLong)) {}
     }
+}
+
+fn is_for_a_group(socket: &Path, server: u32) -> bool {
+    let Ok(file) = std::fs::symlink_metadata(socket) else { return false };
+    let folder = socket.parent().and_then(|folder| std::fs::metadata(folder).ok());
+    let is_owners = folder.is_some_and(|folder| [0, server].contains(&folder.uid()) && folder.mode() & 0o022 == 0);
+    file.uid() == server && file.mode() & 0o777 == 0o660 && is_owners
 }
 
 /// Where a JSON error is, without what stands there: the answer may hold a value.

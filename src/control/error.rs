@@ -21,6 +21,9 @@ pub enum Error {
         /// Who listens.
         uid: u32,
     },
+    /// The settings name a group that the system does not know.
+    #[error("there is no group `{0}`; make it with `groupadd`, or change `socket_group`")]
+    Group(String),
     /// The system refused an operation.
     #[error("cannot {action} `{}`: {source}", path.display())]
     Io {

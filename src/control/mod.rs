@@ -21,9 +21,9 @@ pub use client::Client;
 pub use connection::{Connection, Peer};
 pub use error::Error;
 pub use failure::{Failure, FailureCode};
-pub use serve::{Limits, serve};
+pub use serve::{Limits, Peers, serve};
 pub use service::Service;
-pub use socket::Listener;
+pub use socket::{Listener, SocketAccess};
 
 #[cfg(test)]
 mod tests;

@@ -14,8 +14,8 @@ use crate::base::CutWatch;
 /// Bounds of the control socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Who may speak; the daemon's own user unless a test says otherwise.
-    pub owner: u32,
+    /// Who may speak; the daemon's own user by default.
+    pub peers: Peers,
     /// Connections at once; more wait in the system's queue.
     pub connections: usize,
     /// Calls at once on one connection; more are not read until one is answered.
@@ -34,10 +34,19 @@ pub struct Limits {
     pub grace: Duration,
 }
 
+/// Whose connections are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peers {
+    /// This user's.
+    Only(u32),
+    /// Whoever the mode and group of the socket's file let in: the kernel has checked them.
+    Admitted,
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            owner: rustix::process::geteuid().as_raw(),
+            peers: Peers::Only(rustix::process::geteuid().as_raw()),
             connections: 512,
             calls: 32,
             frame: 2 * 1024 * 1024,
@@ -70,7 +79,7 @@ pub async fn serve<S: Service>(
             accepted = accept(&socket, &places) => accepted,
         };
         let Some((stream, place)) = accepted else { continue };
-        let Some(peer) = admit(&stream, limits.owner) else { continue };
+        let Some(peer) = admit(&stream, limits.peers) else { continue };
         let (service, stop) = (Arc::clone(&service), stop.clone());
         conversations.spawn(async move {
             converse(stream, peer, service, limits, stop).await;
@@ -98,11 +107,11 @@ async fn accept(
     }
 }
 
-/// The peer, if it is the owner (attack 90).
-fn admit(stream: &UnixStream, owner: u32) -> Option<Peer> {
+/// The peer, if it may speak (attack 90).
+fn admit(stream: &UnixStream, peers: Peers) -> Option<Peer> {
     let credentials = stream.peer_cred().ok()?;
     let peer = Peer { uid: credentials.uid(), pid: credentials.pid() };
-    if peer.uid == owner {
+    if peers == Peers::Admitted || peers == Peers::Only(peer.uid) {
         return Some(peer);
     }
     tracing::warn!(target: "control", uid = peer.uid, "turned away another user");

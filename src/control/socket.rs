@@ -31,6 +31,16 @@ pub struct Listener {
     identity: (u64, u64),
 }
 
+/// Who may connect, by the file's mode.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SocketAccess {
+    /// Its owner: 0600.
+    #[default]
+    Owner,
+    /// Its owner and the members of this group: 0660. They have the operator's rights.
+    Group(String),
+}
+
 /// What stands at the socket's path.
 enum Found {
     Live,
@@ -42,10 +52,10 @@ impl Listener {
     /// What Linux and macOS both take, without the final zero.
     const MAX_PATH: usize = 103;
 
-    /// Binds the socket with mode 0600. The folder must exist, belong to the caller and be writable by nobody else.
+    /// Binds the socket for these. The folder must exist, belong to the caller and be writable by nobody else.
     ///
     /// Two daemons that start in the same instant are told apart by the lock that the daemon holds, not by this.
-    pub fn bind(path: &Path) -> Result<Self, Error> {
+    pub fn bind(path: &Path, access: &SocketAccess) -> Result<Self, Error> {
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let temporary = folder.join(format!(".{}", hex(&random::<4>())));
         if path.as_os_str().len().max(temporary.as_os_str().len()) > Self::MAX_PATH {
@@ -55,7 +65,7 @@ impl Listener {
         if matches!(look(path)?, Found::Live) {
             return Err(Error::Live(path.to_owned()));
         }
-        let bound = bind_at(&temporary, path);
+        let bound = bind_at(&temporary, path, access);
         if bound.is_err() {
             let _ = fs::remove_file(&temporary); // the first error is the one worth telling
         }
@@ -81,14 +91,29 @@ impl Drop for Listener {
     }
 }
 
-fn bind_at(temporary: &Path, path: &Path) -> Result<Listener, Error> {
+fn bind_at(temporary: &Path, path: &Path, access: &SocketAccess) -> Result<Listener, Error> {
     let failed = |action| move |source| Error::Io { action, path: path.to_owned(), source };
     let socket = UnixListener::bind(temporary).map_err(failed("bind"))?;
-    fs::set_permissions(temporary, fs::Permissions::from_mode(0o600)).map_err(failed("set the mode of"))?;
+    let mode = match access {
+        SocketAccess::Owner => 0o600,
+        SocketAccess::Group(name) => {
+            let group = group_id(name)?; // the group before the mode, so that no other group is ever let in
+            std::os::unix::fs::chown(temporary, None, Some(group)).map_err(failed("set the group of"))?;
+            0o660
+        }
+    };
+    fs::set_permissions(temporary, fs::Permissions::from_mode(mode)).map_err(failed("set the mode of"))?;
     socket.set_nonblocking(true).map_err(failed("set up"))?;
-    let made = fs::symlink_metadata(temporary).map_err(failed("look at"))?;
+    let file = fs::symlink_metadata(temporary).map_err(failed("look at"))?;
     fs::rename(temporary, path).map_err(failed("put in place"))?;
-    Ok(Listener { socket, path: path.to_owned(), identity: (made.dev(), made.ino()) })
+    Ok(Listener { socket, path: path.to_owned(), identity: (file.dev(), file.ino()) })
+}
+
+fn group_id(name: &str) -> Result<u32, Error> {
+    match nix::unistd::Group::from_name(name) {
+        Ok(Some(group)) => Ok(group.gid.as_raw()),
+        Ok(None) | Err(_) => Err(Error::Group(name.to_owned())),
+    }
 }
 
 fn check_folder(folder: &Path) -> Result<(), Error> {
@@ -134,22 +159,22 @@ mod tests {
     fn attack_90_the_socket_is_0600_and_its_folder_must_be_private() {
         let folder = folder();
         let path = folder.path().join("s");
-        let bound = Listener::bind(&path).unwrap();
+        let bound = Listener::bind(&path, &SocketAccess::Owner).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary name is left");
         drop(bound);
         assert!(!path.exists());
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
-        assert!(matches!(Listener::bind(&path), Err(Error::Folder(_))));
+        assert!(matches!(Listener::bind(&path, &SocketAccess::Owner), Err(Error::Folder(_))));
     }
 
     #[test]
     fn attack_103_a_live_socket_is_not_taken() {
         let folder = folder();
         let path = folder.path().join("s");
-        let _first = Listener::bind(&path).unwrap();
+        let _first = Listener::bind(&path, &SocketAccess::Owner).unwrap();
         let before = fs::metadata(&path).unwrap().ino();
-        assert!(matches!(Listener::bind(&path), Err(Error::Live(_))));
+        assert!(matches!(Listener::bind(&path, &SocketAccess::Owner), Err(Error::Live(_))));
         assert_eq!(fs::metadata(&path).unwrap().ino(), before);
     }
 
@@ -159,7 +184,7 @@ mod tests {
         let path = folder.path().join("s");
         drop(UnixListener::bind(&path).unwrap()); // std leaves the file behind, as a killed daemon does
         assert!(path.exists());
-        assert!(Listener::bind(&path).is_ok());
+        assert!(Listener::bind(&path, &SocketAccess::Owner).is_ok());
     }
 
     #[test]
@@ -169,7 +194,7 @@ mod tests {
         fs::write(&file, b"precious").unwrap();
         symlink(&file, &link).unwrap();
         for path in [&file, &link] {
-            assert!(matches!(Listener::bind(path), Err(Error::NotASocket(_))));
+            assert!(matches!(Listener::bind(path, &SocketAccess::Owner), Err(Error::NotASocket(_))));
         }
         assert_eq!(fs::read(&file).unwrap(), b"precious");
     }
@@ -178,9 +203,9 @@ mod tests {
     fn a_socket_that_is_not_ours_any_more_is_not_removed() {
         let folder = folder();
         let path = folder.path().join("s");
-        let first = Listener::bind(&path).unwrap();
+        let first = Listener::bind(&path, &SocketAccess::Owner).unwrap();
         fs::remove_file(&path).unwrap();
-        let second = Listener::bind(&path).unwrap();
+        let second = Listener::bind(&path, &SocketAccess::Owner).unwrap();
         drop(first);
         assert!(path.exists());
         drop(second);
@@ -190,6 +215,22 @@ mod tests {
     fn a_path_that_no_socket_can_have_says_so() {
         let folder = folder();
         let path = folder.path().join("x".repeat(120));
-        assert!(matches!(Listener::bind(&path), Err(Error::LongPath(_))));
+        assert!(matches!(Listener::bind(&path, &SocketAccess::Owner), Err(Error::LongPath(_))));
+    }
+
+    #[test]
+    fn a_group_is_let_in_by_its_name_and_an_unknown_one_is_an_error() {
+        let folder = folder();
+        let path = folder.path().join("s");
+        let own = nix::unistd::Group::from_gid(nix::unistd::getgid()).unwrap();
+        if let Some(own) = own {
+            let _bound = Listener::bind(&path, &SocketAccess::Group(own.name)).unwrap();
+            let found = fs::metadata(&path).unwrap();
+            assert_eq!((found.mode() & 0o777, found.gid()), (0o660, own.gid.as_raw()));
+        }
+        let other = folder.path().join("t");
+        let unknown = Listener::bind(&other, &SocketAccess::Group("no such group".into()));
+        assert!(matches!(unknown, Err(Error::Group(_))), "{unknown:?}");
+        assert!(!other.exists(), "nobody is let in instead");
     }
 }

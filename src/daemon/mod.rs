@@ -6,6 +6,7 @@ mod authority;
 mod error;
 mod logging;
 mod policy_calls;
+mod restart;
 mod serve;
 mod service;
 mod settings;
@@ -17,7 +18,10 @@ pub use error::Error;
 pub use logging::{LOG_VARIABLE, start as start_logging};
 pub use serve::serve;
 use service::Desk;
-pub use settings::{AuditSection, ProxySection, Settings, UpstreamSection};
+pub use settings::{
+    AuditSection, Effective, KEYS, Key, ProxySection, Setting, Settings, SocketMode, UpstreamSection, commented_file,
+    effective, places,
+};
 use tokio::task::JoinSet;
 pub use translate::start_failure as failure;
 
@@ -118,13 +122,15 @@ pub async fn build(options: &Options, clock: Clock) -> Result<Running, Error> {
         Arc::new(Proxy::new(Arc::clone(&broker), ca.clone(), settings.dialer(), tls, Limits::default(), stop.watch()));
     let demand = if settings.proxy.require_auth { Demand::Credentials } else { Demand::Nothing };
     let proxy_address = proxy.listen(settings.proxy.listen, demand).await?;
-    let socket = control::Listener::bind(socket)?;
+    let access = settings.socket_access();
+    let socket = control::Listener::bind(socket, &access)?;
+    let limits = control::Limits { peers: peers(&access), ..control::Limits::default() };
 
     let desk = Desk::new(Arc::clone(&broker), Arc::clone(&proxy), ca, home.clone(), proxy_address, stop.clone());
     let mut tasks = JoinSet::new();
     let watch = stop.watch();
     tasks.spawn(async move {
-        if let Err(error) = control::serve(socket, Arc::new(desk), control::Limits::default(), watch).await {
+        if let Err(error) = control::serve(socket, Arc::new(desk), limits, watch).await {
             tracing::error!(%error, "the control socket failed");
         }
     });
@@ -133,6 +139,13 @@ pub async fn build(options: &Options, clock: Clock) -> Result<Running, Error> {
     spawn_until(&mut tasks, &stop, flush_audit(audit));
     spawn_until(&mut tasks, &stop, reload_policy(Arc::clone(&broker)));
     Ok(Running { proxy_address, broker, stop, tasks, _lock: lock })
+}
+
+fn peers(access: &control::SocketAccess) -> control::Peers {
+    match access {
+        control::SocketAccess::Group(_) => control::Peers::Admitted,
+        control::SocketAccess::Owner => control::Limits::default().peers,
+    }
 }
 
 fn lock(home: &Home) -> Result<FileLock, Error> {

@@ -19,9 +19,9 @@ pub(super) struct Desk {
     pub(super) broker: Arc<Broker>,
     proxy: Arc<Proxy>,
     ca: CertificateAuthority,
-    home: Home,
+    pub(super) home: Home,
     proxy_address: SocketAddr,
-    stop: CutSwitch,
+    pub(super) stop: CutSwitch,
 }
 
 pub(super) type Outcome = Result<Answer, Failure>;
@@ -79,7 +79,8 @@ impl control::Service for Desk {
                 self.stop.cut(CutReason::Drained);
                 Ok(control::Done::new("the daemon is stopping").into())
             }
-            Call::RotateSecret(_) | Call::HealthQuery(_) | Call::RestartDaemon(_) => Err(Failure::new(
+            Call::RestartDaemon(_) => self.restart(),
+            Call::RotateSecret(_) | Call::HealthQuery(_) => Err(Failure::new(
                 FailureCode::NotAvailable,
                 format!("`{}` is not available in this version", call.method()),
             )

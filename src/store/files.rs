@@ -2,7 +2,10 @@
 //!
 //! Invariant: the store file is only replaced whole, under the lock, by one that was read back from memory we hold.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use age::x25519;
 
@@ -20,7 +23,7 @@ const MAX_LEN: u64 = 64 * 1024 * 1024;
 
 /// Where the files are, and the identity that opens them.
 pub(super) struct Files {
-    folder: PathBuf,
+    home: Home,
     pub(super) store: PathBuf,
     previous: PathBuf,
     identity: x25519::Identity,
@@ -52,10 +55,10 @@ impl Files {
             (true, false) => {
                 return Err(Error::StoreMissing { store: home.store(), previous: exists(&previous(home))? });
             }
-            (true, true) => check_folder(home.folder())?,
+            (true, true) => folders(home).iter().try_for_each(|folder| check_folder(folder))?,
         }
-        if let Ok(_lock) = FileLock::try_acquire(&lock(home)) {
-            remove_leftovers(home.folder()); // otherwise somebody is writing; the next start will do it
+        if let Ok(_lock) = FileLock::try_acquire(&lock(&home.store())) {
+            remove_leftovers(home); // otherwise somebody is writing; the next start will do it
         }
         let files = Self::at(home, identity::load(&home.identity())?);
         let state = files.read()?;
@@ -65,10 +68,12 @@ impl Files {
     /// Opens what is there and makes what is not.
     pub(super) fn create(home: &Home) -> Result<(Self, State, Created), Error> {
         let folder = !exists(home.folder())?;
-        create_folder(home.folder())?;
-        check_folder(home.folder())?;
-        let _lock = FileLock::wait(&lock(home))?; // two programs may be told to begin at once
-        remove_leftovers(home.folder());
+        for folder in folders(home) {
+            create_folder(&folder)?;
+            check_folder(&folder)?;
+        }
+        let _lock = FileLock::wait(&lock(&home.store()))?; // two programs may be told to begin at once
+        remove_leftovers(home);
         let created = Created { folder, identity: !exists(&home.identity())?, store: !exists(&home.store())? };
         if created.identity && !created.store {
             return Err(identity_missing(home));
@@ -84,7 +89,7 @@ impl Files {
     }
 
     fn at(home: &Home, identity: x25519::Identity) -> Self {
-        Self { folder: home.folder().to_owned(), store: home.store(), previous: previous(home), identity }
+        Self { home: home.clone(), store: home.store(), previous: previous(home), identity }
     }
 
     pub(super) const fn identity(&self) -> &x25519::Identity {
@@ -97,7 +102,7 @@ impl Files {
 
     /// Waits for the lock that every writer of the store takes.
     pub(super) fn lock(&self) -> Result<FileLock, Error> {
-        Ok(FileLock::wait(&self.folder.join(LOCK_NAME))?)
+        Ok(FileLock::wait(&lock(&self.store))?)
     }
 
     fn read(&self) -> Result<State, Error> {
@@ -116,8 +121,9 @@ impl Files {
 
     fn read_sealed(&self) -> Result<Vec<u8>, Error> {
         // a kill between link and rename leaves the previous generation as a second name of the store
-        let links = KnownLinks::Beside { folder: &self.folder, prefix: PREVIOUS_NAME };
-        read_private(&self.store, MAX_LEN, links)
+        let name = self.previous.file_name().unwrap_or_default().to_string_lossy();
+        let folder = self.store.parent().unwrap_or(Path::new("."));
+        read_private(&self.store, MAX_LEN, KnownLinks::Beside { folder, prefix: &name })
     }
 
     fn unseal(&self, sealed: &[u8]) -> Result<State, Error> {
@@ -136,7 +142,7 @@ impl Files {
             return Err(Error::Full { max: MAX_LEN });
         }
         if let Err(error) = replace(&self.store, &sealed, FILE_MODE, Some(&self.previous)) {
-            remove_leftovers(&self.folder);
+            remove_leftovers(&self.home);
             return Err(error.into());
         }
         Ok(State { document, digest: sha256(&sealed) })
@@ -151,15 +157,25 @@ impl Files {
     }
 }
 
-const LOCK_NAME: &str = "secrets.age.lock";
-const PREVIOUS_NAME: &str = "secrets.age.previous";
-
-fn lock(home: &Home) -> PathBuf {
-    home.folder().join(LOCK_NAME)
+fn lock(store: &Path) -> PathBuf {
+    beside(store, ".lock")
 }
 
 fn previous(home: &Home) -> PathBuf {
-    home.folder().join(PREVIOUS_NAME)
+    beside(&home.store(), ".previous")
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(ending);
+    path.with_file_name(name)
+}
+
+/// The home folder and those of files that settings moved.
+fn folders(home: &Home) -> BTreeSet<PathBuf> {
+    let files = [home.store(), home.identity()];
+    let moved = files.iter().filter_map(|file| file.parent()).map(Path::to_owned);
+    std::iter::once(home.folder().to_owned()).chain(moved).collect()
 }
 
 fn identity_missing(home: &Home) -> Error {
@@ -167,14 +183,17 @@ fn identity_missing(home: &Home) -> Error {
 }
 
 /// Removes temporary files that a killed or failed write left; call with the lock, so that none is in use.
-fn remove_leftovers(folder: &Path) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let ours = name.starts_with("secrets.age.") || name.starts_with("identity.age.");
-        if ours && name.ends_with(".tmp") {
-            let _ = std::fs::remove_file(entry.path()); // harmless where it stands; tried again at the next start
+fn remove_leftovers(home: &Home) {
+    for file in [home.store(), home.identity()] {
+        let prefix = beside(&file, ".");
+        let prefix = prefix.file_name().unwrap_or_default().as_encoded_bytes();
+        let Some(Ok(entries)) = file.parent().map(std::fs::read_dir) else { continue };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let name = name.as_encoded_bytes();
+            if name.starts_with(prefix) && name.ends_with(b".tmp") {
+                let _ = std::fs::remove_file(entry.path()); // harmless where it stands; tried again at the next start
+            }
         }
     }
 }

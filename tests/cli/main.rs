@@ -10,6 +10,7 @@ mod support;
 mod bad_input;
 mod daemon;
 mod sessions;
+mod settings;
 
 use std::os::unix::fs::PermissionsExt as _;
 

@@ -27,6 +27,7 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("hyper_util", &["net", "proxy", "demo"]),
     ("idna", &["base"]),
     ("jiff", &["base"]),
+    ("nix", &["control"]),
     ("rcgen", &["ca", "demo"]),
     ("rustls", &["ca", "net", "proxy", "demo"]),
     ("rustls_native_certs", &["net", "trust", "demo"]),

@@ -4,6 +4,8 @@ mod add;
 mod audit;
 mod ca;
 mod completions;
+mod config;
+mod daemon;
 mod delete;
 mod demo;
 mod doctor;
@@ -41,6 +43,10 @@ pub(super) enum Command {
     Ca(ca::Arguments),
     /// Print completions for a shell
     Completions(completions::Arguments),
+    /// Show every setting as it is in force, and where it comes from
+    Config,
+    /// Restart the daemon
+    Daemon(daemon::Arguments),
     /// Remove a secret and end its leases
     #[command(alias = "rm")]
     Delete(delete::Arguments),
@@ -82,6 +88,8 @@ impl Command {
             Self::Audit(arguments) => arguments.name(),
             Self::Ca(arguments) => arguments.name(),
             Self::Completions(_) => "secrets completions",
+            Self::Config => "secrets config",
+            Self::Daemon(_) => "secrets daemon restart",
             Self::Delete(_) => "secrets delete",
             Self::Demo => "secrets demo",
             Self::Doctor => "secrets doctor",
@@ -124,6 +132,7 @@ impl Command {
         match self {
             Self::Audit(arguments) if arguments.is_verifying() => Some(audit::verify(context)),
             Self::Completions(arguments) => Some(Ok(completions::run::<C>(arguments))),
+            Self::Config => Some(config::run(context)),
             Self::Demo => Some(demo::run(context)),
             Self::Init => Some(init::run(context)),
             Self::Policy(arguments) => arguments.checked().map(|paths| policy::check(context, paths)),
@@ -139,6 +148,7 @@ impl Command {
             Self::Add(arguments) => add::run(context, arguments).await,
             Self::Audit(arguments) => audit::run(context, arguments).await,
             Self::Ca(arguments) => ca::run(context, arguments).await,
+            Self::Daemon(arguments) => daemon::run(context, arguments).await,
             Self::Delete(arguments) => delete::run(context, arguments).await,
             Self::Doctor => doctor::run(context).await,
             Self::Env(arguments) => env::run(context, arguments).await,
@@ -151,7 +161,7 @@ impl Command {
             Self::Status => status::run(context).await,
             Self::Stop => stop::run(context).await,
             Self::Update(arguments) => update::run(context, arguments).await,
-            Self::Completions(_) | Self::Demo | Self::Init | Self::Version => Ok(Outcome::Silent),
+            Self::Completions(_) | Self::Config | Self::Demo | Self::Init | Self::Version => Ok(Outcome::Silent),
         }
     }
 }

@@ -189,7 +189,9 @@ impl House {
 
     fn with_daemon() -> Self {
         let mut house = Self::empty();
-        let listener = Listener::bind(&house.home.path().join("agent-secrets.sock")).unwrap();
+        let listener =
+            Listener::bind(&house.home.path().join("agent-secrets.sock"), &crate::control::SocketAccess::Owner)
+                .unwrap();
         let (stop, fake) = (CutSwitch::new(), Arc::new(house.fake.clone()));
         let watch = stop.watch();
         let thread = std::thread::spawn(move || {

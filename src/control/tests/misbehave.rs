@@ -3,6 +3,7 @@
 use std::os::unix::net::UnixListener as StdListener;
 
 use super::*;
+use crate::control::Peers;
 
 #[tokio::test]
 async fn hostile_lines_get_errors_and_the_conversation_goes_on() {
@@ -111,7 +112,7 @@ async fn half_a_line_is_not_waited_for_without_end() {
 #[tokio::test]
 async fn attack_90_another_user_is_turned_away_unheard() {
     let other = rustix::process::geteuid().as_raw() + 1;
-    let house = House::open(Limits { owner: other, ..Limits::default() });
+    let house = House::open(Limits { peers: Peers::Only(other), ..Limits::default() });
     let mut line = house.line().await;
     let _ = line.0.write_all(b"{\"id\":1,\"method\":\"daemon.ping\"}\n").await; // may find it closed already
     assert!(line.is_closed().await);

@@ -175,7 +175,7 @@ impl House {
     fn open(limits: Limits) -> Self {
         let private = fs::Permissions::from_mode(0o700);
         let folder = tempfile::Builder::new().permissions(private).tempdir().unwrap();
-        let listener = Listener::bind(&folder.path().join("s")).unwrap();
+        let listener = Listener::bind(&folder.path().join("s"), &SocketAccess::Owner).unwrap();
         let (service, stop) = (Arc::new(Fake::default()), CutSwitch::new());
         let task = tokio::spawn(serve(listener, Arc::clone(&service), limits, stop.watch()));
         Self { folder, service, stop, task }

@@ -1,0 +1,73 @@
+//! Every key of the settings with its default and what it does: one table for checks, `init`, `config` and the README.
+
+/// What a key takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A duration as text; agent-secrets' JSON has nanoseconds.
+    Duration,
+    /// Whatever TOML value its default shows.
+    Other,
+    /// A file or folder; `~/` is the user's own.
+    Path,
+}
+
+/// One key.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Its full name, such as `proxy.listen`.
+    pub name: &'static str,
+    /// Its default as TOML writes it; empty when there is none until it is set.
+    pub default: &'static str,
+    /// What it does, in a line.
+    pub about: &'static str,
+    pub(super) kind: Kind,
+}
+
+impl Key {
+    const fn new(name: &'static str, kind: Kind, default: &'static str, about: &'static str) -> Self {
+        Self { name, default, about, kind }
+    }
+}
+
+/// Every key, in the order of the written file; those of agent-secrets keep their names.
+pub const KEYS: &[Key] = &[
+    Key::new("directory", Kind::Path, "", "where everything below lives, when not beside this file"),
+    Key::new("socket_path", Kind::Path, "", "the control socket"),
+    Key::new("socket_mode", Kind::Other, "\"0600\"", "or \"0660\", with `socket_group`"),
+    Key::new("socket_group", Kind::Other, "", "the group that may use the control socket"),
+    Key::new("identity_path", Kind::Path, "", "the age identity"),
+    Key::new("secrets_path", Kind::Path, "", "the store"),
+    Key::new("audit_path", Kind::Path, "", "the audit log"),
+    Key::new("leases_path", Kind::Path, "", "live leases; sealed, so a name in .json becomes .age"),
+    Key::new("default_lease_ttl", Kind::Duration, "\"1h\"", "how long a lease lives when nobody says"),
+    Key::new("max_lease_ttl", Kind::Duration, "\"24h\"", "the longest that a lease may live"),
+    Key::new("on_stray", Kind::Other, "\"refuse\"", "or \"revoke\": ends a lease whose token is out of place"),
+    Key::new("proxy.listen", Kind::Other, "\"127.0.0.1:0\"", "the main listener; 0 is any free port"),
+    Key::new("proxy.require_auth", Kind::Other, "false", "whether it wants a session's proxy credentials"),
+    Key::new("upstream.extra_roots", Kind::Path, "[]", "PEM files of private certificate authorities"),
+    Key::new("upstream.allow_addresses", Kind::Other, "[]", "private ranges that may be dialled: \"10.0.0.0/8\""),
+    Key::new("upstream.hosts", Kind::Other, "{}", "hosts at fixed addresses: { \"api.test\" = \"127.0.0.1:8443\" }"),
+    Key::new("audit.durability", Kind::Other, "\"write\"", "or \"fsync\": records survive a power cut"),
+];
+
+/// The commented file that `init` writes: every key with its default.
+pub fn commented_file() -> String {
+    let mut lines = vec![
+        "# Settings of Leasehold. Every key is optional and shown with its default; paths without one are beside this"
+            .to_owned(),
+        "# file. `secrets config` shows what is in force and where it comes from. Take the `#` away to change a key."
+            .to_owned(),
+    ];
+    let mut table = "";
+    for key in KEYS {
+        let (of, name) = key.name.rsplit_once('.').unwrap_or(("", key.name));
+        if of != table {
+            table = of;
+            lines.extend([String::new(), format!("[{of}]")]);
+        }
+        let default = if key.default.is_empty() { "\"\"" } else { key.default };
+        lines.push(format!("# {name} = {default}  # {}", key.about));
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
