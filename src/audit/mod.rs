@@ -14,6 +14,7 @@ mod record;
 mod recover;
 mod row;
 mod state;
+mod usage;
 mod verify;
 mod writer;
 
@@ -29,5 +30,6 @@ pub use lines::{Content, Line, Lines, tail};
 pub use record::{Filter, Record};
 pub use recover::Recovery;
 pub use row::{Row, RowState, Rows, rows};
+pub use usage::last_uses;
 pub use verify::{Break, BreakKind, Head, Verified, verify, verify_with_head};
 pub use writer::{AuditLog, Durability, Settings};

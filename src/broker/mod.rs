@@ -6,6 +6,7 @@
 mod authorize;
 mod credential;
 mod error;
+mod health;
 mod leases;
 mod permit;
 mod persist;
@@ -17,6 +18,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 pub use credential::Credentials;
 pub use error::{Error, Fault, Refusal};
+pub use health::{Severity, Warning, WarningKind};
 pub use leases::{Revealed, TokenIssued};
 pub use permit::Permit;
 pub use secrets::{Added, NewValue};

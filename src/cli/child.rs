@@ -220,8 +220,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let fifo = folder.path().join("ready");
         rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-        // The shell itself survives; the grandchild that it waits for ends only by a signal to the group.
-        let script = format!("exec 2>/dev/null; trap : TERM; sleep 1000 & echo x > {}; wait; wait $!", fifo.display());
+        // The shell itself survives; the grandchild that it waits for ends only by a signal to the group. The grandchild
+        // says that it is ready, because between fork and exec it still has the shell's trap, which would swallow it.
+        let script = format!(
+            "exec 2>/dev/null; trap : TERM; sh -c 'echo x > {}; exec sleep 1000' & wait $!; status=$?
+             while kill -0 $!; do wait $!; status=$?; done; exit $status",
+            fifo.display()
+        );
         let mut running = sh(&script);
         let ready = tokio::task::spawn_blocking(move || std::fs::read(fifo).unwrap());
         ready.await.unwrap();

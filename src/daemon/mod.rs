@@ -4,6 +4,7 @@
 
 mod authority;
 mod error;
+mod health;
 mod logging;
 mod policy_calls;
 mod restart;

@@ -80,7 +80,8 @@ impl control::Service for Desk {
                 Ok(control::Done::new("the daemon is stopping").into())
             }
             Call::RestartDaemon(_) => self.restart(),
-            Call::RotateSecret(_) | Call::HealthQuery(_) => Err(Failure::new(
+            Call::HealthQuery(_) => self.health().await,
+            Call::RotateSecret(_) => Err(Failure::new(
                 FailureCode::NotAvailable,
                 format!("`{}` is not available in this version", call.method()),
             )

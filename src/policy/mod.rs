@@ -3,6 +3,7 @@
 //! Floor 2. Invariants: nothing is granted but by the user's own files; a narrowing only narrows; one `decide`
 //! serves the proxy and every explanation; a file with a fault never becomes part of a set.
 
+mod breadth;
 mod catalogue;
 mod decide;
 mod error;
@@ -26,6 +27,7 @@ mod tests;
 mod views;
 mod write;
 
+pub use breadth::BroadGrant;
 pub use decide::{Decision, LeaseFacts, RequestFacts};
 pub use error::{Error, Fault, LoadErrors, PathError};
 pub use explain::{CapabilityView, Explanation, LayerView};

@@ -12,6 +12,7 @@ mod doctor;
 mod easy;
 mod env;
 mod exec;
+mod health;
 mod init;
 mod lease;
 mod list;
@@ -58,6 +59,8 @@ pub(super) enum Command {
     Env(env::Arguments),
     /// Run a program behind the proxy; it holds lease tokens and no secrets
     Exec(exec::Arguments),
+    /// Show what deserves a look: what ends soon, is unused, never rotated, or granted too widely
+    Health(health::Arguments),
     /// Make the home folder, its identity and an empty store
     Init,
     /// Print a secret's raw value, or a lease token for it
@@ -95,6 +98,7 @@ impl Command {
             Self::Doctor => "secrets doctor",
             Self::Env(_) => "secrets env",
             Self::Exec(_) => "secrets exec",
+            Self::Health(_) => "secrets health",
             Self::Init => "secrets init",
             Self::Lease(_) => "secrets lease",
             Self::List => "secrets list",
@@ -153,6 +157,7 @@ impl Command {
             Self::Doctor => doctor::run(context).await,
             Self::Env(arguments) => env::run(context, arguments).await,
             Self::Exec(arguments) => exec::run(context, arguments).await,
+            Self::Health(arguments) => health::run(context, arguments).await,
             Self::Lease(arguments) => lease::run(context, arguments).await,
             Self::List => list::run(context).await,
             Self::Policy(arguments) => policy::run(context, arguments).await,
