@@ -5,10 +5,11 @@ use std::{net::SocketAddr, sync::Arc};
 use super::{authority, authority::Authority, policy_calls::faults, translate::failure};
 use crate::{
     audit,
-    base::{CutReason, CutSwitch, Home, Origin, SessionId},
+    base::{CutReason, CutSwitch, Home, Origin, SessionId, TimeToLive},
     broker::{Broker, NewValue},
     ca::CertificateAuthority,
     control::{self, Answer, Call, Connection, Failure, FailureCode, HookChange, Peer},
+    lease::Lease,
     policy,
     proxy::Proxy,
     store::{Binding, RawReveal, SecretChange, SecretRecord},
@@ -231,6 +232,7 @@ impl Desk {
             lease_id: revealed.lease.id,
             value: control::WireValue::new(revealed.value),
             expires_at: revealed.lease.deadline.wall(),
+            ttl: Some(whole(&revealed.lease)),
         }
         .into())
     }
@@ -241,6 +243,7 @@ impl Desk {
             lease_id: issued.lease.id,
             token: (&issued.token).into(),
             expires_at: issued.lease.deadline.wall(),
+            ttl: Some(whole(&issued.lease)),
             env: issued.env,
             hosts: issued.hosts,
         }
@@ -340,6 +343,11 @@ impl Desk {
         }
         .into())
     }
+}
+
+/// How long a lease lives in all.
+fn whole(lease: &Lease) -> TimeToLive {
+    TimeToLive::new(lease.deadline.wall().since(lease.created_at))
 }
 
 fn raw(asked: Option<control::RawAccess>) -> Option<RawReveal> {

@@ -22,7 +22,7 @@ pub(in crate::cli) struct Arguments {
     name: String,
     /// How long, such as 30m, 1h30m or 1d [default: as configured, 1h]
     #[arg(long, value_name = "DURATION")]
-    ttl: Option<TimeToLive>,
+    ttl: Option<String>,
     /// For whom, as the record shows it [default: this machine's name]
     #[arg(long, value_name = "ID")]
     client_id: Option<String>,
@@ -44,27 +44,36 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
     let name = secret_name(&arguments.name, &context.command)?;
     let client = client_id(arguments.client_id.as_deref(), &context.command)?;
     let with_envelope = arguments.json || context.globals.wants_json();
-    let ttl = arguments.ttl.unwrap_or(TimeToLive::HOUR).to_string();
-    let mut result = json!({"secret_name": name, "ttl": ttl, "client_id": client});
+    let ttl = arguments.ttl.as_deref().map(|text| duration(text, &context.command)).transpose()?;
+    let mut result = json!({"secret_name": name, "client_id": client});
     if arguments.token {
-        let request = LeaseToken { secret_name: name.clone(), client_id: client, ttl: arguments.ttl };
+        let request = LeaseToken { secret_name: name.clone(), client_id: client, ttl };
         let leased = context.call(request, Some(&name)).await?;
         if !with_envelope {
             return Ok(Outcome::Raw(WireValue::new(SecretBytes::new(leased.token.reveal().as_bytes().to_vec()))));
         }
         merge(&mut result, json!(leased));
     } else {
-        let request = LeaseSecret { secret_name: name.clone(), client_id: client, ttl: arguments.ttl };
+        let request = LeaseSecret { secret_name: name.clone(), client_id: client, ttl };
         let leased = context.call(request, Some(&name)).await?;
         if !with_envelope {
             return Ok(Outcome::Raw(leased.value));
         }
         merge(&mut result, json!(leased));
     }
+    // As it was asked for, which scripts compare; what the daemon made of it otherwise.
+    if let Some(asked) = &arguments.ttl {
+        merge(&mut result, json!({"ttl": asked}));
+    }
     debug_assert_eq!(context.printer.form(), Form::Json);
     let id = result.get("lease_id").and_then(Value::as_str).unwrap_or_default().to_owned();
     let next = vec![NextAction::new(format!("secrets revoke {id}"), "End this lease early")];
     Ok(Outcome::Shown { human: String::new(), result, next })
+}
+
+fn duration(text: &str, command: &str) -> Result<TimeToLive, Report> {
+    text.parse()
+        .map_err(|error: crate::base::TimeToLiveError| Report::misuse(error.to_string(), format!("{command} --help")))
 }
 
 fn merge(result: &mut Value, more: Value) {

@@ -88,6 +88,7 @@ impl Service for Fake {
                 lease_id: ID.parse().unwrap(),
                 token: WireToken::new("lse_token"),
                 expires_at: time(),
+                ttl: None,
                 env: vec!["A_KEY".into()],
                 hosts: vec!["api.test".into()],
             }
@@ -158,7 +159,7 @@ impl Service for Fake {
 
 fn leased(value: &[u8]) -> Answer {
     let value = WireValue::new(SecretBytes::new(value.to_vec()));
-    Leased { lease_id: ID.parse().unwrap(), value, expires_at: time() }.into()
+    Leased { lease_id: ID.parse().unwrap(), value, expires_at: time(), ttl: None }.into()
 }
 
 fn secrets() -> Value {

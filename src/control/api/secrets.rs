@@ -194,6 +194,9 @@ pub struct Leased {
     pub value: WireValue,
     /// When the lease ends; the value itself cannot be taken back.
     pub expires_at: Timestamp,
+    /// How long it lives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<TimeToLive>,
 }
 
 /// `secrets.revoke`: ends one lease.

@@ -99,6 +99,9 @@ pub struct TokenLeased {
     pub token: WireToken,
     /// When it ends at the latest.
     pub expires_at: Timestamp,
+    /// How long it lives at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<TimeToLive>,
     /// The variables under which clients of the service look for it.
     pub env: Vec<String>,
     /// The hosts that it is for.

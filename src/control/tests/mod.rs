@@ -98,12 +98,13 @@ impl Service for Fake {
                     self.release.notified().await;
                 }
                 let value = WireValue::new(SecretBytes::new(b"sk-\xff".to_vec()));
-                Ok(Leased { lease_id: ID.parse().unwrap(), value, expires_at: time() }.into())
+                Ok(Leased { lease_id: ID.parse().unwrap(), value, expires_at: time(), ttl: None }.into())
             }
             Call::LeaseToken(_) => Ok(TokenLeased {
                 lease_id: ID.parse().unwrap(),
                 token: WireToken::new("lse_x"),
                 expires_at: time(),
+                ttl: None,
                 env: vec!["X_KEY".into()],
                 hosts: vec![],
             }
