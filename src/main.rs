@@ -4,10 +4,12 @@ use std::{ffi::OsString, io::Write, process::ExitCode};
 
 use leasehold::{
     base::Home,
-    cli::{self, Parts, Ready, ServeRequest, TrustRequest},
+    cli::{self, Parts, PermissionCheck, Ready, ServeRequest, TrustRequest},
     control::{Failure, FailureCode},
     daemon::{self, Options, Settings},
-    demo, trust,
+    demo,
+    store::Store,
+    trust,
 };
 
 fn main() -> ExitCode {
@@ -23,7 +25,11 @@ fn serve(request: &ServeRequest, ready: &mut dyn FnMut(&Ready)) -> Result<(), Fa
     daemon::start_logging();
     let home: &Home = &request.home;
     let settings = Settings::load(home, request.config.as_deref()).map_err(|error| daemon::failure(&error))?;
-    let options = Options { home: home.clone(), socket: request.socket.clone(), settings };
+    let store_warning = match request.permissions {
+        PermissionCheck::Enforce => None,
+        PermissionCheck::Skip => Store::tighten(home).map_err(|error| daemon::failure(&error.into()))?,
+    };
+    let options = Options { socket: request.socket.clone(), store_warning, ..Options::new(home, settings) };
     let served = daemon::serve(&options, &mut |running| {
         ready(&Ready { socket: request.socket.clone(), pid: std::process::id(), proxy_addr: running.proxy_address() });
     });

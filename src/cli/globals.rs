@@ -35,7 +35,7 @@ pub(super) struct Globals {
     /// Accepted for agent-secrets' sake; there is no update check
     #[arg(long, global = true, hide = true)]
     no_update_check: bool,
-    /// Let the daemon start although files are open to others
+    /// Let the daemon start although identity or store are open to others: it takes them away from everybody else first
     #[arg(long, global = true, hide = true)]
     pub(super) skip_permission_check: bool,
 }

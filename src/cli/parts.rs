@@ -48,7 +48,7 @@ pub struct ServeRequest {
 pub enum PermissionCheck {
     /// They do.
     Enforce,
-    /// They are warned about; asked for by `--skip-permission-check`.
+    /// They are taken away from everybody else, and the status says so; asked for by `--skip-permission-check`.
     Skip,
 }
 

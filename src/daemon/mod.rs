@@ -48,12 +48,14 @@ pub struct Options {
     pub socket: PathBuf,
     /// Its settings.
     pub settings: Settings,
+    /// What was odd about the store's files and mended before the start.
+    pub store_warning: Option<String>,
 }
 
 impl Options {
     /// A daemon of this home with these settings, at the home's own socket.
     pub fn new(home: &Home, settings: Settings) -> Self {
-        Self { home: home.clone(), socket: home.socket(), settings }
+        Self { home: home.clone(), socket: home.socket(), settings, store_warning: None }
     }
 }
 
@@ -98,7 +100,7 @@ impl Running {
 
 /// Builds and starts everything: store, leases, policy, record, certificates, proxy, control socket.
 pub async fn build(options: &Options, clock: Clock) -> Result<Running, Error> {
-    let Options { home, socket, settings } = options;
+    let Options { home, socket, settings, store_warning } = options;
     let store = Store::open(home, clock.clone())?;
     let lock = lock(home)?;
     let policy = Live::load(&home.policies(), clock.clone()).map_err(Error::Policy)?;
@@ -127,7 +129,15 @@ pub async fn build(options: &Options, clock: Clock) -> Result<Running, Error> {
     let socket = control::Listener::bind(socket, &access)?;
     let limits = control::Limits { peers: peers(&access), ..control::Limits::default() };
 
-    let desk = Desk::new(Arc::clone(&broker), Arc::clone(&proxy), ca, home.clone(), proxy_address, stop.clone());
+    let desk = Desk {
+        broker: Arc::clone(&broker),
+        proxy: Arc::clone(&proxy),
+        ca,
+        home: home.clone(),
+        proxy_address,
+        stop: stop.clone(),
+        store_warning: store_warning.clone(),
+    };
     let mut tasks = JoinSet::new();
     let watch = stop.watch();
     tasks.spawn(async move {

@@ -18,11 +18,13 @@ use crate::{
 /// Answers calls with the broker's use-cases and the proxy's listeners.
 pub(super) struct Desk {
     pub(super) broker: Arc<Broker>,
-    proxy: Arc<Proxy>,
-    ca: CertificateAuthority,
+    pub(super) proxy: Arc<Proxy>,
+    pub(super) ca: CertificateAuthority,
     pub(super) home: Home,
-    proxy_address: SocketAddr,
+    pub(super) proxy_address: SocketAddr,
     pub(super) stop: CutSwitch,
+    /// What was mended before the start, for `status`.
+    pub(super) store_warning: Option<String>,
 }
 
 pub(super) type Outcome = Result<Answer, Failure>;
@@ -132,17 +134,6 @@ impl Drop for SessionGuard {
 }
 
 impl Desk {
-    pub(super) const fn new(
-        broker: Arc<Broker>,
-        proxy: Arc<Proxy>,
-        ca: CertificateAuthority,
-        home: Home,
-        proxy_address: SocketAddr,
-        stop: CutSwitch,
-    ) -> Self {
-        Self { broker, proxy, ca, home, proxy_address, stop }
-    }
-
     fn add(&self, add: control::AddSecret) -> Outcome {
         let binding = self.binding(add.service, add.credential)?;
         let raw = raw(add.raw).unwrap_or_default();
@@ -289,7 +280,7 @@ impl Desk {
             active_leases: self.broker.leases().list().len() as u64,
             heartbeat: None,
             store_state: Some("loaded".to_owned()),
-            store_warning: None,
+            store_warning: self.store_warning.clone(),
             sessions: self.broker.session_count() as u64,
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

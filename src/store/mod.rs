@@ -72,6 +72,18 @@ impl Store {
         Ok(Self::new(files, state, clock))
     }
 
+    /// Takes identity and store away from everybody but their owner; a sentence about what was open, if anything was.
+    /// For who asks to go on with files that [`Store::open`] refuses.
+    pub fn tighten(home: &Home) -> Result<Option<String>, Error> {
+        let mut sentences = Vec::new();
+        for path in [home.identity(), home.store()] {
+            if let Some(mode) = permissions::tighten(&path)? {
+                sentences.push(format!("`{}` had mode {mode:03o} and has 600 now", path.display()));
+            }
+        }
+        Ok((!sentences.is_empty()).then(|| sentences.join("; ")))
+    }
+
     fn new(files: Files, state: State, clock: Clock) -> Self {
         let writer = Mutex::new(state.document.generation);
         Self(Arc::new(Inner { files, clock, writer, state: ArcSwap::from_pointee(state) }))

@@ -5,7 +5,7 @@
 use std::{
     fs::{DirBuilder, Metadata},
     io,
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
     path::Path,
 };
 
@@ -93,6 +93,26 @@ pub(super) fn create_folder(path: &Path) -> Result<(), Error> {
         .mode(FOLDER_MODE)
         .create(path)
         .map_err(|source| AtomicFileError::Io { action: "create folder", path: path.to_owned(), source }.into())
+}
+
+/// Takes a file of ours away from everybody else; its former mode when that was another. A file that is not there is
+/// somebody else's error to report.
+pub(super) fn tighten(path: &Path) -> Result<Option<u32>, Error> {
+    let failed = |action| move |source| AtomicFileError::Io { action, path: path.to_owned(), source };
+    let metadata = match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        found => found.map_err(failed("look at"))?,
+    };
+    if !metadata.is_file() {
+        return Err(Error::NotAFile(path.to_owned()));
+    }
+    check_owner(path, &metadata)?;
+    let mode = metadata.mode() & 0o7777;
+    if mode == FILE_MODE {
+        return Ok(None);
+    }
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(FILE_MODE)).map_err(failed("set the mode of"))?;
+    Ok(Some(mode))
 }
 
 fn check_owner(path: &Path, metadata: &Metadata) -> Result<(), Error> {

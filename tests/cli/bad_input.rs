@@ -91,6 +91,22 @@ fn files_that_others_can_read_are_refused_with_the_command_that_mends_them() {
 }
 
 #[test]
+fn files_that_others_can_read_are_tightened_when_that_is_asked_for() {
+    let hand = Hand::with_home();
+    assert_eq!(hand.envelope(&["add", "key"], b"v").0, 0);
+    assert_eq!(hand.envelope(&["stop"], b"").0, 0);
+    let store = hand.home.join("secrets.age");
+    std::fs::set_permissions(&store, std::fs::Permissions::from_mode(0o666)).unwrap();
+    assert_ne!(hand.envelope(&["status"], b"").0, 0);
+    let (code, status) = hand.envelope(&["--skip-permission-check", "status"], b"");
+    assert_eq!(code, 0, "{status}");
+    let warning = status["result"]["store_warning"].as_str().unwrap();
+    assert!(warning.contains("secrets.age") && warning.contains("666"), "{status}");
+    assert_eq!(std::fs::metadata(&store).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(hand.run(&["lease", "key"], b"").stdout, b"v", "nothing is lost");
+}
+
+#[test]
 fn values_names_and_bounds() {
     let hand = Hand::with_home();
     refused(&hand, &["add", "empty"], b"", 1, &["empty"]); // as agent-secrets ends here
