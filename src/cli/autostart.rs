@@ -22,6 +22,8 @@ use crate::control::{Client, Failure, FailureCode};
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Between two attempts to reach a daemon that somebody else is starting.
 const PAUSE: Duration = Duration::from_millis(25);
+/// How long another command's daemon is waited for before we try again ourselves.
+const MOMENT: Duration = Duration::from_millis(500);
 /// The longest line that a daemon says.
 const MAX_LINE: u64 = 64 * 1024;
 
@@ -51,12 +53,31 @@ enum Line {
     Ready(Ready),
 }
 
-/// Starts a daemon for this home and waits until it answers.
+/// Starts a daemon for this home and waits until it answers; `None` when another command's daemon does.
 pub(super) async fn start(context: &Context) -> Result<Option<Ready>, Report> {
     if !context.home.identity().exists() {
         let message = format!("there is no store in `{}`", context.home.folder().display());
         return Err(context.subject(None).failure(Failure::new(FailureCode::StoreMissing, message)));
     }
+    let ends = Instant::now() + PATIENCE;
+    loop {
+        let failure = match attempt(context).await? {
+            Line::Ready(ready) => return Ok(Some(ready)),
+            Line::Failed { code, message, fix } => Failure { code, message, fix },
+        };
+        let is_taken = failure.code == FailureCode::AlreadyRunning;
+        if !is_taken || Instant::now() >= ends {
+            return Err(context.subject(None).failure(failure));
+        }
+        // Another command's daemon that is starting will answer; one that is stopping will make room.
+        if reachable(context).await {
+            return Ok(None);
+        }
+    }
+}
+
+/// One process, and the line that it says.
+async fn attempt(context: &Context) -> Result<Line, Report> {
     let line = tokio::task::spawn_blocking({
         let mut command = command(context)?;
         move || first_line(&mut command)
@@ -70,12 +91,8 @@ pub(super) async fn start(context: &Context) -> Result<Option<Ready>, Report> {
         }
     };
     let line = line.map_err(|error| Report::io("start the daemon for", context.home.folder(), &error))?;
-    match serde_json::from_str(&line) {
-        Ok(Line::Ready(ready)) => Ok(Some(ready)),
-        Ok(Line::Failed { code: FailureCode::AlreadyRunning, .. }) => until_reachable(context).await.map(|()| None),
-        Ok(Line::Failed { code, message, fix }) => Err(context.subject(None).failure(Failure { code, message, fix })),
-        Err(_) => Err(Report::new(ExitStatus::Unavailable, "the daemon ended before it was ready", log_fix(context))),
-    }
+    serde_json::from_str(&line)
+        .map_err(|_| Report::new(ExitStatus::Unavailable, "the daemon ended before it was ready", log_fix(context)))
 }
 
 fn log_fix(context: &Context) -> String {
@@ -121,16 +138,16 @@ fn first_line(command: &mut Command) -> io::Result<String> {
     Ok(said)
 }
 
-/// Waits for a daemon that another command is starting.
-async fn until_reachable(context: &Context) -> Result<(), Report> {
-    let ends = Instant::now() + PATIENCE;
-    loop {
-        match Client::connect(&context.socket, context.globals.deadline()).await {
-            Ok(_) => return Ok(()),
-            Err(error) if Instant::now() >= ends => return Err(context.subject(None).control(error)),
-            Err(_) => sleep(PAUSE).await,
+/// Whether the daemon that another command is starting answers within a moment.
+async fn reachable(context: &Context) -> bool {
+    let ends = Instant::now() + MOMENT;
+    while Instant::now() < ends {
+        if Client::connect(&context.socket, context.globals.deadline()).await.is_ok() {
+            return true;
         }
+        sleep(PAUSE).await;
     }
+    false
 }
 
 /// The daemon's side: its own session, so that no terminal's Ctrl-C or hang-up reaches it.

@@ -4,10 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
 
-use crate::{
-    hand::Hand,
-    support::{Program, find_program},
-};
+use crate::hand::Hand;
 
 /// The command fails like this, and its fix is a command.
 fn refused(hand: &Hand, arguments: &[&str], input: &[u8], code: i32, says: &[&str]) -> Value {
@@ -120,41 +117,4 @@ fn values_names_and_bounds() {
     );
     let (_, listed) = hand.envelope(&["list"], b"");
     assert_eq!(listed["result"]["secrets"].as_array().map(Vec::len), Some(1), "{listed}");
-}
-
-/// On a file system of its own, in a mount namespace of its own, so that nothing outside can fill up.
-#[test]
-fn a_full_disk_loses_nothing_and_says_so() {
-    let Some(unshare) = find_program("unshare") else { return };
-    let program = env!("CARGO_BIN_EXE_secrets");
-    let hand = Hand::new();
-    let script = format!(
-        "set -e; mount -t tmpfs -o size=2m tmpfs {work} || {{ echo unsupported; exit 0; }}
-         s() {{ '{program}' --home {work}/h \"$@\"; }}
-         trap 's --no-autostart stop > /dev/null' EXIT
-         s init > /dev/null; printf first | s add first > /dev/null
-         sum=$(sha256sum {work}/h/secrets.age)
-         dd if=/dev/zero of={work}/fill bs=4k 2> /dev/null || true
-         head -c 300000 /dev/urandom | s --output json add second && echo added || echo \"failed $?\"
-         [ \"$sum\" = \"$(sha256sum {work}/h/secrets.age)\" ] && echo unchanged
-         rm {work}/fill
-         head -c 300000 /dev/urandom | s add second > /dev/null && echo again
-         s lease first; echo; s audit verify > /dev/null && echo verified; ls -A {work}/h",
-        work = hand.work.display()
-    );
-    let mut command = std::process::Command::new(unshare);
-    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]);
-    let finished = Program::start(&mut command).finish();
-    if finished.stdout.contains("unsupported") || finished.stderr.contains("unshare:") {
-        eprintln!("skipped: no mount namespace here: {}", finished.stderr);
-        return;
-    }
-    let said = finished.expect_success().stdout;
-    assert!(said.contains("failed 66") && said.contains("No space left"), "{said}");
-    assert!(said.contains("\"fix\""), "{said}");
-    for line in ["unchanged", "again", "first", "verified"] {
-        assert!(said.lines().any(|l| l == line), "`{line}` is missing: {said}");
-    }
-    assert!(!said.lines().any(|line| line.strip_suffix(".tmp").is_some()), "no half-written file stays: {said}");
-    assert!(said.contains("h/secrets.age`: No space"), "the error names the file that was meant: {said}");
 }

@@ -96,3 +96,24 @@ fn the_record_is_whole_after_kill_9_in_the_middle_of_load() {
     let (_, listed) = hand.envelope(&["list"], b"");
     assert!(listed.to_string().contains("acme_key"), "no secret is lost: {listed}");
 }
+
+/// agent-secrets' default client id is the machine's name, so that its workers replaced each other's leases.
+#[test]
+fn workers_at_the_command_line_lease_and_revoke_at_once() {
+    const WORKERS: usize = 24;
+    let hand = Hand::with_home();
+    assert_eq!(hand.envelope(&["add", "shared"], b"v").0, 0);
+    let workers: Vec<_> = (0..WORKERS)
+        .map(|worker| {
+            let client = format!("worker-{worker}");
+            Program::start(&mut hand.command(&["lease", "shared", "--client-id", &client, "--ttl", "10m"]))
+        })
+        .collect();
+    for worker in workers {
+        assert_eq!(worker.finish().expect_success().stdout, "v");
+    }
+    assert_eq!(hand.envelope(&["status"], b"").1["result"]["active_leases"], WORKERS);
+    assert_eq!(hand.envelope(&["revoke", "--client", "worker-3"], b"").1["result"]["leases_revoked"], 1);
+    assert_eq!(hand.envelope(&["revoke", "--secret", "shared"], b"").1["result"]["leases_revoked"], WORKERS - 1);
+    assert_eq!(hand.envelope(&["status"], b"").1["result"]["active_leases"], 0);
+}

@@ -1,6 +1,11 @@
 //! The program `secrets` from outside: real processes, a home of their own, and what they print.
 
-#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails"
+)]
 
 #[path = "../hand/mod.rs"]
 mod hand;
@@ -9,6 +14,7 @@ mod support;
 
 mod bad_input;
 mod daemon;
+mod disks;
 mod sessions;
 mod settings;
 

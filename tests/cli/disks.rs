@@ -1,0 +1,73 @@
+//! Disks that are full or may not be written: each on a file system of its own, in a mount namespace of its own, so that
+//! nothing outside notices.
+
+use crate::{
+    hand::Hand,
+    support::{Program, find_program},
+};
+
+/// Runs a script in which `s` is the program with a home on the new file system; what it said, or `None` where this
+/// system gives no namespaces.
+fn on_a_disk_of_its_own(size: &str, script: &str) -> Option<String> {
+    let unshare = find_program("unshare")?;
+    let program = env!("CARGO_BIN_EXE_secrets");
+    let hand = Hand::new();
+    let work = hand.work.display();
+    let script = format!(
+        "set -e; mount -t tmpfs -o size={size} tmpfs {work} || {{ echo unsupported; exit 0; }}
+         s() {{ '{program}' --home {work}/h \"$@\"; }}
+         trap 's --no-autostart stop > /dev/null' EXIT; disk={work}; cd {work}
+         {script}"
+    );
+    let mut command = std::process::Command::new(unshare);
+    command
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", &script])
+        .current_dir(hand.home.parent().unwrap());
+    let finished = Program::start(&mut command).finish();
+    if finished.stdout.contains("unsupported") || finished.stderr.contains("unshare:") {
+        eprintln!("skipped: no mount namespace here: {}", finished.stderr);
+        return None;
+    }
+    Some(finished.expect_success().stdout)
+}
+
+fn says_every(said: &str, lines: &[&str]) {
+    for line in lines {
+        assert!(said.lines().any(|l| l == *line), "`{line}` is missing: {said}");
+    }
+}
+
+#[test]
+fn a_full_disk_loses_nothing_and_says_so() {
+    let script = r#"s init > /dev/null; printf first | s add first > /dev/null
+         sum=$(sha256sum h/secrets.age)
+         dd if=/dev/zero of=fill bs=4k 2> /dev/null || true
+         head -c 300000 /dev/urandom | s --output json add second && echo added || echo "failed $?"
+         [ "$sum" = "$(sha256sum h/secrets.age)" ] && echo unchanged
+         rm fill
+         head -c 300000 /dev/urandom | s add second > /dev/null && echo again
+         s lease first; echo; s audit verify > /dev/null && echo verified; ls -A h"#;
+    let Some(said) = on_a_disk_of_its_own("2m", script) else { return };
+    assert!(said.contains("failed 66") && said.contains("No space left") && said.contains("\"fix\""), "{said}");
+    says_every(&said, &["unchanged", "again", "first", "verified"]);
+    assert!(!said.lines().any(|line| line.strip_suffix(".tmp").is_some()), "no half-written file stays: {said}");
+    assert!(said.contains("h/secrets.age`: No space"), "the error names the file that was meant: {said}");
+}
+
+#[test]
+fn a_disk_that_may_not_be_written_loses_nothing_and_says_so() {
+    let script = r#"s init > /dev/null; printf first | s add first > /dev/null
+         mount -o remount,ro $disk || { echo unsupported; exit 0; }
+         printf second | s --output json add second && echo added || echo "failed $?"
+         s --output json lease first > leased 2>&1 || true
+         mount -o remount,rw $disk
+         s stop > /dev/null; mount -o remount,ro $disk
+         s --output json list && echo listed || echo "not started $?"
+         mount -o remount,rw $disk
+         s lease first; echo; s list > listed; grep -c second listed || echo none
+         s audit verify > /dev/null && echo verified"#;
+    let Some(said) = on_a_disk_of_its_own("4m", script) else { return };
+    assert!(said.contains("failed 66") && said.contains("Read-only file system"), "{said}");
+    assert!(said.contains("not started 66"), "{said}");
+    says_every(&said, &["first", "none", "verified"]);
+}
