@@ -134,7 +134,9 @@ impl Broker {
     /// Ends leases on time, for as long as it is polled. One task of the daemon runs it.
     pub async fn end_leases_on_time(&self) {
         loop {
-            for lease in self.parts.leases.sweep() {
+            let expired = self.parts.leases.sweep();
+            self.cut_tunnels_of(&expired, CutReason::Expired);
+            for lease in &expired {
                 let mut event = Event::new(Action::LeaseExpire).lease(lease.id).secret(&lease.secret);
                 event = event.client(&lease.client).reason(CutReason::Expired);
                 self.parts.audit.append_lazily(&event);

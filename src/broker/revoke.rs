@@ -1,6 +1,8 @@
 //! Taking rights back: one lease, all of a client, a secret or a session, or every one.
 //!
-//! Invariant: the cut comes first, then the record; a record that fails does not keep a lease alive.
+//! Invariant: the cut comes first, then the record; a record that fails does not keep a lease alive. A lease that is
+//! taken back or runs out takes along the tunnels of its session that are open then: what a tunnel carries cannot be
+//! told apart by lease.
 
 use std::sync::Arc;
 
@@ -56,6 +58,7 @@ impl Broker {
 
     fn revoke_each(&self, pick: impl Fn(&Lease) -> bool) -> Result<usize, Error> {
         let revoked = self.parts.leases.revoke_where(pick, CutReason::Revoked);
+        self.cut_tunnels_of(&revoked, CutReason::Revoked);
         for lease in &revoked {
             self.parts.audit.append_lazily(&Self::revoke_event(lease, CutReason::Revoked));
         }
@@ -67,10 +70,18 @@ impl Broker {
 
     pub(super) fn revoke_recorded(&self, id: &LeaseId, reason: CutReason) -> Result<Arc<Lease>, Error> {
         let lease = self.parts.leases.revoke(id, reason).ok_or(Error::LeaseUnknown(*id))?;
+        self.cut_tunnels_of(std::slice::from_ref(&lease), reason);
         let recorded = self.parts.audit.append(&Self::revoke_event(&lease, reason));
         self.persist(&lease)?;
         recorded?;
         Ok(lease)
+    }
+
+    /// Cuts the tunnels that are open in the sessions of these leases; later ones live.
+    pub(super) fn cut_tunnels_of(&self, ended: &[Arc<Lease>], reason: CutReason) {
+        for session in ended.iter().filter_map(|lease| self.session(lease.session?)) {
+            session.tunnels().cut(reason);
+        }
     }
 
     pub(super) fn revoke_event(lease: &Lease, reason: CutReason) -> Event<'_> {

@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use leasehold::{
     audit::{self, Content, Filter, Record},
     base::{ClientId, Clock, Home, LeaseId, SecretBytes},
@@ -110,18 +111,24 @@ pub fn lease(broker: &Broker, session: Option<&Session>, ttl: Option<&str>) -> (
 }
 
 /// Adds WebSocket upgrades to what the service at [`HOST`] may be asked for.
-pub fn allow_websockets(house: &House) {
-    let file = house.home.policies().join("service-api-acme-test.toml");
+pub fn allow_websockets(home: &Home, broker: &Broker) {
+    let file = home.policies().join("service-api-acme-test.toml");
     let text = std::fs::read_to_string(&file).unwrap();
     let socket = "\n[cap.socket]\nabout = \"Talk\"\nrisk  = \"write\"\nallow = [{ method = \"GET\", upgrade = \"websocket\" }]\n";
     std::fs::write(&file, text + socket).unwrap();
-    let mut grants = std::fs::read_dir(house.home.policies()).unwrap().map(|entry| entry.unwrap().path());
+    let mut grants = std::fs::read_dir(home.policies()).unwrap().map(|entry| entry.unwrap().path());
     let grant = grants.find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("grant-")).unwrap();
     let text = std::fs::read_to_string(&grant).unwrap();
     let with = text.replacen("allow    = [", "allow    = [\"socket\", ", 1);
     assert_ne!(with, text, "{text}");
     std::fs::write(&grant, with).unwrap();
-    house.broker().live_policy().reload().unwrap();
+    broker.live_policy().reload().unwrap();
+}
+
+/// What stands in `Proxy-Authorization` for a session.
+pub fn proxy_credentials(session: &Session) -> String {
+    let (user, password) = session.proxy_credentials();
+    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
 }
 
 /// What stands in `Authorization` for a lease or a key.

@@ -14,6 +14,7 @@ mod house;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cutting;
 mod kit;
 mod protocols;
 mod scrub;

@@ -5,21 +5,16 @@ use std::{net::SocketAddr, time::Duration};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use leasehold::{
     base::Clock,
-    broker::{Around, Session},
+    broker::Around,
     control::{Client, OpenSession, SessionSecret},
 };
 use tokio::net::TcpStream;
 
 use crate::{
     house::{AUTHORITY, HOST, House, Plan, SECRET},
-    kit::{H1, Yard, assert_paired, assert_problem, bearer, lease, records},
+    kit::{H1, Yard, assert_paired, assert_problem, bearer, lease, proxy_credentials, records},
     support::{self, Origin, RawClient, RawOrigin, Step, TestCa},
 };
-
-fn proxy_credentials(session: &Session) -> String {
-    let (user, password) = session.proxy_credentials();
-    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
-}
 
 async fn connect(client: &mut RawClient, credentials: &str) -> support::Answer {
     client

@@ -9,7 +9,7 @@ use crate::{
 /// A house whose service may be asked for WebSockets.
 async fn talking(speaks: Speaks) -> House {
     let house = House::build(Plan { speaks, ..Plan::default() }).await;
-    allow_websockets(&house);
+    allow_websockets(&house.home, house.broker());
     house
 }
 
