@@ -23,36 +23,39 @@ use tokio::{
 };
 
 use super::{
+    broken::Broken,
     connect::{Mode, Tunnel},
     exchange::{Site, exchange},
     front::{Front, Next},
     guard::{GuardingExecutor, guarded},
     limits::Limits,
     passthrough, tls,
-};
-use crate::{
-    audit::{Action, AuditLog, Event, Outcome},
-    base::RefusalCode,
+    wording::{Turns, Worded},
 };
 
 /// Serves a connection to the proxy's port until it ends.
 pub(super) async fn serve(front: Front, stream: TcpStream) {
     let _ = stream.set_nodelay(true); // slower without, not wrong
+    let broken = Arc::new(Broken::of_front(&front));
     let front = Arc::new(front);
     let tunnel: Arc<Mutex<Option<Tunnel>>> = Arc::default();
+    let turns = Turns::default();
     let answer = service_fn(|request: Request<Incoming>| {
-        let (front, slot) = (Arc::clone(&front), Arc::clone(&tunnel));
+        let (front, slot, turns) = (Arc::clone(&front), Arc::clone(&tunnel), turns.clone());
         async move {
+            let turn = turns.begin();
             let (answer, next) = front.answer(request).await;
             if let Next::Tunnel(tunnel) = next {
+                turns.hand_over();
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(*tunnel);
             }
-            Ok::<_, Infallible>(answer)
+            Ok::<_, Infallible>(turn.answer(answer))
         }
     });
+    let stream = Worded::new(stream, turns.clone(), Arc::clone(&broken));
     let delivery = http1(&front.shared.limits).serve_connection(TokioIo::new(stream), answer).with_upgrades();
     if let Some(Err(error)) = guarded(delivery).await {
-        note_broken(front.shared.broker.audit(), &error);
+        broken.note_end(&error);
     }
     let opened = tunnel.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(tunnel) = opened
@@ -68,28 +71,37 @@ async fn enter(mode: Mode, client: Client) {
         Mode::Intercept { site, tls } => {
             let Some(client) = tls::expect(&site, client).await else { return };
             if let Some(stream) = tls::accept(&site, tls, client).await {
+                let broken = Arc::new(Broken::of_site(&site));
                 let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                let served = if http2 { serve_http2(&site, stream).await } else { serve_http1(&site, stream).await };
+                let served = if http2 {
+                    serve_http2(&site, stream).await
+                } else {
+                    serve_http1(&site, stream, Arc::clone(&broken)).await
+                };
                 if let Err(error) = served {
-                    note_broken(site.broker.audit(), &error);
+                    broken.note_end(&error);
                 }
             }
         }
     }
 }
 
-async fn serve_http1<S>(site: &Arc<Site>, stream: S) -> hyper::Result<()>
+async fn serve_http1<S>(site: &Arc<Site>, stream: S, broken: Arc<Broken>) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let turns = Turns::default();
     let answer = service_fn(|request| {
-        let site = Arc::clone(site);
-        async move { Ok::<_, Infallible>(exchange(site, request).await) }
+        let (site, turn) = (Arc::clone(site), turns.begin());
+        async move { Ok::<_, Infallible>(turn.answer(exchange(site, request).await)) }
     });
+    let stream = Worded::new(stream, turns.clone(), broken);
     let delivery = http1(&site.limits).serve_connection(TokioIo::new(stream), answer).with_upgrades();
     guarded(delivery).await.unwrap_or(Ok(()))
 }
 
+/// `request.rs` refuses heads that are too large; the bounds here only keep memory finite. Beyond them the protocol's
+/// own answers are bare and unseen by us: a 431 or a reset of the stream; where it ends the connection, that is recorded.
 async fn serve_http2<S>(site: &Arc<Site>, stream: S) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -103,31 +115,20 @@ where
         .initial_stream_window_size(1024 * 1024)
         .initial_connection_window_size(8 * 1024 * 1024)
         .max_concurrent_streams(250)
-        .max_header_list_size(u32::try_from(site.limits.head).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(site.limits.head.saturating_mul(4)).unwrap_or(u32::MAX))
         .serve_connection(TokioIo::new(stream), answer)
         .await
 }
 
+/// The same for HTTP/1.1; beyond these bounds `wording.rs` gives hyper's answers our words.
 fn http1(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(limits.idle).max_buf_size(limits.head.max(8 * 1024) * 2);
     builder
-}
-
-/// What never became a request is recorded too, where it was the client's fault.
-fn note_broken(audit: &AuditLog, error: &hyper::Error) {
-    let code = if error.is_parse_too_large() {
-        RefusalCode::TooLarge
-    } else if error.is_parse() {
-        RefusalCode::BadRequest
-    } else {
-        return; // hanging up is no offence
-    };
-    let text = error.to_string();
-    let event = Event::new(Action::ConnectionRefused).outcome(Outcome::Refused).code(code).error(&text);
-    if let Err(error) = audit.append(&event) {
-        tracing::error!(%error, "a refused connection could not be recorded");
-    }
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.idle)
+        .max_buf_size(limits.head.max(8 * 1024).saturating_mul(2))
+        .max_headers(limits.fields.saturating_mul(2));
+    builder
 }
 
 /// A client's stream after CONNECT: what it had already sent, then the socket itself.
@@ -144,8 +145,8 @@ enum Socket {
 impl Client {
     /// Takes the socket out of hyper's wrapping, which costs a virtual call per read.
     fn of(upgraded: Upgraded) -> Self {
-        match upgraded.downcast::<TokioIo<TcpStream>>() {
-            Ok(parts) => Self { early: parts.read_buf, socket: Socket::Tcp(parts.io.into_inner()) },
+        match upgraded.downcast::<TokioIo<Worded<TcpStream>>>() {
+            Ok(parts) => Self { early: parts.read_buf, socket: Socket::Tcp(parts.io.into_inner().into_inner()) },
             Err(upgraded) => Self { early: Bytes::new(), socket: Socket::Wrapped(Box::new(TokioIo::new(upgraded))) },
         }
     }

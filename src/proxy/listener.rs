@@ -9,8 +9,11 @@ use tokio::{
 };
 use tower::{Service, ServiceBuilder, ServiceExt as _, limit::GlobalConcurrencyLimitLayer, service_fn};
 
-use super::{connection, entrance::Entrance, error::Error, front::Front, shared::Shared};
-use crate::base::CutWatch;
+use super::{broken::Broken, connection, entrance::Entrance, error::Error, front::Front, shared::Shared};
+use crate::{
+    base::{CutWatch, RefusalCode},
+    broker::Refusal,
+};
 
 /// A bound listener that nobody serves yet.
 pub(super) struct Listener {
@@ -40,6 +43,8 @@ impl Listener {
         places: GlobalConcurrencyLimitLayer,
         stop: CutWatch,
     ) {
+        let full = Front { shared: Arc::clone(&shared), entrance: Arc::clone(&entrance) };
+        let full = Arc::new(Broken::of_front(&full));
         let serve = service_fn(move |stream: TcpStream| {
             let front = Front { shared: Arc::clone(&shared), entrance: Arc::clone(&entrance) };
             async move {
@@ -56,7 +61,7 @@ impl Listener {
             };
             match accepted {
                 // Owned by its client: the task ends with the connection.
-                Ok((stream, peer)) => drop(tokio::spawn(place(service.clone(), stream, peer))),
+                Ok((stream, peer)) => drop(tokio::spawn(place(service.clone(), stream, peer, Arc::clone(&full)))),
                 Err(error) => back_off(&error).await,
             }
         }
@@ -64,7 +69,7 @@ impl Listener {
 }
 
 /// Serves a connection if there is a place for it now; says so and closes it if there is none.
-async fn place<S>(mut service: S, mut stream: TcpStream, peer: SocketAddr)
+async fn place<S>(mut service: S, mut stream: TcpStream, peer: SocketAddr, full: Arc<Broken>)
 where
     S: Service<TcpStream, Response = (), Error = Infallible>,
 {
@@ -75,13 +80,12 @@ where
         Some(Err(never)) => match never {},
         None => {
             tracing::warn!(%peer, "no place for another connection");
-            let _ = stream.write_all(FULL).await; // the client may be gone already
+            let refusal = Refusal::new(RefusalCode::Limit, "the proxy has no place for another connection")
+                .fix("close connections that are not used, then try again");
+            let _ = stream.write_all(&full.refuse(&refusal)).await; // the client may be gone already
         }
     }
 }
-
-const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\ncontent-length: 39\r\n\
-connection: close\r\nretry-after: 1\r\n\r\nthe proxy has no place for more clients";
 
 /// Running out of descriptors must neither spin nor end the listener (attack 116).
 async fn back_off(error: &io::Error) {

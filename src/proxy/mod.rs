@@ -4,7 +4,7 @@
 //!
 //! | # | station | file |
 //! |--:|---|---|
-//! | 1 | accept | `listener.rs` |
+//! | 1 | accept | `listener.rs`, `connection.rs` (heads that cannot be read: `broken.rs`, `wording.rs`) |
 //! | 2 | CONNECT | `connect.rs` (clear text: `front.rs`) |
 //! | 3 | TLS accept | `tls.rs` |
 //! | 4 | parse | `request.rs`, with `hop.rs` and `stray.rs` |
@@ -17,6 +17,7 @@
 
 mod admit;
 mod answer;
+mod broken;
 mod connect;
 mod connection;
 mod decode;
@@ -41,6 +42,7 @@ mod stray;
 mod tls;
 mod upgrade;
 mod upload;
+mod wording;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use http::{
     HeaderValue, Response, StatusCode,
-    header::{CONNECTION, CONTENT_TYPE, PROXY_AUTHENTICATE},
+    header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, PROXY_AUTHENTICATE, RETRY_AFTER},
 };
 use serde_json::json;
 
@@ -17,6 +17,11 @@ use crate::{
 
 /// The field that repeats the code, for clients that do not read bodies.
 pub(super) const CODE_FIELD: &str = "x-leasehold-code";
+
+/// When to try again after a limit, in seconds.
+const SOON: &str = "1";
+
+const PROBLEM: &str = "application/problem+json";
 
 /// The status of a refusal. Never 401 for a lease: clients answer that with credentials.
 pub(super) const fn status(code: RefusalCode) -> StatusCode {
@@ -40,6 +45,41 @@ pub(super) const fn status(code: RefusalCode) -> StatusCode {
 
 /// The answer for a refused exchange.
 pub(super) fn answer(refusal: &Refusal, id: RequestId) -> Response<AnswerBody> {
+    let mut response = Response::new(AnswerBody::from(Bytes::from(problem(refusal, id))));
+    *response.status_mut() = status(refusal.code);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
+    headers.insert(CODE_FIELD, HeaderValue::from_static(refusal.code.as_str()));
+    match refusal.code {
+        // The connection stays usable: git and cargo send credentials only after this (RFC 9110, 11.7.1).
+        RefusalCode::ProxyAuthRequired => {
+            headers.insert(PROXY_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"leasehold\""));
+        }
+        RefusalCode::Limit => {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(SOON));
+        }
+        // What is ambiguous may be followed by a smuggled request.
+        RefusalCode::BadRequest | RefusalCode::TooLarge => {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        _ => {}
+    }
+    response
+}
+
+/// The same with its framing, for where no HTTP is served: the last words on a connection.
+pub(super) fn in_clear(refusal: &Refusal, id: RequestId) -> Vec<u8> {
+    let (status, code, body) = (status(refusal.code), refusal.code, problem(refusal, id));
+    let length = body.len();
+    let later = if code == RefusalCode::Limit { format!("{RETRY_AFTER}: {SOON}\r\n") } else { String::new() };
+    format!(
+        "HTTP/1.1 {status}\r\n{CONTENT_TYPE}: {PROBLEM}\r\n{CODE_FIELD}: {code}\r\n{CONTENT_LENGTH}: {length}\r\n\
+         {later}{CONNECTION}: close\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+fn problem(refusal: &Refusal, id: RequestId) -> String {
     let status = status(refusal.code);
     let mut problem = json!({
         "type": "about:blank",
@@ -59,23 +99,7 @@ pub(super) fn answer(refusal: &Refusal, id: RequestId) -> Response<AnswerBody> {
     }
     let mut body = problem.to_string();
     body.push('\n'); // git and curl print it to a terminal
-    let mut response = Response::new(AnswerBody::from(Bytes::from(body)));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    headers.insert(CODE_FIELD, HeaderValue::from_static(refusal.code.as_str()));
-    match refusal.code {
-        // The connection stays usable: git and cargo send credentials only after this (RFC 9110, 11.7.1).
-        RefusalCode::ProxyAuthRequired => {
-            headers.insert(PROXY_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"leasehold\""));
-        }
-        // What is ambiguous may be followed by a smuggled request.
-        RefusalCode::BadRequest | RefusalCode::TooLarge => {
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        _ => {}
-    }
-    response
+    body
 }
 
 const fn title(code: RefusalCode) -> &'static str {

@@ -9,10 +9,10 @@ use tokio::{
 };
 use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 
-use super::{connection::Client, exchange::Site};
+use super::{broken::Broken, connection::Client, exchange::Site};
 use crate::{
-    audit::{Action, Event, Outcome},
     base::{Host, RefusalCode},
+    broker::Refusal,
 };
 
 /// Completes the handshake; `None` when the connection was refused, which is recorded.
@@ -33,8 +33,10 @@ pub(super) async fn expect(site: &Site, mut client: Client) -> Option<Client> {
     match timeout(site.limits.handshake, client.peek()).await {
         Ok(Ok(Some(HANDSHAKE))) => return Some(client),
         Ok(Ok(Some(_))) => {
-            note(site, RefusalCode::BadRequest, "clear text where TLS belongs");
-            let _ = client.write_all(CLEAR_TEXT).await; // the client may be gone already
+            let detail = "this tunnel expects TLS; clear text is not forwarded through it";
+            let refusal = Refusal::new(RefusalCode::BadRequest, detail).fix("use https:// for this host");
+            let answer = Broken::of_site(site).refuse(&refusal);
+            let _ = client.write_all(&answer).await; // the client may be gone already
             let _ = client.shutdown().await;
         }
         Ok(_) => {} // it hung up without a word
@@ -47,14 +49,7 @@ pub(super) async fn expect(site: &Site, mut client: Client) -> Option<Client> {
 const HANDSHAKE: u8 = 22;
 
 fn note(site: &Site, code: RefusalCode, error: &str) {
-    let mut event = Event::new(Action::ConnectionRefused).outcome(Outcome::Refused).code(code).error(error);
-    event = event.authority(&site.authority);
-    if let Some(session) = site.entrance.session() {
-        event = event.session(session.id()).client(session.client());
-    }
-    if let Err(error) = site.broker.audit().append(&event) {
-        tracing::error!(%error, "a refused connection could not be recorded");
-    }
+    Broken::of_site(site).note(code, error);
 }
 
 async fn handshake<S>(
@@ -82,10 +77,6 @@ where
     }
     start.into_stream(config).await.map_err(|error| (RefusalCode::BadRequest, explain(&error)))
 }
-
-const CLEAR_TEXT: &[u8] =
-    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: 63\r\nconnection: close\r\n\r\n\
-this tunnel expects TLS; clear text is not forwarded through it";
 
 /// A client that breaks off after our certificate most likely does not trust it.
 fn explain(error: &io::Error) -> String {

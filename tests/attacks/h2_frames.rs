@@ -61,6 +61,18 @@ impl H2Frames {
         self.frame(HEADERS, END_STREAM | END_HEADERS, stream, &block(trailers)).await;
     }
 
+    /// A head that goes on for as long as somebody reads it, and at most for a hundred frames.
+    pub async fn endless_head(&mut self, stream: u32) {
+        self.frame(HEADERS, END_STREAM, stream, &[]).await;
+        let piece = block(&[("x-long", &"l".repeat(8000))]);
+        for _ in 0..100 {
+            let head = [&[0][..], &u16::try_from(piece.len()).unwrap().to_be_bytes(), &[CONTINUATION, 0]].concat();
+            if self.0.try_write([&head, &stream.to_be_bytes()[..], &piece].concat()).await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// Reads until this stream's fate is known.
     pub async fn fate(&mut self, stream: u32) -> Fate {
         let (mut status, mut body) = (0, Vec::new());

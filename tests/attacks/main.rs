@@ -19,6 +19,7 @@ mod bait;
 mod bodies;
 mod h2_frames;
 mod handshakes;
+mod heads;
 mod hello;
 mod identity;
 mod identity_h2;

@@ -22,6 +22,7 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("aws_lc_rs", &["base"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
+    ("h2", &["proxy"]),
     ("http_body_util", &["net", "proxy", "demo"]),
     ("hyper", &["net", "proxy", "demo"]),
     ("hyper_util", &["net", "proxy", "demo"]),
