@@ -4,7 +4,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{Broker, Error, OnStray, Permit, Refusal, Session};
+use super::{Broker, Error, OnStray, Permit, Refusal, Session, error::AGAIN};
 use crate::{
     base::{CutReason, RefusalCode, SessionId},
     lease::{Found, Lease, looks_like_lease},
@@ -18,12 +18,10 @@ impl Broker {
             Found::Ended(reason) => return Err(Refusal::of_cut(reason)),
             Found::Unknown if looks_like_lease(text) => {
                 let detail = "the lease token is none that this proxy knows";
-                return Err(
-                    Refusal::new(RefusalCode::TokenUnknown, detail).fix("start the command again under `secrets exec`")
-                );
+                return Err(Refusal::new(RefusalCode::TokenUnknown, detail, AGAIN));
             }
             Found::Unknown => {
-                return Err(Refusal::new(RefusalCode::ForeignCredential, "the credential is no lease token"));
+                return Err(Refusal::new(RefusalCode::ForeignCredential, "the credential is no lease token", AGAIN));
             }
         };
         let watch = lease.watch();
@@ -35,8 +33,7 @@ impl Broker {
         }
         if lease.session.is_some() && lease.session != session {
             let detail = "the lease belongs to a session and was presented outside it";
-            return Err(Refusal::new(RefusalCode::TokenForeignSession, detail)
-                .fix("use the proxy that `secrets exec` gave to the command"));
+            return Err(Refusal::new(RefusalCode::TokenForeignSession, detail, AGAIN));
         }
         Ok(Permit::new(lease, watch, Zeroizing::new(text.to_vec())))
     }

@@ -71,13 +71,13 @@ impl Broker {
             let name = &permit.lease().secret;
             let Some(record) = self.parts.store.get(name) else {
                 let detail = format!("secret `{name}` is no longer in the store");
-                return Err(Refusal::new(RefusalCode::CredentialUnavailable, detail).fix("secrets list"));
+                let fix = format!("secrets add {name}");
+                return Err(Refusal::new(RefusalCode::CredentialUnavailable, detail, fix));
             };
             if record.value.is_empty() {
                 let detail = format!("the stored value of `{name}` is empty");
-                return Err(
-                    Refusal::new(RefusalCode::CredentialUnavailable, detail).fix(format!("secrets update {name}"))
-                );
+                let fix = format!("secrets update {name}");
+                return Err(Refusal::new(RefusalCode::CredentialUnavailable, detail, fix));
             }
             versions.push((record.name.clone(), record.generation));
             values.push(record.value.clone());

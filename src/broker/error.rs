@@ -9,8 +9,8 @@ pub struct Refusal {
     pub code: RefusalCode,
     /// One sentence, without a secret.
     pub detail: String,
-    /// A command or step that mends it.
-    pub fix: Option<String>,
+    /// What mends it: a command to run, or one step for whoever wrote the client.
+    pub fix: String,
     /// The nearest call that would be allowed.
     pub nearest: Option<String>,
 }
@@ -28,31 +28,25 @@ pub enum Fault {
     Us,
 }
 
-impl Refusal {
-    /// A refusal with a sentence.
-    pub fn new(code: RefusalCode, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), fix: None, nearest: None }
-    }
+/// What gives a command new leases.
+pub(super) const AGAIN: &str = "secrets exec -- COMMAND";
 
-    /// The same with the step that mends it.
-    #[must_use]
-    pub fn fix(mut self, fix: impl Into<String>) -> Self {
-        self.fix = Some(fix.into());
-        self
+impl Refusal {
+    /// A refusal with its sentence and with what mends it; there is none without.
+    pub fn new(code: RefusalCode, detail: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), fix: fix.into(), nearest: None }
     }
 
     /// Why a lease that was cut refuses.
     pub fn of_cut(reason: CutReason) -> Self {
-        match reason {
-            CutReason::Drained => Self::new(RefusalCode::Draining, "the daemon is stopping").fix("secrets serve"),
-            CutReason::Expired => Self::new(RefusalCode::Expired, "the lease has expired")
-                .fix("start the command again under `secrets exec`"),
-            CutReason::Killed => Self::new(RefusalCode::Killed, "the kill switch is tripped").fix("secrets status"),
-            CutReason::Revoked => Self::new(RefusalCode::Revoked, "the lease was revoked")
-                .fix("start the command again under `secrets exec`"),
-            CutReason::SessionEnded => Self::new(RefusalCode::TokenForeignSession, "the lease's session has ended")
-                .fix("start the command again under `secrets exec`"),
-        }
+        let (code, detail, fix) = match reason {
+            CutReason::Drained => (RefusalCode::Draining, "the daemon is stopping", "secrets serve"),
+            CutReason::Expired => (RefusalCode::Expired, "the lease has expired", AGAIN),
+            CutReason::Killed => (RefusalCode::Killed, "the kill switch is tripped", "secrets status"),
+            CutReason::Revoked => (RefusalCode::Revoked, "the lease was revoked", AGAIN),
+            CutReason::SessionEnded => (RefusalCode::TokenForeignSession, "the lease's session has ended", AGAIN),
+        };
+        Self::new(code, detail, fix)
     }
 
     /// Whose fault it is.

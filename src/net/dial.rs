@@ -12,7 +12,7 @@ use std::{
 
 use tokio::{net::TcpStream, time::timeout};
 
-use super::{AddressGuard, Error};
+use super::{AddressGuard, Denied, Error};
 use crate::base::{Authority, Host};
 
 /// More answers than any honest name has.
@@ -95,7 +95,7 @@ impl Dialer {
                 return Err(Error::AddressDenied {
                     host: host.clone(),
                     address: IpAddr::from([127, 0, 0, 1]),
-                    kind: "a loopback address",
+                    kind: Denied::Localhost,
                 });
             }
             Host::Name(name) => tokio::net::lookup_host((&**name, *port))

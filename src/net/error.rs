@@ -2,6 +2,7 @@
 
 use std::{io, net::IpAddr};
 
+use super::Denied;
 use crate::base::{Host, RefusalCode};
 
 /// Why an upstream cannot be reached. The fault is the upstream's, the network's or, for addresses, the operator's policy.
@@ -15,8 +16,8 @@ pub enum Error {
         host: Host,
         /// The first address that is not allowed.
         address: IpAddr,
-        /// What kind of address it is.
-        kind: &'static str,
+        /// Why not.
+        kind: Denied,
     },
     /// TCP said no.
     #[error("cannot connect to `{host}`: {source}")]
@@ -75,6 +76,35 @@ pub enum Error {
 }
 
 impl Error {
+    /// What mends it: a command to run, or one step for the operator.
+    pub fn fix(&self) -> String {
+        match self {
+            Self::AddressDenied { kind: Denied::Localhost, .. } => {
+                "give the host an address under `[upstream.hosts]` in config.toml, if it is meant".to_owned()
+            }
+            Self::AddressDenied { kind: Denied::Metadata, .. } => {
+                "use a secret of this store instead; no setting opens the way to a metadata service".to_owned()
+            }
+            Self::AddressDenied { kind: Denied::Special(_), address, .. } => {
+                format!("add \"{address}\" to `upstream.allow_addresses` in config.toml, if it is meant")
+            }
+            Self::Connect { host, .. } | Self::Http { host, .. } | Self::Timeout { host, .. } => {
+                format!("try again; if it stays so, see whether `{host}` answers without the proxy")
+            }
+            Self::Loop { .. } => {
+                "leave the proxy's own address to HTTPS_PROXY, and name the host that is meant".to_owned()
+            }
+            Self::Resolve { host, .. } => {
+                format!("mend the name, or give `{host}` an address under `[upstream.hosts]` in config.toml")
+            }
+            Self::Roots { .. } => "secrets doctor".to_owned(),
+            Self::Tls { .. } => {
+                "if the host has a private certificate authority, add its file to `upstream.extra_roots` in config.toml"
+                    .to_owned()
+            }
+        }
+    }
+
     /// The stable code for refusals.
     pub const fn code(&self) -> RefusalCode {
         match self {

@@ -73,6 +73,27 @@ impl<'de> Deserialize<'de> for Network {
     }
 }
 
+/// Why an address may not be dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// The name means this machine, wherever it leads; only a pinned address opens it.
+    Localhost,
+    /// A metadata service, which nothing opens.
+    Metadata,
+    /// A special address, which the settings may allow.
+    Special(&'static str),
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Localhost => "a loopback address",
+            Self::Metadata => "a metadata service",
+            Self::Special(kind) => kind,
+        })
+    }
+}
+
 /// The judge of addresses: the rule above plus the ranges that the operator allowed.
 #[derive(Clone, Debug, Default)]
 pub struct AddressGuard {
@@ -86,18 +107,19 @@ impl AddressGuard {
     }
 
     /// `Ok` when the address may be dialled, else what kind of address it is.
-    pub fn check(&self, address: IpAddr) -> Result<(), &'static str> {
+    pub fn check(&self, address: IpAddr) -> Result<(), Denied> {
         let end = unwrap(address);
         if is_metadata(end) || is_metadata(address) {
-            return Err("a metadata service");
+            return Err(Denied::Metadata);
         }
         if self.allowed.iter().any(|range| range.contains(end) || range.contains(address)) {
             return Ok(());
         }
-        match end {
+        let judged = match end {
             IpAddr::V4(end) => check_v4(end),
             IpAddr::V6(end) => check_v6(end),
-        }
+        };
+        judged.map_err(Denied::Special)
     }
 }
 

@@ -11,7 +11,7 @@ mod tls;
 
 pub use dial::{Dialer, OwnAddresses};
 pub use error::Error;
-pub use guard::{AddressGuard, Network, NetworkError};
+pub use guard::{AddressGuard, Denied, Network, NetworkError};
 pub use pool::{Checkout, Pool, PoolSettings, Seat, Sender, Unsent};
 pub use relay::{Passed, RelayEnd, relay};
 pub use tls::{Offer, TlsClient, VerifiedUpstream};

@@ -75,9 +75,8 @@ pub(super) fn authorize(
     }
     let may_pass = granted.is_none_or(|granted| granted.missing() == Missing::Pass);
     if permits.is_empty() && !may_pass {
-        let refusal =
-            Refusal::new(RefusalCode::NoLease, format!("requests to `{}` need a lease token", site.authority))
-                .fix("secrets exec -- COMMAND");
+        let detail = format!("requests to `{}` need a lease token", site.authority);
+        let refusal = Refusal::new(RefusalCode::NoLease, detail, "secrets exec -- COMMAND");
         return Err(Refused::Before(Box::new(received.notes), refusal));
     }
     Ok(Admitted { received, permits, held: all_held })
@@ -137,11 +136,11 @@ pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) ->
         }
         refusal = Some(Refusal {
             code: decision.code.unwrap_or(RefusalCode::CapDenied),
-            fix: Some(format!(
+            fix: format!(
                 "secrets policy explain '{}' {}",
                 request.method.replace('\'', "'\\''"),
                 explain_url(site, request.path)
-            )),
+            ),
             nearest: decision.nearest,
             detail: decision.reason,
         });

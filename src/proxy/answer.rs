@@ -147,7 +147,10 @@ impl Download {
     fn refuse(self, error: &BodyError) -> Refused {
         let refusal = match error {
             BodyError::Cut(reason) => Refusal::of_cut(*reason),
-            error => Refusal::new(RefusalCode::UpstreamFailed, format!("the answer cannot be read: {error}")),
+            error => {
+                let detail = format!("the answer cannot be read: {error}");
+                Refusal::new(RefusalCode::UpstreamFailed, detail, "try again; the upstream's answer is at fault")
+            }
         };
         Refused::After(Box::new(self.outcome), refusal)
     }

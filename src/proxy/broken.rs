@@ -48,16 +48,24 @@ impl Broken {
     /// The answer to a head that cannot be read, with its framing; it is recorded first.
     pub(super) fn answer(&self, status: StatusCode) -> Vec<u8> {
         let (head, fields) = (self.limits.head, self.limits.fields);
-        let refusal = match status {
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE | StatusCode::URI_TOO_LONG => {
-                Refusal::new(RefusalCode::TooLarge, format!("the head has more than {head} bytes or {fields} fields"))
-                    .fix("send fewer or shorter header fields, or a shorter path")
-            }
-            StatusCode::REQUEST_TIMEOUT => Refusal::new(RefusalCode::BadRequest, "the request's head took too long")
-                .fix("send the whole head of a request at once"),
-            _ => Refusal::new(RefusalCode::BadRequest, "the request's head is not well-formed HTTP/1.1")
-                .fix("send a request as RFC 9112 frames it, one `Host` and each line ended by CR LF"),
+        let (code, detail, fix) = match status {
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE | StatusCode::URI_TOO_LONG => (
+                RefusalCode::TooLarge,
+                format!("the head has more than {head} bytes or {fields} fields"),
+                "send fewer or shorter header fields, or a shorter path",
+            ),
+            StatusCode::REQUEST_TIMEOUT => (
+                RefusalCode::BadRequest,
+                "the request's head took too long".to_owned(),
+                "send the whole head of a request at once",
+            ),
+            _ => (
+                RefusalCode::BadRequest,
+                "the request's head is not well-formed HTTP/1.1".to_owned(),
+                "send a request as RFC 9112 frames it, with one `Host`, each line ended by CR LF",
+            ),
         };
+        let refusal = Refusal::new(code, detail, fix);
         self.refuse(&refusal)
     }
 

@@ -56,10 +56,11 @@ pub(super) async fn open(
         intercept(shared, entrance, authority, notes).await?
     } else if policy.names_host(&authority.host) {
         let detail = format!("a grant names `{}`, but not port {}", authority.host, authority.port);
-        return Err(Refused::Before(Box::new(notes), Refusal::new(RefusalCode::HostDenied, detail)));
+        let fix = format!("secrets policy explain GET 'https://{authority}/'");
+        return Err(Refused::Before(Box::new(notes), Refusal::new(RefusalCode::HostDenied, detail, fix)));
     } else if policy.unknown_host() == UnknownHost::Deny {
-        let refusal = Refusal::new(RefusalCode::HostDenied, format!("no grant names `{}`", authority.host))
-            .fix("secrets policy list");
+        let detail = format!("no grant names `{}`", authority.host);
+        let refusal = Refusal::new(RefusalCode::HostDenied, detail, "secrets policy list");
         return Err(Refused::Before(Box::new(notes), refusal));
     } else {
         pass_through(shared, &entrance, &authority, notes).await?
@@ -71,15 +72,19 @@ pub(super) async fn open(
 fn target(shared: &Shared, uri: &Uri) -> Result<Authority, Refusal> {
     let target = uri.authority().map_or("", http::uri::Authority::as_str);
     if uri.scheme().is_some() || uri.path_and_query().is_some() {
-        return Err(Refusal::new(RefusalCode::BadRequest, "CONNECT wants `host:port`, not a whole URI"));
+        return Err(malformed("CONNECT wants `host:port`, not a whole URI".to_owned()));
     }
     // The request target is the authority; a `Host` field is optional and says nothing (Python 3.11 sends none).
-    let authority = Authority::parse(target, None)
-        .map_err(|error| Refusal::new(RefusalCode::BadRequest, format!("CONNECT wants `host:port`: {error}")))?;
+    let authority =
+        Authority::parse(target, None).map_err(|error| malformed(format!("CONNECT wants `host:port`: {error}")))?;
     if shared.broker.leases().find_stray(target.as_bytes()).is_some() {
         return Err(stray::refusal("another host", "the host name"));
     }
     Ok(authority)
+}
+
+fn malformed(detail: String) -> Refusal {
+    Refusal::new(RefusalCode::BadRequest, detail, "write the target as in `CONNECT api.example.com:443 HTTP/1.1`")
 }
 
 async fn intercept(
@@ -91,9 +96,11 @@ async fn intercept(
     // Trouble with the leaf is told here; it never turns into a blind tunnel (attack 62).
     let tls = shared.ca.server_config(&authority.host).await.map_err(|error| {
         let refusal = match error {
-            ca::Error::Flood(_) => Refusal::new(RefusalCode::Limit, error.to_string()).fix("try again in a second"),
-            error => Refusal::new(RefusalCode::CredentialUnavailable, format!("no leaf certificate: {error}"))
-                .fix("secrets doctor"),
+            ca::Error::Flood(_) => Refusal::new(RefusalCode::Limit, error.to_string(), "try again in a second"),
+            error => {
+                let detail = format!("no leaf certificate: {error}");
+                Refusal::new(RefusalCode::CredentialUnavailable, detail, "secrets doctor")
+            }
         };
         Refused::Before(Box::new(notes), refusal)
     })?;

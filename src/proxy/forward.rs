@@ -27,8 +27,8 @@ use super::{
 };
 use crate::{
     base::RefusalCode,
-    broker::{Credentials, Refusal},
-    inject::{Armed, Draft},
+    broker::{Credentials, Permit, Refusal},
+    inject::{self, Armed, Draft},
     lease::Found,
     net::{self, Checkout, Offer, Seat, Unsent},
 };
@@ -133,17 +133,28 @@ pub(super) fn arm(loaded: Loaded) -> Result<Ready, Refused> {
         (Some(credentials), Some(proof)) => {
             let tokens = permits.iter().map(|permit| Bytes::copy_from_slice(permit.token())).collect();
             let armed = draft.arm(credentials.values(), proof).map(Outgoing::Armed);
-            (armed.map_err(|error| error.to_string()), Some(Scrub::new(credentials.echoes(), tokens)))
+            let armed = armed.map_err(|error| unwritten(&error, &permits));
+            (armed, Some(Scrub::new(credentials.echoes(), tokens)))
         }
-        (Some(_), None) => (Err("the connection is not encrypted".to_owned()), None),
+        (Some(_), None) => (Err(("the connection is not encrypted".to_owned(), "secrets doctor".to_owned())), None),
     };
     match request {
         Ok(request) => Ok(Ready { request, checkout, flow, outcome, scrub, upgrading }),
         Err(why) => {
-            let refusal = Refusal::new(RefusalCode::CredentialUnavailable, why).fix("secrets list");
+            let refusal = Refusal::new(RefusalCode::CredentialUnavailable, why.0, why.1);
             Err(Refused::After(Box::new(outcome), refusal))
         }
     }
+}
+
+/// Why no credential was written, and what mends it: mostly the stored value is at fault.
+fn unwritten(error: &inject::Error, permits: &[Permit]) -> (String, String) {
+    let names: Vec<&str> = permits.iter().map(|permit| permit.lease().secret.as_str()).collect();
+    let fix = match error {
+        inject::Error::Unwritable { .. } => format!("secrets update {}", names.join(" or ")),
+        _ => "secrets doctor".to_owned(),
+    };
+    (format!("secret `{}`: {error}", names.join("` or `")), fix)
 }
 
 /// Lets a body that waits for `100 Continue` go when it comes.
@@ -277,14 +288,5 @@ impl Sent {
 
 /// A network failure as the client is told of it.
 pub(super) fn refusal(error: &net::Error) -> Refusal {
-    let refusal = Refusal::new(error.code(), error.to_string());
-    match error.code() {
-        RefusalCode::AddressDenied => {
-            refusal.fix("list the address under `upstream.allow_addresses` in config.toml if it is meant")
-        }
-        RefusalCode::UpstreamTls => {
-            refusal.fix("if the host has a private certificate authority, list its file under `upstream.extra_roots` in config.toml")
-        }
-        _ => refusal,
-    }
+    Refusal::new(error.code(), error.to_string(), error.fix())
 }

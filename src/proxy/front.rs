@@ -61,9 +61,7 @@ impl Front {
 
     /// Which way in this request came by; proxy credentials name a session wherever they are sent (RFC 9110, 11.7).
     fn admit(&self, headers: &HeaderMap) -> Result<Arc<Entrance>, Refusal> {
-        let wanted = |detail: &str| {
-            Refusal::new(RefusalCode::ProxyAuthRequired, detail.to_owned()).fix("run the command under `secrets exec`")
-        };
+        let wanted = |detail: &str| Refusal::new(RefusalCode::ProxyAuthRequired, detail, "secrets exec -- COMMAND");
         match headers.get(PROXY_AUTHORIZATION) {
             None if self.entrance.demand() == Demand::Credentials => {
                 Err(wanted("the proxy wants the credentials of a session"))
@@ -132,11 +130,11 @@ impl Front {
         }
         if policy.names_host(&authority.host) {
             let detail = format!("a grant names `{}`, but not over clear text", authority.host);
-            return Err(Refusal::new(RefusalCode::HostDenied, detail).fix("use https:// for this host"));
+            return Err(Refusal::new(RefusalCode::HostDenied, detail, "use https:// for this host"));
         }
         if policy.unknown_host() == UnknownHost::Deny {
             let detail = format!("no grant names `{}`", authority.host);
-            return Err(Refusal::new(RefusalCode::HostDenied, detail).fix("secrets policy list"));
+            return Err(Refusal::new(RefusalCode::HostDenied, detail, "secrets policy list"));
         }
         Ok(())
     }
@@ -149,7 +147,7 @@ fn decode(value: &[u8]) -> Option<Vec<u8>> {
 
 fn plain_authority(request: &Request<Incoming>) -> Result<Authority, Refusal> {
     let bad = |detail: String| {
-        Refusal::new(RefusalCode::BadRequest, detail).fix("use this address as a proxy: HTTPS_PROXY=http://ADDRESS")
+        Refusal::new(RefusalCode::BadRequest, detail, "use this address as a proxy: HTTPS_PROXY=http://ADDRESS")
     };
     match (request.uri().scheme_str(), request.uri().authority()) {
         (Some("http"), Some(authority)) => {

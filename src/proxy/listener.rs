@@ -80,8 +80,8 @@ where
         Some(Err(never)) => match never {},
         None => {
             tracing::warn!(%peer, "no place for another connection");
-            let refusal = Refusal::new(RefusalCode::Limit, "the proxy has no place for another connection")
-                .fix("close connections that are not used, then try again");
+            let fix = "close connections that are not used, then try again";
+            let refusal = Refusal::new(RefusalCode::Limit, "the proxy has no place for another connection", fix);
             let _ = stream.write_all(&full.refuse(&refusal)).await; // the client may be gone already
         }
     }

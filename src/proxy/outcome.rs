@@ -104,9 +104,8 @@ impl Notes {
             Kind::Tunnel => Action::TunnelBegun,
         };
         if let Err(error) = audit.append(&self.event(action)) {
-            let refusal =
-                Refusal::new(RefusalCode::AuditUnavailable, format!("the request cannot be recorded: {error}"))
-                    .fix("make room on the disk of the audit log, then try again");
+            let detail = format!("the request cannot be recorded: {error}");
+            let refusal = Refusal::new(RefusalCode::AuditUnavailable, detail, "secrets doctor");
             return Err(Box::new((self, refusal)));
         }
         let begun = clock.boot();

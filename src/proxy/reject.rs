@@ -87,15 +87,11 @@ fn problem(refusal: &Refusal, id: RequestId) -> String {
         "status": status.as_u16(),
         "code": refusal.code,
         "detail": refusal.detail,
+        "fix": refusal.fix,
         "request_id": id,
     });
-    if let Some(map) = problem.as_object_mut() {
-        if let Some(fix) = &refusal.fix {
-            map.insert("fix".into(), fix.as_str().into());
-        }
-        if let Some(nearest) = &refusal.nearest {
-            map.insert("nearest".into(), nearest.as_str().into());
-        }
+    if let (Some(map), Some(nearest)) = (problem.as_object_mut(), &refusal.nearest) {
+        map.insert("nearest".into(), nearest.as_str().into());
     }
     let mut body = problem.to_string();
     body.push('\n'); // git and curl print it to a terminal

@@ -53,8 +53,8 @@ pub(super) fn receive(site: &Site, places: &[ListedPlace], request: Request<Inco
     Ok(Received { notes, parts, body, upgrading, expects_continue, held })
 }
 
-fn bad(detail: impl Into<String>) -> Refusal {
-    Refusal::new(RefusalCode::BadRequest, detail)
+fn bad(detail: impl Into<String>, fix: &str) -> Refusal {
+    Refusal::new(RefusalCode::BadRequest, detail, fix)
 }
 
 fn check(site: &Site, parts: &Parts) -> Result<Upgrading, Refusal> {
@@ -68,13 +68,18 @@ fn check(site: &Site, parts: &Parts) -> Result<Upgrading, Refusal> {
 fn check_method(method: &Method) -> Result<(), Refusal> {
     // A tunnel within a tunnel hides where it goes; a trace echoes the credential (attacks 36, 77).
     if *method == Method::CONNECT {
-        return Err(Refusal::new(RefusalCode::HostDenied, "there is no tunnel within a tunnel"));
+        let fix = "open the second tunnel at the proxy itself, on a connection of its own";
+        return Err(Refusal::new(RefusalCode::HostDenied, "there is no tunnel within a tunnel", fix));
     }
     if matches!(method.as_str(), "TRACE" | "TRACK") {
-        return Err(Refusal::new(RefusalCode::MethodDenied, format!("`{method}` is never forwarded")));
+        let detail = format!("`{method}` is never forwarded");
+        return Err(Refusal::new(RefusalCode::MethodDenied, detail, "use GET or HEAD to see what a host answers"));
     }
     Ok(())
 }
+
+const FRAME: &str =
+    "send either one `Content-Length` or `Transfer-Encoding: chunked`, and over HTTP/2 neither is needed";
 
 /// hyper refuses most broken framing; this is what it lets through (attacks 1, 2, 3).
 fn check_framing(parts: &Parts) -> Result<(), Refusal> {
@@ -82,21 +87,22 @@ fn check_framing(parts: &Parts) -> Result<(), Refusal> {
     let lengths = headers.get_all(CONTENT_LENGTH).iter().count();
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
-        (None, _) if lengths > 1 => Err(bad("the request has more than one `Content-Length`")),
+        (None, _) if lengths > 1 => Err(bad("the request has more than one `Content-Length`", FRAME)),
         (None, _) => Ok(()),
         _ if parts.version == Version::HTTP_10 || parts.version == Version::HTTP_2 => {
-            Err(bad("`Transfer-Encoding` belongs to HTTP/1.1 only"))
+            Err(bad("`Transfer-Encoding` belongs to HTTP/1.1 only", FRAME))
         }
-        (Some(_), _) if lengths > 0 => Err(bad("the request has both `Content-Length` and `Transfer-Encoding`")),
+        (Some(_), _) if lengths > 0 => Err(bad("the request has both `Content-Length` and `Transfer-Encoding`", FRAME)),
         (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
-        _ => Err(bad("`Transfer-Encoding` must be `chunked` and nothing else")),
+        _ => Err(bad("`Transfer-Encoding` must be `chunked` and nothing else", FRAME)),
     }
 }
 
 fn check_size(site: &Site, parts: &Parts) -> Result<(), Refusal> {
     let target = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
     let fields: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    let too_large = |what: String| Err(Refusal::new(RefusalCode::TooLarge, what));
+    let fix = "send fewer or shorter header fields, or a shorter path";
+    let too_large = |what: String| Err(Refusal::new(RefusalCode::TooLarge, what, fix));
     if target + fields > site.limits.head {
         return too_large(format!("the head has more than {} bytes", site.limits.head));
     }
@@ -106,38 +112,40 @@ fn check_size(site: &Site, parts: &Parts) -> Result<(), Refusal> {
     Ok(())
 }
 
+const NAME: &str = "name the host once, in `Host` or `:authority`, as CONNECT named it, and give a path as the target";
+
 /// CONNECT, SNI, `Host`, `:authority` and the target name one authority, or the request goes nowhere.
 fn check_authority(site: &Site, parts: &Parts) -> Result<(), Refusal> {
     let mut hosts = parts.headers.get_all(HOST).iter();
     let (host, second) = (hosts.next(), hosts.next());
     if second.is_some() {
-        return Err(bad("the request has more than one `Host`"));
+        return Err(bad("the request has more than one `Host`", NAME));
     }
     let same = |text: &str| match Authority::parse(text, Some(site.scheme.default_port())) {
         Ok(authority) if authority == site.authority => Ok(()),
         Ok(authority) => Err(mismatch(site, &authority.to_string())),
-        Err(error) => Err(bad(error.to_string())),
+        Err(error) => Err(bad(error.to_string(), NAME)),
     };
     if let Some(host) = host {
-        same(host.to_str().map_err(|_| bad("`Host` is not a host name"))?)?;
+        same(host.to_str().map_err(|_| bad("`Host` is not a host name", NAME))?)?;
     }
     let named = parts.uri.authority().map(http::uri::Authority::as_str);
     match (parts.version, named) {
         (Version::HTTP_2, Some(named)) => {
             if parts.uri.scheme_str() != Some(site.scheme.as_str()) {
-                return Err(bad("`:scheme` does not fit the connection"));
+                return Err(bad("`:scheme` does not fit the connection", NAME));
             }
             same(named)
         }
         // `Host` alone is for gateways from HTTP/1.1; no client of ours is one (attack 27).
-        (Version::HTTP_2, None) => Err(bad("the request has no `:authority`")),
+        (Version::HTTP_2, None) => Err(bad("the request has no `:authority`", NAME)),
         // A full URI inside a tunnel could name another host (attack 24); at the proxy's own port it is the rule.
         (_, Some(_)) if site.scheme == Scheme::Https => {
-            Err(bad("inside a tunnel the target is a path, not a full URI"))
+            Err(bad("inside a tunnel the target is a path, not a full URI", NAME))
         }
         (_, Some(named)) => same(named),
-        (Version::HTTP_11, None) if host.is_none() => Err(bad("the request has no `Host`")),
-        _ if !parts.uri.path().starts_with('/') => Err(bad("the target is not a path")),
+        (Version::HTTP_11, None) if host.is_none() => Err(bad("the request has no `Host`", NAME)),
+        _ if !parts.uri.path().starts_with('/') => Err(bad("the target is not a path", NAME)),
         _ => Ok(()),
     }
 }
@@ -146,8 +154,8 @@ fn mismatch(site: &Site, other: &str) -> Refusal {
     Refusal::new(
         RefusalCode::AuthorityMismatch,
         format!("the connection is for `{}`, the request names `{other}`", site.authority),
+        "open a connection of its own for each host",
     )
-    .fix("open a connection of its own for each host")
 }
 
 /// Only WebSocket upgrades are carried; any other is dropped with the rest of the hop-by-hop fields (attack 16).
@@ -159,7 +167,8 @@ fn upgrading(parts: &Parts) -> Result<Upgrading, Refusal> {
         return Ok(Upgrading::No);
     }
     if parts.version != Version::HTTP_11 || parts.method != Method::GET {
-        return Err(bad("a WebSocket handshake is a GET of HTTP/1.1"));
+        let fix = "send the handshake as RFC 6455 frames it, with GET over HTTP/1.1";
+        return Err(bad("a WebSocket handshake is a GET of HTTP/1.1", fix));
     }
     Ok(Upgrading::WebSocket)
 }
@@ -168,7 +177,8 @@ fn upgrading(parts: &Parts) -> Result<Upgrading, Refusal> {
 fn find_held(parts: &Parts, places: &[ListedPlace]) -> Result<Vec<(usize, Held)>, Refusal> {
     let mut found: Vec<(usize, Held)> = Vec::new();
     for (at, listed) in places.iter().enumerate() {
-        if let Some(held) = inject::find(parts, &listed.place).map_err(|error| bad(error.to_string()))?
+        if let Some(held) =
+            inject::find(parts, &listed.place).map_err(|error| bad(error.to_string(), "send the credential once"))?
             && !found.iter().any(|(_, other)| other.slot.overlaps(&held.slot))
         {
             found.push((at, held));

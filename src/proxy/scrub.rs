@@ -94,7 +94,8 @@ pub(super) async fn clean(
     let (mut parts, incoming) = response.into_parts();
     if parts.status == http::StatusCode::SWITCHING_PROTOCOLS {
         let detail = "the upstream switched protocols without being asked";
-        return Err(Refused::After(Box::new(outcome), Refusal::new(RefusalCode::UpstreamFailed, detail)));
+        let refusal = Refusal::new(RefusalCode::UpstreamFailed, detail, "try again; the upstream's answer is at fault");
+        return Err(Refused::After(Box::new(outcome), refusal));
     }
     parts.extensions = http::Extensions::new(); // a reason phrase travels in them, unsearched
     parts.version = http::Version::default();
@@ -107,7 +108,9 @@ pub(super) async fn clean(
     scrub.head(&mut parts.headers);
     let Some(codings) = codings(&parts.headers) else {
         let detail = "the answer has a content coding that cannot be searched for the credential";
-        return Err(Refused::After(Box::new(outcome), Refusal::new(RefusalCode::UpstreamFailed, detail)));
+        let refusal =
+            Refusal::new(RefusalCode::UpstreamFailed, detail, "send the request with `Accept-Encoding: identity`");
+        return Err(Refused::After(Box::new(outcome), refusal));
     };
     if incoming.is_end_stream() {
         // HEAD, 204, 304: the fields describe a body that is not there.

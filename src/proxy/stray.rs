@@ -70,8 +70,8 @@ pub(super) fn refusal(authority: &str, place: &str) -> Refusal {
     Refusal::new(
         RefusalCode::StrayLease,
         format!("a lease token stands in {place} of a request to `{authority}`, where none belongs; nothing was sent"),
+        "secrets policy list",
     )
-    .fix("send the lease token only where its service expects the API key")
 }
 
 /// The refusal for a credential that is no lease at a listed place.
@@ -79,8 +79,8 @@ pub(super) fn foreign(place: &Place) -> Refusal {
     Refusal::new(
         RefusalCode::ForeignCredential,
         format!("{place} holds a credential that is no lease token; only leases are forwarded to this host"),
+        "secrets exec -- COMMAND",
     )
-    .fix("store the key with `secrets add`, and run the command under `secrets exec`")
 }
 
 /// The header field that a place is in.

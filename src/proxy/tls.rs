@@ -34,7 +34,7 @@ pub(super) async fn expect(site: &Site, mut client: Client) -> Option<Client> {
         Ok(Ok(Some(HANDSHAKE))) => return Some(client),
         Ok(Ok(Some(_))) => {
             let detail = "this tunnel expects TLS; clear text is not forwarded through it";
-            let refusal = Refusal::new(RefusalCode::BadRequest, detail).fix("use https:// for this host");
+            let refusal = Refusal::new(RefusalCode::BadRequest, detail, "use https:// for this host");
             let answer = Broken::of_site(site).refuse(&refusal);
             let _ = client.write_all(&answer).await; // the client may be gone already
             let _ = client.shutdown().await;

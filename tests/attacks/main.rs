@@ -17,6 +17,7 @@ mod support;
 mod addresses;
 mod bait;
 mod bodies;
+mod fixes;
 mod h2_frames;
 mod handshakes;
 mod heads;

@@ -17,6 +17,9 @@ pub fn assert_refused(answer: &Answer, status: u16, code: &str) {
     assert_eq!((answer.status, self::code(answer).as_str()), (status, code), "{answer:?}");
     assert_eq!(answer.header("content-type").as_deref(), Some("application/problem+json"), "{answer:?}");
     assert_eq!(answer.json()["code"], code, "{answer:?}");
+    for said in ["detail", "fix", "request_id"] {
+        assert!(answer.json()[said].as_str().is_some_and(|text| !text.is_empty()), "no `{said}`: {answer:?}");
+    }
     assert_eq!(answer.count(SECRET.as_bytes()), 0, "a refusal tells nothing");
 }
 
