@@ -62,6 +62,15 @@ impl Yard {
         yard
     }
 
+    /// The same home under a new daemon.
+    pub async fn restarted(self, clock: Clock) -> Self {
+        let Self { running, home, roots, _folder } = self;
+        running.stop().await;
+        let settings = Settings::load(&home, None).unwrap();
+        let running = daemon::build(&Options::new(&home, settings), clock).await.unwrap();
+        Self { running, home, roots, _folder }
+    }
+
     /// A yard whose [`HOST`] is at this address, on the system's clock.
     pub async fn at(ca: &TestCa, address: SocketAddr) -> Self {
         Self::new(ca, &[(HOST, address)], "", Clock::system()).await

@@ -9,6 +9,8 @@
     reason = "tests stop at the first thing that is not as it should be"
 )]
 
+#[path = "../hand/mod.rs"]
+mod hand;
 #[path = "../house/mod.rs"]
 mod house;
 #[path = "../support/mod.rs"]
@@ -17,6 +19,7 @@ mod support;
 mod cutting;
 mod kit;
 mod protocols;
+mod restart;
 mod scrub;
 mod streaming;
 mod swap;
