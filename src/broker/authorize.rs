@@ -17,8 +17,7 @@ impl Broker {
             Found::Live(lease) => lease,
             Found::Ended(reason) => return Err(Refusal::of_cut(reason)),
             Found::Unknown if looks_like_lease(text) => {
-                let detail = "the lease token is none that this proxy knows";
-                return Err(Refusal::new(RefusalCode::TokenUnknown, detail, AGAIN));
+                return Err(self.unknown(session));
             }
             Found::Unknown => {
                 return Err(Refusal::new(RefusalCode::ForeignCredential, "the credential is no lease token", AGAIN));
@@ -36,6 +35,18 @@ impl Broker {
             return Err(Refusal::new(RefusalCode::TokenForeignSession, detail, AGAIN));
         }
         Ok(Permit::new(lease, watch, Zeroizing::new(text.to_vec())))
+    }
+
+    /// A miss; too many of them by one way in are answered without saying even that (attack 48).
+    fn unknown(&self, session: Option<SessionId>) -> Refusal {
+        let session = session.and_then(|id| self.session(id));
+        let guesses = session.as_deref().map_or(&self.main_guesses, Session::guesses);
+        if guesses.miss(&self.parts.clock) {
+            let detail = "too many unknown lease tokens came this way";
+            return Refusal::new(RefusalCode::Limit, detail, AGAIN);
+        }
+        let detail = "the lease token is none that this proxy knows";
+        Refusal::new(RefusalCode::TokenUnknown, detail, AGAIN)
     }
 
     /// Does what the settings say about a lease whose token was found out of place.

@@ -6,6 +6,7 @@
 mod authorize;
 mod credential;
 mod error;
+mod guesses;
 mod health;
 mod leases;
 mod permit;
@@ -68,6 +69,7 @@ pub struct Broker {
     parts: Parts,
     sessions: sessions::Sessions,
     main_tunnels: Tunnels,
+    main_guesses: guesses::Guesses,
     echoes: credential::EchoCache,
     persisted: persist::Persister,
     started_at: Timestamp,
@@ -82,6 +84,7 @@ impl Broker {
             parts,
             sessions: sessions::Sessions::default(),
             main_tunnels: Tunnels::default(),
+            main_guesses: guesses::Guesses::default(),
             echoes: credential::EchoCache::default(),
         })
     }

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use super::guesses::Guesses;
 use crate::{
     base::{ClientId, CutReason, CutSwitch, CutWatch, SessionId, constant_time_eq, hex, random},
     policy::Narrow,
@@ -22,6 +23,7 @@ pub struct Session {
     password: String,
     ended: CutSwitch,
     tunnels: Tunnels,
+    guesses: Guesses,
 }
 
 /// What a session begins with besides its client.
@@ -81,6 +83,10 @@ impl Session {
     pub const fn tunnels(&self) -> &Tunnels {
         &self.tunnels
     }
+
+    pub(super) const fn guesses(&self) -> &Guesses {
+        &self.guesses
+    }
 }
 
 /// The tunnels of one way in: cut together, and usable again afterwards.
@@ -117,6 +123,7 @@ impl Sessions {
             password: hex(&random::<16>()),
             ended: CutSwitch::new(),
             tunnels: Tunnels::default(),
+            guesses: Guesses::default(),
         });
         self.lock().insert(session.id, Arc::clone(&session));
         session

@@ -1,9 +1,10 @@
 //! E: the upstream's TLS (61, 62, 64, 65): what cannot be verified gets not one byte of HTTP, and no blind tunnel.
 
 use crate::{
+    bait::Bait,
     house::{HOST, House, Plan, SECRET},
     seen::{assert_refused, bearer},
-    support::{Flaw, RawOrigin, Step, TestCa},
+    support::{Flaw, Origin, RawOrigin, Speaks, Step, TestCa},
     yard::Yard,
 };
 
@@ -100,4 +101,25 @@ async fn attack_65_a_chain_of_a_mebibyte_is_bounded() {
     let answer = yard.http1().await.get(HOST, "/echo", &[("Authorization", &bearer(&lease))]).await;
     assert_refused(&answer, 502, "upstream_tls");
     assert_eq!(raw.count(SECRET.as_bytes()) + raw.count(b"/echo"), 0);
+}
+
+#[tokio::test]
+async fn attack_60_what_a_certificate_names_is_not_fetched() {
+    for (flaw, status) in [(None, 200), (Some(Flaw::MissingIntermediate), 502)] {
+        let (ca, bait) = (TestCa::new(), Bait::everywhere());
+        let url = format!("http://127.0.0.1:{}/issuer.der", bait.port());
+        let origin = Origin::builder(ca.naming(HOST, &url, flaw)).speaks(Speaks::Both).start();
+        // Not even where the address itself may be dialled.
+        let hosts =
+            format!("allow_addresses = [\"127.0.0.1\"]\n[upstream.hosts]\n\"{HOST}\" = \"{}\"\n", origin.address());
+        let yard = Yard::with(&ca, &hosts).await;
+        let lease = yard.lease("acme_key");
+        let answer = yard.http1().await.get(HOST, "/echo", &[("Authorization", &bearer(&lease))]).await;
+        assert_eq!(answer.status, status, "{flaw:?}: {answer:?}");
+        if flaw.is_some() {
+            assert_refused(&answer, 502, "upstream_tls");
+            assert_eq!(yard.last_refusal().code.as_deref(), Some("upstream_tls"));
+        }
+        assert!(!bait.is_touched(), "{flaw:?}: somebody went to {url}");
+    }
 }

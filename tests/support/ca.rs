@@ -6,8 +6,8 @@ use std::{
 };
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, CrlDistributionPoint, CustomExtension, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
@@ -110,6 +110,21 @@ impl TestCa {
         signed(&leaf_params(hosts), &self.issuer)
     }
 
+    /// A leaf for this host, good or without its intermediate, that names this URL for its issuer, for OCSP, and for
+    /// its list of revocations.
+    pub fn naming(&self, host: &str, url: &str, flaw: Option<Flaw>) -> Leaf {
+        let mut params = leaf_params(&[host]);
+        params.crl_distribution_points = vec![CrlDistributionPoint { uris: vec![url.to_owned()] }];
+        params.custom_extensions = vec![CustomExtension::from_oid_content(&AUTHORITY_INFO_ACCESS, access(url))];
+        match flaw {
+            Some(Flaw::MissingIntermediate) => {
+                let middle = CertifiedIssuer::signed_by(authority("Test Intermediate"), key(), &self.issuer).unwrap();
+                signed(&params, &middle)
+            }
+            _ => signed(&params, &self.issuer),
+        }
+    }
+
     /// A leaf for this host that no careful client accepts.
     pub fn flawed(&self, host: &str, flaw: Flaw) -> Leaf {
         let mut params = leaf_params(&[host]);
@@ -185,6 +200,16 @@ pub fn client_config(roots: &RootCertStore, alpn: &[&[u8]]) -> Arc<ClientConfig>
 /// Named, so that another provider in the dependency tree cannot make the choice ambiguous.
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
+}
+
+const AUTHORITY_INFO_ACCESS: [u64; 9] = [1, 3, 6, 1, 5, 5, 7, 1, 1];
+
+/// The URL as `ocsp` and as `caIssuers` (RFC 5280, 4.2.2.1), in DER.
+fn access(url: &str) -> Vec<u8> {
+    let sequence = |content: Vec<u8>| [&[0x30, u8::try_from(content.len()).unwrap()][..], &content].concat();
+    let name = [&[0x86, u8::try_from(url.len()).unwrap()][..], url.as_bytes()].concat();
+    let description = |method| sequence([&[6, 8, 0x2b, 6, 1, 5, 5, 7, 0x30, method][..], &name].concat());
+    sequence([description(1), description(2)].concat())
 }
 
 fn key() -> KeyPair {
