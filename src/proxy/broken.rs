@@ -1,8 +1,11 @@
 //! What never became a request: it is answered where HTTP/1.1 still can, and recorded with what is known of it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use http::StatusCode;
@@ -43,6 +46,11 @@ impl Broken {
             limits: Arc::clone(limits),
             answered: AtomicBool::new(false),
         }
+    }
+
+    /// How long a head may take.
+    pub(super) fn head_time(&self) -> Duration {
+        self.limits.head_time
     }
 
     /// The answer to a head that cannot be read, with its framing; it is recorded first.

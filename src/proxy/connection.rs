@@ -30,7 +30,8 @@ use super::{
     guard::{GuardingExecutor, guarded},
     limits::Limits,
     passthrough, tls,
-    wording::{Turns, Worded},
+    turns::Turns,
+    wording::Worded,
 };
 
 /// Serves a connection to the proxy's port until it ends.
@@ -40,10 +41,10 @@ pub(super) async fn serve(front: Front, stream: TcpStream) {
     let front = Arc::new(front);
     let tunnel: Arc<Mutex<Option<Tunnel>>> = Arc::default();
     let turns = Turns::default();
-    let answer = service_fn(|request: Request<Incoming>| {
+    let answer = service_fn(|mut request: Request<Incoming>| {
         let (front, slot, turns) = (Arc::clone(&front), Arc::clone(&tunnel), turns.clone());
         async move {
-            let turn = turns.begin();
+            let turn = turns.begin(&mut request);
             let (answer, next) = front.answer(request).await;
             if let Next::Tunnel(tunnel) = next {
                 turns.hand_over();
@@ -91,8 +92,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let turns = Turns::default();
-    let answer = service_fn(|request| {
-        let (site, turn) = (Arc::clone(site), turns.begin());
+    let answer = service_fn(|mut request| {
+        let (site, turn) = (Arc::clone(site), turns.begin(&mut request));
         async move { Ok::<_, Infallible>(turn.answer(exchange(site, request).await)) }
     });
     let stream = Worded::new(stream, turns.clone(), broken);

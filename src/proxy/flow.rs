@@ -20,6 +20,7 @@ pub(super) struct Flow {
     sent: AtomicU64,
     received: AtomicU64,
     request_done: AtomicBool,
+    request_broken: AtomicBool,
     stray: OnceLock<Found>,
 }
 
@@ -31,6 +32,7 @@ impl Flow {
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
             request_done: AtomicBool::new(false),
+            request_broken: AtomicBool::new(false),
             stray: OnceLock::new(),
         })
     }
@@ -80,6 +82,15 @@ impl Flow {
 
     pub(super) fn is_request_done(&self) -> bool {
         self.request_done.load(Ordering::Acquire)
+    }
+
+    /// The client framed its body wrongly, or broke off.
+    pub(super) fn note_broken(&self) {
+        self.request_broken.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_request_broken(&self) -> bool {
+        self.request_broken.load(Ordering::Acquire)
     }
 
     /// A lease token was found in the request body.

@@ -19,6 +19,7 @@ use super::{
     flow::Flow,
     hop::{self, Upgrading},
     outcome::Outcome,
+    request,
     scrub::{Arrived, Scrub},
     sieve::{Sieve, Stops},
     stray,
@@ -226,6 +227,7 @@ pub(super) async fn send(site: &Site, ready: Ready) -> Result<Sent, Refused> {
                     stray::refusal(&site.authority.to_string(), "the body")
                 }
                 (None, Some(reason)) => Refusal::of_cut(reason),
+                (None, None) if flow.is_request_broken() => request::broken_body(),
                 (None, None) => refusal,
             };
             Err(Refused::After(Box::new(outcome), refusal))

@@ -9,6 +9,8 @@ pub struct Limits {
     pub connections: usize,
     /// The largest head, in bytes. Default 64 KiB.
     pub head: usize,
+    /// How long a client may take over the head of a request, from its first byte; HTTP/1.1 only. Default 30 s.
+    pub head_time: Duration,
     /// The most header fields. Default 200.
     pub fields: usize,
     /// How long a client may take over a TLS handshake. Default 10 s.
@@ -29,6 +31,7 @@ impl Default for Limits {
         Self {
             connections: 4096,
             head: 64 * 1024,
+            head_time: Duration::from_secs(30),
             fields: 200,
             handshake: Duration::from_secs(10),
             idle: Duration::from_mins(10),

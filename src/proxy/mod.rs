@@ -40,6 +40,7 @@ mod shared;
 mod sieve;
 mod stray;
 mod tls;
+mod turns;
 mod upgrade;
 mod upload;
 mod wording;

@@ -12,6 +12,7 @@ use super::{
     hop::{self, Upgrading},
     outcome::{Kind, Notes},
     stray,
+    turns::FramedTwice,
 };
 use crate::{
     base::{Authority, RefusalCode, Scheme},
@@ -57,6 +58,11 @@ fn bad(detail: impl Into<String>, fix: &str) -> Refusal {
     Refusal::new(RefusalCode::BadRequest, detail, fix)
 }
 
+/// A body that ended before its end; what came of it may have left, but never as a whole (attack 4).
+pub(super) fn broken_body() -> Refusal {
+    bad("the request's body broke off or is not framed as it was announced", FRAME)
+}
+
 fn check(site: &Site, parts: &Parts) -> Result<Upgrading, Refusal> {
     check_method(&parts.method)?;
     check_framing(parts)?;
@@ -92,7 +98,9 @@ fn check_framing(parts: &Parts) -> Result<(), Refusal> {
         _ if parts.version == Version::HTTP_10 || parts.version == Version::HTTP_2 => {
             Err(bad("`Transfer-Encoding` belongs to HTTP/1.1 only", FRAME))
         }
-        (Some(_), _) if lengths > 0 => Err(bad("the request has both `Content-Length` and `Transfer-Encoding`", FRAME)),
+        (Some(_), _) if lengths > 0 || parts.extensions.get::<FramedTwice>().is_some() => {
+            Err(bad("the request has both `Content-Length` and `Transfer-Encoding`", FRAME))
+        }
         (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
         _ => Err(bad("`Transfer-Encoding` must be `chunked` and nothing else", FRAME)),
     }

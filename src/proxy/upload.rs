@@ -86,7 +86,8 @@ impl Upload {
             if self.ended {
                 return Poll::Ready(None);
             }
-            let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx)).transpose()?;
+            let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx)).transpose();
+            let frame = frame.inspect_err(|_| self.flow.note_broken())?;
             let data = match frame.map(Frame::into_data) {
                 Some(Ok(data)) => self.sieve.feed(data),
                 Some(Err(frame)) => {

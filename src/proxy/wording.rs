@@ -10,101 +10,23 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::{Buf as _, Bytes};
-use http::{Response, StatusCode};
-use hyper::body::{Body, Frame, SizeHint};
+use http::StatusCode;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Sleep, sleep},
 };
 
-use super::{answer::AnswerBody, broken::Broken, error::BodyError};
+use super::{broken::Broken, turns::Turns};
 
 /// How much, and for how long, a client that was refused may go on talking before it is cut off: closing at once would
 /// reset the connection and take the answer back.
 const LINGER: (u64, Duration) = (1024 * 1024, Duration::from_secs(2));
-
-/// The exchanges of one connection, as its service sees them.
-#[derive(Clone, Default)]
-pub(super) struct Turns(Arc<Counts>);
-
-#[derive(Default)]
-struct Counts {
-    begun: AtomicU64,
-    ended: AtomicU64,
-}
-
-impl Turns {
-    /// The service is called.
-    pub(super) fn begin(&self) -> Turn {
-        self.0.begun.fetch_add(1, Ordering::Relaxed);
-        Turn(self.clone())
-    }
-
-    /// The connection is handed over to another protocol: HTTP has nothing more to say on it.
-    pub(super) fn hand_over(&self) {
-        self.0.begun.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn begun(&self) -> u64 {
-        self.0.begun.load(Ordering::Relaxed)
-    }
-
-    /// Whether every answer was encoded whole.
-    fn are_over(&self) -> bool {
-        self.0.ended.load(Ordering::Relaxed) == self.begun()
-    }
-}
-
-/// One exchange; over when hyper drops its answer's body.
-pub(super) struct Turn(Turns);
-
-impl Turn {
-    /// The service's answer.
-    pub(super) fn answer(self, answer: Response<AnswerBody>) -> Response<OwnBody> {
-        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-            self.0.hand_over();
-        }
-        answer.map(|body| OwnBody { body, _turn: self })
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.0.0.ended.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// The body of an answer of ours.
-pub(super) struct OwnBody {
-    body: AnswerBody,
-    _turn: Turn,
-}
-
-impl Body for OwnBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
 
 /// A client's stream whose HTTP/1.1 is served by hyper.
 pub(super) struct Worded<S> {
@@ -116,11 +38,13 @@ pub(super) struct Worded<S> {
     /// What we say instead.
     instead: Bytes,
     lingering: Option<(u64, Pin<Box<Sleep>>)>,
+    /// Runs from the first byte of a head until the service has it (attack 112).
+    head: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Worded<S> {
     pub(super) fn new(inner: S, turns: Turns, broken: Arc<Broken>) -> Self {
-        Self { inner, turns, broken, settled: 0, instead: Bytes::new(), lingering: None }
+        Self { inner, turns, broken, settled: 0, instead: Bytes::new(), lingering: None, head: None }
     }
 
     /// The stream itself, for another protocol.
@@ -172,9 +96,35 @@ impl<S: AsyncRead + Unpin> Worded<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Worded<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Worded<S> {
+    /// Whether the head that has begun takes too long; then its client is told, as far as it listens.
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let Some(head) = &mut self.head else { return Poll::Pending };
+        ready!(head.as_mut().poll(cx));
+        self.instead = self.broken.answer(StatusCode::REQUEST_TIMEOUT).into();
+        let _ = self.poll_say(cx).is_ready() && Pin::new(&mut self.inner).poll_flush(cx).is_ready();
+        Poll::Ready(io::ErrorKind::TimedOut.into())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Worded<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.inner).poll_read(cx, buffer);
+        if !self.is_settled() {
+            self.head = None;
+            return read;
+        }
+        let bytes = buffer.filled().get(before..).unwrap_or_default();
+        if !bytes.is_empty() {
+            self.turns.hear(bytes);
+            let time = self.broken.head_time();
+            self.head.get_or_insert_with(|| Box::pin(sleep(time)));
+        }
+        match read {
+            Poll::Pending => self.poll_late(cx).map(Err),
+            read @ Poll::Ready(_) => read,
+        }
     }
 }
 

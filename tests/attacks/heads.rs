@@ -20,7 +20,7 @@ const MALFORMED: (u16, &str) = (400, "bad_request");
 
 /// A head with so many fields, and one field of this length more.
 fn head(lease: &str, fields: usize, length: usize) -> String {
-    let many: String = (0..fields).map(|field| format!("X-{field}: v\r\n")).collect();
+    let many = (0..fields).map(|field| format!("X-{field}: v\r\n")).collect::<Vec<_>>().concat();
     let long = "l".repeat(length);
     format!("GET /echo HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {lease}\r\n{many}X-Long: {long}\r\n\r\n")
 }

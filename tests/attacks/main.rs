@@ -18,6 +18,7 @@ mod addresses;
 mod bait;
 mod bodies;
 mod fixes;
+mod framing;
 mod guesses;
 mod h2_frames;
 mod handshakes;

@@ -14,7 +14,7 @@ const PATH: &str = "/echo?amount=12.50&to=b%2Fc";
 /// A signature with a key of the client's own, over the named fields and the target.
 fn sign(target: &str, fields: &[(&str, &str)]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, b"the client's own signing key");
-    let lines: String = fields.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+    let lines = fields.iter().map(|(name, value)| format!("{name}: {value}\n")).collect::<Vec<_>>().concat();
     leasehold::base::hex(hmac::sign(&key, format!("{target}\n{lines}").as_bytes()).as_ref())
 }
 
