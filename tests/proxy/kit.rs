@@ -64,11 +64,11 @@ impl Yard {
 
     /// The same home under a new daemon.
     pub async fn restarted(self, clock: Clock) -> Self {
-        let Self { running, home, roots, _folder } = self;
+        let Self { running, home, roots, _folder: folder } = self;
         running.stop().await;
         let settings = Settings::load(&home, None).unwrap();
         let running = daemon::build(&Options::new(&home, settings), clock).await.unwrap();
-        Self { running, home, roots, _folder }
+        Self { running, home, roots, _folder: folder }
     }
 
     /// A yard whose [`HOST`] is at this address, on the system's clock.
