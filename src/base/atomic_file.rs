@@ -104,8 +104,8 @@ fn sync_folder(folder: &Path) -> Result<(), AtomicFileError> {
     File::open(folder).and_then(|f| f.sync_all()).map_err(AtomicFileError::io("sync", folder))
 }
 
-/// Reads a regular file of at most `max` bytes; a link, pipe or folder is refused (attacks 88, 91).
-pub fn read_bounded(path: &Path, max: u64) -> Result<(Vec<u8>, std::fs::Metadata), AtomicFileError> {
+/// Opens a regular file for reading; a link, pipe or folder is refused, and none of them holds us up (attacks 88, 91).
+pub fn open_regular(path: &Path) -> Result<(File, std::fs::Metadata), AtomicFileError> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).bits();
     let opened = OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path);
     let file = match opened {
@@ -118,6 +118,12 @@ pub fn read_bounded(path: &Path, max: u64) -> Result<(Vec<u8>, std::fs::Metadata
     if !metadata.is_file() {
         return Err(AtomicFileError::NotAFile(path.to_owned()));
     }
+    Ok((file, metadata))
+}
+
+/// Reads a regular file of at most `max` bytes; see [`open_regular`].
+pub fn read_bounded(path: &Path, max: u64) -> Result<(Vec<u8>, std::fs::Metadata), AtomicFileError> {
+    let (file, metadata) = open_regular(path)?;
     if metadata.size() > max {
         return Err(AtomicFileError::TooLarge { path: path.to_owned(), max });
     }

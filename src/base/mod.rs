@@ -21,7 +21,7 @@ mod suggestion;
 mod time_to_live;
 mod touch;
 
-pub use atomic_file::{AtomicFileError, FileLock, read_bounded, replace};
+pub use atomic_file::{AtomicFileError, FileLock, open_regular, read_bounded, replace};
 pub use blocking::blocking;
 pub use clock::{Clock, Deadline, Timestamp};
 pub use cut::{CutReason, CutSwitch, CutWatch};

@@ -13,7 +13,7 @@ use crate::recipe::{Alphabet, TokenShape};
 
 /// The known shapes, ready to be looked for.
 #[derive(Debug, Default)]
-pub(super) struct TokenFinder {
+pub struct TokenFinder {
     spellings: Vec<Spelling>,
 }
 
@@ -50,13 +50,18 @@ pub(super) struct Match {
 
 impl TokenFinder {
     /// A finder for these shapes.
-    pub(super) fn new<'a>(shapes: impl IntoIterator<Item = &'a TokenShape>) -> Self {
+    pub fn new<'a>(shapes: impl IntoIterator<Item = &'a TokenShape>) -> Self {
         Self { spellings: shapes.into_iter().flat_map(Spelling::all).collect() }
     }
 
     /// The longest way to write a token of a known shape, in bytes.
     pub(super) fn longest(&self) -> usize {
         self.spellings.iter().map(|spelling| spelling.slots.len()).max().unwrap_or(0)
+    }
+
+    /// Where a known shape stands, live or not and whatever stands around it, by the position of its run.
+    pub fn ranges(&self, text: &[u8]) -> impl Iterator<Item = Range<usize>> {
+        self.matches(text).map(|found| found.range)
     }
 
     /// Every place that has a known shape, by the position of its run.

@@ -21,6 +21,7 @@ pub use self::{
     bounds::LeaseBounds,
     candidates::{looks_like_lease, token_candidates},
     error::Error,
+    finder::TokenFinder,
     lease::{Found, Issued, Lease, NewLease, Right, Scope},
     scanner::{Scan, StrayScanner},
     snapshot::Snapshot,

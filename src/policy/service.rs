@@ -266,6 +266,11 @@ impl Accept {
         self.prefixes.iter().map(|prefix| &**prefix)
     }
 
+    /// The length that a value must have, in bytes, if there is one.
+    pub const fn length(&self) -> Option<usize> {
+        self.length
+    }
+
     /// Whether a value looks right.
     pub fn fits(&self, value: &[u8]) -> bool {
         let prefix = self.prefixes.is_empty() || self.prefix_of(value).is_some();

@@ -4,7 +4,7 @@
 pub(crate) const FLOORS: &[(u8, &[&str])] = &[
     (0, &["base", "recipe"]),
     (1, &["store", "lease", "audit", "ca", "net", "project", "sandbox", "trust"]),
-    (2, &["inject", "policy", "source", "mint", "rotation", "killswitch"]),
+    (2, &["inject", "policy", "source", "mint", "rotation", "killswitch", "scan"]),
     (3, &["broker", "fleet"]),
     (4, &["proxy", "control", "dashboard"]),
     (5, &["daemon", "mcp"]),
@@ -17,7 +17,7 @@ pub(crate) const NEIGHBOURS: &[(&str, &str)] = &[("recipe", "base")];
 /// Libraries that only some folders may use; a library that is not listed is free.
 pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("age", &["store"]),
-    ("aho_corasick", &["inject"]),
+    ("aho_corasick", &["inject", "scan"]),
     ("async_compression", &["proxy"]),
     ("aws_lc_rs", &["base"]),
     ("clap", &["cli"]),
@@ -27,9 +27,11 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("hyper", &["net", "proxy", "demo"]),
     ("hyper_util", &["net", "proxy", "demo"]),
     ("idna", &["base"]),
+    ("ignore", &["scan"]),
     ("jiff", &["base"]),
     ("nix", &["control"]),
     ("rcgen", &["ca", "demo"]),
+    ("regex", &["scan"]),
     ("rustls", &["ca", "net", "proxy", "demo"]),
     ("rustls_native_certs", &["net", "trust", "demo"]),
     ("tokio_rustls", &["ca", "net", "proxy", "demo"]),
