@@ -42,6 +42,8 @@ words!(
         AuditRecovered = "audit_recovered",
         /// A certificate authority was made.
         CaCreate = "ca_create",
+        /// Env files whose time was over were removed.
+        Cleanup = "cleanup",
         /// A connection ended before it carried a request: TLS trouble, a foreign SNI.
         ConnectionRefused = "connection_refused",
         /// The daemon was asked to make way for the next one.
@@ -50,6 +52,8 @@ words!(
         DaemonStart = "daemon_start",
         /// The daemon stops.
         DaemonStop = "daemon_stop",
+        /// An env file was written.
+        EnvWrite = "env_write",
         /// The kill switch was tripped or reset.
         Killswitch = "killswitch",
         /// A lease was issued.
@@ -68,6 +72,8 @@ words!(
         PolicyReload = "policy_reload",
         /// Changed policy files were refused; the old ones stay in force.
         PolicyReloadFailed = "policy_reload_failed",
+        /// Raw values were fetched from an outside keeper of variables.
+        ProviderPull = "provider_pull",
         /// A request was allowed; its credential exists only after this line was accepted.
         RequestBegun = "request_begun",
         /// That request is over; exactly one line for each that began.
@@ -76,6 +82,8 @@ words!(
         RequestRefused = "request_refused",
         /// All leases were revoked.
         RevokeAll = "revoke_all",
+        /// Files were scanned for secrets.
+        Scan = "scan",
         /// A secret was added.
         SecretAdd = "secret_add",
         /// A secret was deleted.

@@ -6,6 +6,7 @@ mod authority;
 mod error;
 mod health;
 mod logging;
+mod notes;
 mod policy_calls;
 mod restart;
 mod serve;

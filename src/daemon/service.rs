@@ -58,6 +58,7 @@ impl control::Service for Desk {
                 self.broker.audit().flush().map_err(|error| failure(error.into()))?;
                 Ok(control::Done::new("the record is written").into())
             }
+            Call::Note(note) => self.note(&note),
             Call::StatusQuery(_) => Ok(self.status().into()),
             Call::OpenSession(open) => self.open_session(peer, connection, open).await,
             Call::ExplainPolicy(explain) => self.explain(&explain),
@@ -106,6 +107,7 @@ fn refuse_agent(call: &Call, session: SessionId) -> Result<(), Failure> {
         | Call::GetSecret(_)
         | Call::FlushAudit(_)
         | Call::HealthQuery(_) => true,
+        Call::Note(note) => matches!(note, control::Note::Scan { .. }),
         Call::Revoke(revoke) => own(revoke),
         _ => false,
     };

@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize,
     de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
@@ -91,7 +91,7 @@ pub struct ProviderProject {
 }
 
 /// An outside keeper of variables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProviderSource {
     /// Doppler.
@@ -101,7 +101,7 @@ pub enum ProviderSource {
 }
 
 /// One of a provider's environments.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProviderScope {
     /// For work on the code.
@@ -111,6 +111,27 @@ pub enum ProviderScope {
     Preview,
     /// The real one.
     Production,
+}
+
+impl ProviderSource {
+    /// The word in a project file, which is also the name of the keeper's program.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Doppler => "doppler",
+            Self::Vercel => "vercel",
+        }
+    }
+}
+
+impl ProviderScope {
+    /// The word in a project file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Development => "development",
+            Self::Preview => "preview",
+            Self::Production => "production",
+        }
+    }
 }
 
 impl StoreProject {

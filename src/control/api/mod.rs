@@ -4,6 +4,7 @@
 //! unknown parameters in silence as the original does, ours refuse them.
 
 mod daemon;
+mod note;
 mod policy;
 mod secrets;
 mod session;
@@ -16,6 +17,7 @@ pub use daemon::{
     AuditEntries, AuditEntry, AuditTail, Certificate, FlushAudit, Health, HealthQuery, HealthWarning, Heartbeat, Ping,
     Pong, RestartAccepted, RestartDaemon, ShowCa, Status, StatusQuery, StopDaemon,
 };
+pub use note::Note;
 pub use policy::{
     CapabilityEntry, EasyPlace, EasyPolicyWritten, ExplainPolicy, Explanation, GrantEntry, LayerVerdict, ListPolicy,
     PolicyFault, PolicyList, PolicyReloaded, ReloadPolicy, ServiceEntry, WriteEasyPolicy,
@@ -101,6 +103,7 @@ methods! {
     "policy.write_easy" WriteEasyPolicy => EasyPolicyWritten;
     "ca.show" ShowCa => Certificate;
     "audit.flush" FlushAudit => Done;
+    "audit.note" Note => Done;
     "daemon.ping" Ping => Pong;
     "daemon.stop" StopDaemon => Done;
 }

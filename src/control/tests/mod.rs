@@ -87,6 +87,7 @@ impl Service for Fake {
             }
             .into()),
             Call::FlushAudit(_) => done("flushed"),
+            Call::Note(_) => done("noted"),
             Call::GetSecret(_) => Err(Failure::new(FailureCode::Unauthorized, "lease it instead")),
             Call::HealthQuery(_) | Call::RestartDaemon(_) => {
                 Err(Failure::new(FailureCode::NotAvailable, "not available yet"))
