@@ -1,20 +1,23 @@
 //! Env files whose time is over: found below a folder, overwritten and removed.
 
 use std::{
-    fs::OpenOptions,
-    io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
+    fs::{File, OpenOptions},
+    io::{Read as _, Seek as _, Write as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
 use rustix::fs::OFlags;
+use zeroize::Zeroizing;
 
 use super::{EnvHeader, Error, ProjectFile};
-use crate::base::{Timestamp, read_bounded};
+use crate::base::{LeaseId, Timestamp, open_regular};
 
-/// The largest file that is looked at; larger than any that we write for a person.
-const MAX_LEN: u64 = 64 << 20;
+/// How much of a file is read for its header.
+const MAX_HEADER: u64 = 64 << 10;
 const MAX_DEPTH: usize = 64;
+/// How much is overwritten at a time.
+const ZEROS: usize = 64 << 10;
 
 /// What a search found.
 #[derive(Debug, Default)]
@@ -32,29 +35,48 @@ pub struct ExpiredFile {
     pub path: PathBuf,
     /// When its variables ended.
     pub expires: Timestamp,
+    /// The leases that it names.
+    pub leases: Vec<LeaseId>,
+}
+
+/// What became of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wiped {
+    /// It was renewed or replaced meanwhile, and stays.
+    Kept,
+    /// It is gone.
+    Removed,
 }
 
 /// Searches a folder and what is below it, 64 levels deep, not through links and not in `.git` or `node_modules`. Looks at
-/// files called `.env…` or `….env` and at those that a project file names; takes only those that say that they are managed.
-pub fn find_expired(folder: &Path, now: Timestamp) -> Sweep {
-    let mut sweep = Sweep::default();
-    sweep.search(folder, now, 0);
+/// files called `.env…` or `….env`, at those that a project file names, and at those with one of the given names; takes
+/// only those that say that they are managed.
+pub fn find_expired(folder: &Path, names: &[String], now: Timestamp) -> Sweep {
+    let mut search = Search { names, now, sweep: Sweep::default() };
+    search.folder(folder, 0);
+    let mut sweep = search.sweep;
     sweep.expired.sort_by(|a, b| a.path.cmp(&b.path));
     sweep.expired.dedup();
     sweep
 }
 
-impl Sweep {
-    fn search(&mut self, folder: &Path, now: Timestamp, depth: usize) {
+struct Search<'a> {
+    names: &'a [String],
+    now: Timestamp,
+    sweep: Sweep,
+}
+
+impl Search<'_> {
+    fn folder(&mut self, folder: &Path, depth: usize) {
         let entries = match std::fs::read_dir(folder) {
             Ok(entries) => entries,
-            Err(error) => return self.unreadable.push(Error::io("look into", folder)(error)),
+            Err(error) => return self.sweep.unreadable.push(Error::io("look into", folder)(error)),
         };
         for entry in entries {
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(error) => {
-                    self.unreadable.push(Error::io("look into", folder)(error));
+                    self.sweep.unreadable.push(Error::io("look into", folder)(error));
                     continue;
                 }
             };
@@ -62,56 +84,80 @@ impl Sweep {
             let Ok(kind) = entry.file_type() else { continue }; // gone meanwhile
             let name = name.to_string_lossy();
             if kind.is_dir() && depth < MAX_DEPTH && name != ".git" && name != "node_modules" {
-                self.search(&path, now, depth + 1);
-            } else if kind.is_file() && (name.starts_with(".env") || name.ends_with(".env")) {
-                self.look_at(&path, now);
+                self.folder(&path, depth + 1);
+            } else if kind.is_file() && self.is_called_right(&name) {
+                self.look_at(&path);
             } else if kind.is_file() && name == ProjectFile::NAME {
-                self.look_at_named(&path, now);
+                self.look_at_named(&path);
             }
         }
+    }
+
+    fn is_called_right(&self, name: &str) -> bool {
+        name.starts_with(".env") || name.ends_with(".env") || self.names.iter().any(|own| own == name)
     }
 
     /// The env file that a project file names may have any name.
-    fn look_at_named(&mut self, project: &Path, now: Timestamp) {
+    fn look_at_named(&mut self, project: &Path) {
         match ProjectFile::read(project).and_then(|file| file.env_file()) {
-            Ok(path) if path.is_file() => self.look_at(&path, now),
+            Ok(path) if path.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) => self.look_at(&path),
             Ok(_) | Err(Error::Io { .. }) => {} // nothing was written there
-            Err(error) => self.unreadable.push(error),
+            Err(error) => self.sweep.unreadable.push(error),
         }
     }
 
-    fn look_at(&mut self, path: &Path, now: Timestamp) {
-        match header(path) {
+    fn look_at(&mut self, path: &Path) {
+        match open_regular(path).map_err(Error::from).and_then(|(mut file, _)| header(&mut file, path)) {
             Ok(header) => {
-                if let Some(expires) = header.expires.filter(|_| header.is_expired(now)) {
-                    self.expired.push(ExpiredFile { path: path.to_owned(), expires });
+                if let Some(expires) = header.expires.filter(|_| header.is_expired(self.now)) {
+                    let expired = ExpiredFile { path: path.to_owned(), expires, leases: header.leases };
+                    self.sweep.expired.push(expired);
                 }
             }
-            Err(error) => self.unreadable.push(error),
+            Err(error) => self.sweep.unreadable.push(error),
         }
     }
 }
 
-fn header(path: &Path) -> Result<EnvHeader, Error> {
-    let (content, _) = read_bounded(path, MAX_LEN)?;
-    let content = zeroize::Zeroizing::new(content);
+fn header(file: &mut File, path: &Path) -> Result<EnvHeader, Error> {
+    let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(MAX_HEADER).unwrap_or(0)));
+    file.take(MAX_HEADER).read_to_end(&mut content).map_err(Error::io("read", path))?;
     Ok(EnvHeader::parse(&content))
 }
 
 impl ExpiredFile {
-    /// Overwrites the file with zeros and removes it, unless it was renewed meanwhile. Overwriting reaches the old blocks
-    /// on plain file systems; on copying ones nothing does.
-    pub fn wipe(&self, now: Timestamp) -> Result<(), Error> {
+    /// Overwrites the file with zeros and removes it, unless it was renewed or replaced meanwhile. Overwriting reaches the
+    /// old blocks on plain file systems; on copying ones, on SSDs and in snapshots nothing does.
+    pub fn wipe(&self, now: Timestamp) -> Result<Wiped, Error> {
         let path = &self.path;
-        if !header(path)?.is_expired(now) {
-            return Ok(());
-        }
-        let flags = (OFlags::NOFOLLOW | OFlags::CLOEXEC).bits().cast_signed();
-        let opened = OpenOptions::new().write(true).custom_flags(flags).open(path);
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).bits().cast_signed();
+        let opened = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path);
         let mut file = opened.map_err(Error::io("open", path))?;
-        let size = file.metadata().map_err(Error::io("open", path))?.len();
-        let zeros = vec![0; usize::try_from(size.min(MAX_LEN)).unwrap_or(0)];
-        file.write_all(&zeros).and_then(|()| file.sync_data()).map_err(Error::io("overwrite", path))?;
-        std::fs::remove_file(path).map_err(Error::io("remove", path))
+        let metadata = file.metadata().map_err(Error::io("open", path))?;
+        // What is checked is what is overwritten: one open file, whatever happens to its name.
+        if !metadata.is_file() || !header(&mut file, path)?.is_expired(now) {
+            return Ok(Wiped::Kept);
+        }
+        overwrite(&mut file, metadata.size()).map_err(Error::io("overwrite", path))?;
+        let is_same =
+            path.symlink_metadata().is_ok_and(|there| (there.dev(), there.ino()) == (metadata.dev(), metadata.ino()));
+        if !is_same {
+            return Ok(Wiped::Kept);
+        }
+        std::fs::remove_file(path).map_err(Error::io("remove", path))?;
+        Ok(Wiped::Removed)
     }
+}
+
+/// Puts zeros over the whole of a file and has them written.
+pub(super) fn overwrite(file: &mut File, size: u64) -> std::io::Result<()> {
+    let zeros = [0; ZEROS];
+    file.rewind()?;
+    let mut left = size;
+    while left > 0 {
+        let count = usize::try_from(left).unwrap_or(ZEROS).min(ZEROS);
+        file.write_all(zeros.get(..count).unwrap_or(&zeros))?;
+        left -= count as u64;
+    }
+    file.sync_data()
 }

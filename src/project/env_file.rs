@@ -1,6 +1,6 @@
 //! An env file: variables with an end, private from its first byte.
 
-use std::{fs::OpenOptions, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
+use std::{fmt::Write as _, fs::OpenOptions, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
 
 use zeroize::Zeroizing;
 
@@ -8,12 +8,14 @@ use super::{
     Error, Variable, VariableName,
     quote::{Reach, write_value},
 };
-use crate::base::{Timestamp, replace};
+use crate::base::{LeaseId, Timestamp, replace};
 
 /// Variables to be written to a file that ends with the earliest of its leases. The values are wiped on drop.
 pub struct EnvFile {
     source: String,
     expires: Timestamp,
+    leases: Vec<LeaseId>,
+    notes: Vec<String>,
     variables: Vec<Variable>,
 }
 
@@ -29,8 +31,22 @@ pub enum Existing {
 impl EnvFile {
     /// An env file without variables. `source` says where they come from; it is one line, other characters become `?`.
     pub fn new(source: &str, expires: Timestamp) -> Self {
-        let source = source.chars().map(|c| if matches!(c, ' '..='~') { c } else { '?' }).collect();
-        Self { source, expires, variables: Vec::new() }
+        Self { source: one_line(source), expires, leases: Vec::new(), notes: Vec::new(), variables: Vec::new() }
+    }
+
+    /// Names a lease that ends with the file; `cleanup` revokes it.
+    pub fn lease(&mut self, id: LeaseId) {
+        self.leases.push(id);
+    }
+
+    /// Adds a comment for people, one line.
+    pub fn note(&mut self, text: &str) {
+        self.notes.push(one_line(text));
+    }
+
+    /// The names of its variables, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.variables.iter().map(|(name, _)| name.as_str())
     }
 
     /// Adds a variable, or gives it another value. Any bytes but zero.
@@ -56,9 +72,8 @@ impl EnvFile {
     pub fn render(&self) -> Zeroizing<Vec<u8>> {
         let longest: usize = self.variables.iter().map(|(name, value)| name.as_str().len() + 4 * value.len() + 4).sum();
         // Room for the worst case from the start: a buffer that grows leaves copies of secrets behind.
-        let mut out = Zeroizing::new(Vec::with_capacity(longest + self.source.len() + 160));
-        let Self { source, expires, .. } = self;
-        let header = format!("# secrets-managed: true\n# secrets-ttl: {expires}\n# secrets-source: {source}\n");
+        let header = self.header();
+        let mut out = Zeroizing::new(Vec::with_capacity(longest + header.len()));
         out.extend_from_slice(header.as_bytes());
         for (variable, value) in &self.variables {
             out.extend_from_slice(variable.as_str().as_bytes());
@@ -69,6 +84,19 @@ impl EnvFile {
         out
     }
 
+    fn header(&self) -> String {
+        let Self { source, expires, .. } = self;
+        let mut header = format!("# secrets-managed: true\n# secrets-ttl: {expires}\n# secrets-source: {source}\n");
+        for some in self.leases.chunks(LEASES_PER_LINE) {
+            let ids: Vec<String> = some.iter().map(ToString::to_string).collect();
+            let _ = writeln!(header, "# secrets-leases: {}", ids.join(" ")); // writing to a `String` cannot fail
+        }
+        for note in &self.notes {
+            let _ = writeln!(header, "# {note}");
+        }
+        header
+    }
+
     /// Writes the file with mode 0600; a failure leaves no part of it.
     pub fn write(&self, path: &Path, existing: Existing) -> Result<(), Error> {
         match existing {
@@ -76,6 +104,13 @@ impl EnvFile {
             Existing::Replace => Ok(replace(path, &self.render(), 0o600, None)?),
         }
     }
+}
+
+/// How many ids stand in one line of the header.
+const LEASES_PER_LINE: usize = 10;
+
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if matches!(c, ' '..='~') { c } else { '?' }).collect()
 }
 
 impl std::fmt::Debug for EnvFile {

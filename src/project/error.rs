@@ -23,6 +23,28 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The keeper's program ended with a failure. What it said stays unsaid: it may hold values.
+    #[error("`{program}` could not give the variables: it {how}")]
+    Keeper {
+        /// The program.
+        program: &'static str,
+        /// How it ended.
+        how: String,
+    },
+    /// The keeper's program is not installed.
+    #[error("`{program}` is not installed, and the project keeps its variables there")]
+    KeeperMissing {
+        /// The program.
+        program: &'static str,
+    },
+    /// The keeper has not all the variables that the project cannot do without.
+    #[error("`{program}` has no `{}`, which the project requires", .names.join("`, `"))]
+    Lacking {
+        /// The program.
+        program: &'static str,
+        /// The variables.
+        names: Vec<String>,
+    },
     /// Another user put the project file there, in a folder above the project perhaps.
     #[error("`{}` belongs to user {owner}; remove it, or make it yours if you trust it", path.display())]
     NotOurs {

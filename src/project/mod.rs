@@ -8,6 +8,7 @@ mod env_file;
 mod error;
 mod file;
 mod find;
+mod keeper;
 mod parse_env;
 mod quote;
 mod variable;
@@ -15,10 +16,11 @@ mod variable;
 #[cfg(test)]
 mod tests;
 
-pub use cleanup::{ExpiredFile, Sweep, find_expired};
+pub use cleanup::{ExpiredFile, Sweep, Wiped, find_expired};
 pub use env_file::{EnvFile, Existing};
 pub use error::Error;
 pub use file::{ProjectFile, ProviderProject, ProviderScope, ProviderSource, StoreProject, Wanted, Wants};
 pub use find::{Project, find};
-pub use parse_env::{EnvHeader, ParsedEnvFile, Variable};
+pub use keeper::pull;
+pub use parse_env::{EnvHeader, ParsedEnvFile, Variable, rewritten, variables_of};
 pub use variable::VariableName;

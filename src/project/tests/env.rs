@@ -89,7 +89,7 @@ fn our_own_reader_reads_every_value_back() {
     let read: Vec<(VariableName, &[u8])> = parsed.variables.iter().map(|(n, v)| (n.clone(), v.as_slice())).collect();
     assert_eq!(read, wanted);
     assert_eq!(parsed.odd_lines, [0; 0]);
-    let header = EnvHeader { is_managed: true, expires: Some(NOW), source: Some("store".to_owned()) };
+    let header = EnvHeader { is_managed: true, expires: Some(NOW), source: Some("store".to_owned()), leases: vec![] };
     assert_eq!(parsed.header, header);
 }
 
@@ -166,7 +166,7 @@ fn expired_files_are_found_wherever_they_may_be() {
     fs::write(at("a/b/.env.test"), "A=1\n# secrets-managed: true\n# secrets-ttl: 2020-01-01T00:00:00Z\n").unwrap();
     std::os::unix::fs::symlink(at("other"), at("a/b/.env.link")).unwrap();
 
-    let sweep = find_expired(folder.path(), NOW);
+    let sweep = find_expired(folder.path(), &[], NOW);
     let found: Vec<_> = sweep.expired.iter().map(|file| file.path.clone()).collect();
     assert_eq!(found, [at(".env"), at("a/.env.local"), at("a/b/prod.env"), at("c/settings")]);
     assert!(sweep.unreadable.is_empty(), "{:?}", sweep.unreadable);
@@ -175,7 +175,7 @@ fn expired_files_are_found_wherever_they_may_be() {
         file.wipe(NOW).unwrap();
     }
     assert!(!at(".env").exists() && at("a/.env").exists() && at("other").exists());
-    assert!(find_expired(folder.path(), NOW).expired.is_empty());
+    assert!(find_expired(folder.path(), &[], NOW).expired.is_empty());
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn a_file_that_was_renewed_meanwhile_stays() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(".env");
     write(&path, NOW);
-    let sweep = find_expired(folder.path(), NOW);
+    let sweep = find_expired(folder.path(), &[], NOW);
     EnvFile::new("store", LATER).write(&path, Existing::Replace).unwrap();
     sweep.expired[0].wipe(NOW).unwrap();
     assert!(path.exists());
@@ -192,5 +192,5 @@ fn a_file_that_was_renewed_meanwhile_stays() {
 #[test]
 fn a_folder_that_is_not_there_is_reported() {
     let folder = tempfile::tempdir().unwrap();
-    assert_eq!(find_expired(&folder.path().join("none"), NOW).unreadable.len(), 1);
+    assert_eq!(find_expired(&folder.path().join("none"), &[], NOW).unreadable.len(), 1);
 }
