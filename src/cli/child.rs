@@ -9,12 +9,14 @@ use std::{
     io,
     os::unix::process::ExitStatusExt as _,
     process::ExitStatus,
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::{
     process::{Child, Command},
     signal::unix::{Signal as Stream, SignalKind, signal},
+    time::{Instant, sleep_until},
 };
 
 /// Why a program did not run; the shell's exit codes for it.
@@ -54,7 +56,7 @@ enum Group {
 
 /// The signals that end programs, caught before the child starts so that none is lost between. One that is ignored, by
 /// `nohup` or for a background job, stays so: the child inherits that.
-struct Signals {
+pub(super) struct Signals {
     hangup: Option<Stream>,
     interrupt: Option<Stream>,
     quit: Option<Stream>,
@@ -62,7 +64,7 @@ struct Signals {
 }
 
 impl Signals {
-    fn catch() -> io::Result<Self> {
+    pub(super) fn catch() -> io::Result<Self> {
         let ignored = ignored_signals();
         let caught = |kind: SignalKind| {
             let bit = 1_u64.checked_shl(kind.as_raw_value().unsigned_abs().saturating_sub(1)).unwrap_or(0);
@@ -76,7 +78,7 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Signal {
+    pub(super) async fn next(&mut self) -> Signal {
         tokio::select! {
             () = arrival(&mut self.hangup) => Signal::HUP,
             () = arrival(&mut self.interrupt) => Signal::INT,
@@ -103,11 +105,37 @@ fn ignored_signals() -> u64 {
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
+/// Does some work, unless a signal that ends programs comes first; then the work is dropped, so that it can tidy up, and
+/// there is the exit code that a shell gives for it.
+pub(super) async fn unless_signalled<T>(work: impl Future<Output = T>) -> Result<T, u8> {
+    let Ok(mut signals) = Signals::catch() else { return Ok(work.await) };
+    tokio::select! {
+        biased;
+        done = work => Ok(done),
+        signal = signals.next() => Err(u8::try_from(128 + signal.as_raw()).unwrap_or(1)),
+    }
+}
+
+/// The exit code when a program's time was over, as `timeout` has it.
+pub(super) const OVERDUE: u8 = 124;
+/// Between asking a program to end and ending it.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// A program that was started, with its signals.
 pub(super) struct Running {
     child: Child,
     group: Group,
     signals: Signals,
+    time: Time,
+}
+
+/// How long a program may still run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Time {
+    /// It was asked to end, and is killed at this time.
+    Over(Instant),
+    Unlimited,
+    Until(Instant),
 }
 
 /// Starts a program with exactly these variables, in the caller's folder and with the caller's streams.
@@ -136,7 +164,7 @@ fn start_in<'a>(
         io::ErrorKind::NotFound => NotRun::NotFound(format!("`{shown}` is not found")),
         _ => NotRun::NotExecutable(format!("`{shown}` cannot be run: {error}")),
     })?;
-    Ok(Running { child, group, signals })
+    Ok(Running { child, group, signals, time: Time::Unlimited })
 }
 
 /// Whether our group is the one that the controlling terminal's keys reach.
@@ -146,28 +174,67 @@ fn in_foreground() -> bool {
 }
 
 impl Running {
-    /// Waits for the end and passes signals on meanwhile. The child's exit code, or 128 and the signal that ended it.
-    /// Safe to drop and call again.
+    /// Ends the program after this time: asked first, killed 5 s later.
+    pub(super) fn limit(&mut self, time: Duration) {
+        self.time = Instant::now().checked_add(time).map_or(Time::Unlimited, Time::Until);
+    }
+
+    /// Waits for the end and passes signals on meanwhile. The child's exit code, 128 and the signal that ended it, or
+    /// [`OVERDUE`]. Safe to drop and call again.
     pub(super) async fn wait(&mut self) -> io::Result<u8> {
         loop {
+            let time = self.time;
             tokio::select! {
                 biased;
-                status = self.child.wait() => return status.map(exit_code),
+                status = self.child.wait() => {
+                    return status.map(|status| if matches!(time, Time::Over(_)) { OVERDUE } else { exit_code(status) });
+                }
                 signal = self.signals.next() => self.pass_on(signal),
+                () = end_of(time) => self.end(),
             }
         }
     }
 
+    /// Whether it was ended because its time was over.
+    pub(super) const fn was_overdue(&self) -> bool {
+        matches!(self.time, Time::Over(_))
+    }
+
+    /// Its time, or its time after that, is over.
+    fn end(&mut self) {
+        if let Time::Over(_) = self.time {
+            self.send(Signal::KILL);
+            self.time = Time::Over(Instant::now() + GRACE);
+        } else {
+            self.send(Signal::TERM);
+            self.send(Signal::CONT); // one that is stopped could not hear it
+            self.time = Time::Over(Instant::now() + GRACE);
+        }
+    }
+
     fn pass_on(&self, signal: Signal) {
+        // The terminal has sent these to the child itself; twice would end programs that ask on the first.
+        let is_sent = self.group == Group::Terminal && matches!(signal, Signal::INT | Signal::QUIT);
+        if !is_sent {
+            self.send(signal);
+        }
+    }
+
+    fn send(&self, signal: Signal) {
         let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         let Some(pid) = pid else { return }; // it has ended
         let sent = match self.group {
             Group::Own => kill_process_group(pid, signal),
-            // The terminal has sent these to the child itself; twice would end programs that ask on the first.
-            Group::Terminal if matches!(signal, Signal::INT | Signal::QUIT) => Ok(()),
             Group::Terminal => kill_process(pid, signal),
         };
         let _ = sent; // it may end in this very moment
+    }
+}
+
+async fn end_of(time: Time) {
+    match time {
+        Time::Over(at) | Time::Until(at) => sleep_until(at).await,
+        Time::Unlimited => std::future::pending().await,
     }
 }
 
@@ -232,6 +299,25 @@ mod tests {
         ready.await.unwrap();
         running.pass_on(Signal::TERM);
         assert_eq!(running.wait().await.unwrap(), 143);
+    }
+
+    #[tokio::test]
+    async fn a_program_whose_time_is_over_is_asked_and_then_killed() {
+        let mut asked = sh("sleep 1000");
+        asked.limit(Duration::from_millis(1));
+        assert_eq!(asked.wait().await.unwrap(), OVERDUE);
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("ready");
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        let mut deaf = sh(&format!("trap '' TERM; echo x > {}; while :; do sleep 1000; done", fifo.display()));
+        tokio::task::spawn_blocking(move || std::fs::read(fifo).unwrap()).await.unwrap();
+        deaf.limit(Duration::ZERO);
+        deaf.end();
+        deaf.time = Time::Over(Instant::now()); // its grace is over too
+        assert_eq!(deaf.wait().await.unwrap(), OVERDUE);
+        let mut quick = sh("exit 3");
+        quick.limit(Duration::from_secs(1000));
+        assert_eq!(quick.wait().await.unwrap(), 3);
     }
 
     #[test]

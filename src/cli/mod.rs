@@ -15,6 +15,7 @@ mod parts;
 mod printer;
 mod project_file;
 mod prompt;
+mod provider;
 mod report;
 mod sanitize;
 mod table;

@@ -1,11 +1,20 @@
 //! An env file: variables with an end, private from its first byte.
 
-use std::{fmt::Write as _, fs::OpenOptions, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
+use std::{
+    fmt::Write as _,
+    fs::OpenOptions,
+    io::{Read as _, Write as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    path::Path,
+};
+
+use rustix::fs::OFlags;
 
 use zeroize::Zeroizing;
 
 use super::{
     Error, Variable, VariableName,
+    cleanup::overwrite,
     quote::{Reach, write_value},
 };
 use crate::base::{LeaseId, Timestamp, replace};
@@ -118,6 +127,27 @@ impl std::fmt::Debug for EnvFile {
         let names: Vec<&str> = self.variables.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("EnvFile").field("expires", &self.expires).field("variables", &names).finish_non_exhaustive()
     }
+}
+
+/// Replaces a file that a person wrote, atomically and with mode 0600, unless it is not what it was; then wipes the old
+/// content where the file system lets it. No copy is kept: it would hold what was to go.
+pub fn exchange(path: &Path, old: &[u8], new: &[u8]) -> Result<(), Error> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).bits().cast_signed();
+    let opened = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path);
+    let mut file = opened.map_err(Error::io("open", path))?;
+    let mut now = Zeroizing::new(Vec::with_capacity(old.len() + 1));
+    let bound = old.len() as u64 + 1;
+    (&mut file).take(bound).read_to_end(&mut now).map_err(Error::io("read", path))?;
+    if *now != old {
+        return Err(Error::Changed(path.to_owned()));
+    }
+    replace(path, new, 0o600, None)?;
+    // Under another name too it would be somebody else's to keep.
+    let is_gone = file.metadata().is_ok_and(|metadata| metadata.nlink() == 0);
+    if is_gone {
+        let _ = overwrite(&mut file, old.len() as u64); // the file itself is replaced, which is what counts
+    }
+    Ok(())
 }
 
 /// `create_new` decides and creates in one step, so that nothing can come to stand there in between, links included.

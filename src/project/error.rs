@@ -7,6 +7,9 @@ use crate::base::AtomicFileError;
 /// Why a project file or an env file cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The file was written to between reading and replacing it.
+    #[error("`{}` changed meanwhile", .0.display())]
+    Changed(PathBuf),
     /// The env file exists, and nobody said that it may be replaced.
     #[error("`{}` exists; remove it or say `--force` to replace it", .0.display())]
     Exists(PathBuf),

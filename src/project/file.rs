@@ -137,7 +137,12 @@ impl ProviderScope {
 impl StoreProject {
     /// How long a lease for this entry lives: what the flag says, else the entry, else the file, else one hour.
     pub fn ttl_for(&self, wanted: &Wanted, flag: Option<TimeToLive>) -> TimeToLive {
-        flag.or(wanted.ttl).or(self.ttl).unwrap_or(TimeToLive::HOUR)
+        self.ttl_asked(wanted, flag).unwrap_or(TimeToLive::HOUR)
+    }
+
+    /// The same without the hour at the end, which the settings may make another.
+    pub fn ttl_asked(&self, wanted: &Wanted, flag: Option<TimeToLive>) -> Option<TimeToLive> {
+        flag.or(wanted.ttl).or(self.ttl)
     }
 }
 

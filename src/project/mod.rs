@@ -17,7 +17,7 @@ mod variable;
 mod tests;
 
 pub use cleanup::{ExpiredFile, Sweep, Wiped, find_expired};
-pub use env_file::{EnvFile, Existing};
+pub use env_file::{EnvFile, Existing, exchange};
 pub use error::Error;
 pub use file::{ProjectFile, ProviderProject, ProviderScope, ProviderSource, StoreProject, Wanted, Wants};
 pub use find::{Project, find};

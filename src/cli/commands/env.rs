@@ -1,27 +1,29 @@
 //! `secrets env`: the environment file of a project, or the same as lines to evaluate.
 //!
-//! Lease tokens by default, with the way into the proxy; raw values only when asked for. Unlike a session's, these
-//! leases last until their time runs out or they are revoked.
+//! Lease tokens by default, with the way into the proxy; raw values only when asked for, or when an outside keeper has
+//! them. Unlike a session's, these leases last until their time runs out, they are revoked, or `cleanup` finds the file.
 
-use std::{collections::BTreeMap, fmt::Write as _, path::Path};
+use std::{fmt::Write as _, path::Path};
 
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::env_leases::{self, Leases};
 use crate::cli::{
+    child::unless_signalled,
     context::{Context, client_id},
     env_format::{self, EnvFormat},
     envelope::NextAction,
     exit::ExitStatus,
-    parts::TrustRequest,
     printer::Outcome,
-    project_file::{ProjectFile, Wish},
+    project_file, provider,
     report::Report,
-    sanitize::{self, shell_word},
+    sanitize,
 };
 use crate::{
-    base::{ClientId, LeaseId, TimeToLive, Timestamp, replace},
-    control::{Client, LeaseSecret, LeaseToken, ListSecrets, Ping, RevokeLease, ShowCa},
+    base::{ClientId, Clock, TimeToLive, Timestamp},
+    control::{Client, Note, RevokeLease},
+    project::{EnvFile, Existing, ProjectFile, ProviderProject, StoreProject, Variable, Wants},
 };
 
 #[derive(Args, Debug)]
@@ -55,171 +57,194 @@ impl Arguments {
     pub(in crate::cli) const fn is_printing(&self) -> bool {
         self.print
     }
-}
 
-/// What was leased so far.
-#[derive(Default)]
-struct Leases {
-    variables: Vec<(String, String)>,
-    shown: Vec<Value>,
-    ids: Vec<LeaseId>,
-    ends: Option<Timestamp>,
-    hosts: Vec<String>,
+    const fn existing(&self) -> Existing {
+        if self.force { Existing::Replace } else { Existing::Keep }
+    }
 }
 
 pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<Outcome, Report> {
-    let project = ProjectFile::find(&context.folder)?.ok_or_else(|| {
-        Report::new(ExitStatus::Generic, "there is no `.secrets.json` here or above", ProjectFile::example("NAME"))
+    let project = project_file::find(&context.folder)?.ok_or_else(|| {
+        Report::new(ExitStatus::Generic, "there is no `.secrets.json` here or above", project_file::example("NAME"))
     })?;
-    let given = arguments.client_id.as_deref().or(project.client_id.as_ref().map(ClientId::as_str));
-    let client_id = client_id(given, &context.command)?;
-    if arguments.dry_run {
-        return Ok(planned(arguments, &project, &client_id));
+    let path = project.env_file().map_err(project_file::report)?;
+    let given = arguments.client_id.as_deref();
+    if !arguments.dry_run && !arguments.print && !arguments.force && path.symlink_metadata().is_ok() {
+        return Err(project_file::report(crate::project::Error::Exists(path)));
     }
-    if !arguments.print && !arguments.force && project.env_file.symlink_metadata().is_ok() {
-        let message = format!("`{}` exists", project.env_file.display());
-        return Err(Report::new(ExitStatus::Generic, message, "secrets env --force"));
-    }
-    let mut client = context.connect().await?;
-    let mut leases = Leases::default();
-    let made = make(context, arguments, &project, &client_id, &mut client, &mut leases).await;
-    if let Err(report) = made {
-        for lease_id in leases.ids {
-            let _ = client.call(RevokeLease { lease_id }).await; // the first error is the one worth telling
+    match &project.wants {
+        Wants::Store(wants) => {
+            let client_id = client_id(given.or(wants.client.as_ref().map(ClientId::as_str)), &context.command)?;
+            if arguments.dry_run {
+                return Ok(planned(arguments, wants, &path, &client_id));
+            }
+            of_store(context, arguments, wants, &path, &client_id).await
         }
-        return Err(report);
+        Wants::Provider(wants) => {
+            let client_id = client_id(given, &context.command)?;
+            if arguments.dry_run {
+                return Ok(planned_pull(arguments, wants, &path));
+            }
+            of_provider(context, arguments, &project, wants, &path, &client_id).await
+        }
     }
-    Ok(if arguments.print {
-        Outcome::Text(env_format::printed(arguments.format, &leases.variables))
-    } else {
-        written(&project.env_file, &client_id, &leases)
-    })
 }
 
-fn ttl(arguments: &Arguments, project: &ProjectFile, wish: &Wish) -> Option<TimeToLive> {
-    arguments.ttl.or(wish.ttl).or(project.ttl)
-}
-
-fn planned(arguments: &Arguments, project: &ProjectFile, client_id: &ClientId) -> Outcome {
-    let mut human = format!("{} would hold:\n", sanitize::line(&project.env_file.to_string_lossy()));
+fn planned(arguments: &Arguments, wants: &StoreProject, path: &Path, client_id: &ClientId) -> Outcome {
+    let mut human = format!("{} would hold:\n", sanitize::line(&path.to_string_lossy()));
     let mut vars = Vec::new();
-    for wish in &project.secrets {
-        let ttl = ttl(arguments, project, wish).unwrap_or(TimeToLive::HOUR).to_string();
-        let _ = writeln!(human, "  {} from {} for {ttl}", wish.env_var, sanitize::line(wish.name.as_str()));
-        vars.push(json!({"secret": wish.name, "env_var": wish.env_var, "ttl": ttl}));
+    for wish in &wants.secrets {
+        let ttl = wants.ttl_for(wish, arguments.ttl).to_string();
+        let _ = writeln!(human, "  {} from {} for {ttl}", wish.variable, sanitize::line(wish.name.as_str()));
+        vars.push(json!({"secret": wish.name, "env_var": wish.variable, "ttl": ttl}));
     }
-    let result = json!({"mode": "store", "dry_run": true, "env_file": project.env_file, "client_id": client_id,
+    let result = json!({"mode": "store", "dry_run": true, "env_file": path, "client_id": client_id,
         "var_count": vars.len(), "vars": vars});
     Outcome::Shown { result, human, next: vec![NextAction::new("secrets env", "Write the file")] }
+}
+
+/// Unlike agent-secrets, nothing is fetched to say what would be fetched.
+fn planned_pull(arguments: &Arguments, wants: &ProviderProject, path: &Path) -> Outcome {
+    let (source, scope) = (wants.source.as_str(), wants.scope.as_str());
+    let ttl = arguments.ttl.unwrap_or(wants.ttl).to_string();
+    let shown = sanitize::line(&path.to_string_lossy());
+    let human = format!("{shown} would hold the raw {scope} values of {source} for {ttl}\n");
+    let result = json!({"mode": "provider", "dry_run": true, "env_file": path, "source": source, "scope": scope,
+        "project": wants.project, "ttl": ttl, "required_vars": wants.required_vars});
+    Outcome::Shown { result, human, next: vec![NextAction::new("secrets env", "Write the file")] }
+}
+
+async fn of_store(
+    context: &Context,
+    arguments: &Arguments,
+    wants: &StoreProject,
+    path: &Path,
+    client_id: &ClientId,
+) -> Result<Outcome, Report> {
+    let mut client = context.connect().await?;
+    let mut leases = Leases::default();
+    let making = make(context, arguments, wants, path, client_id, &mut client, &mut leases);
+    let stopped = match unless_signalled(making).await {
+        Ok(Ok(outcome)) => return Ok(outcome),
+        Ok(Err(report)) => Err(report),
+        Err(code) => Ok(Outcome::Child(code)),
+    };
+    for lease_id in leases.ids {
+        let _ = client.call(RevokeLease { lease_id }).await; // the first error is the one worth telling
+    }
+    stopped
 }
 
 /// Leases everything and writes the file; what was leased stands in `leases` also when it fails half-way.
 async fn make(
     context: &Context,
     arguments: &Arguments,
-    project: &ProjectFile,
+    wants: &StoreProject,
+    path: &Path,
     client_id: &ClientId,
     client: &mut Client,
     leases: &mut Leases,
-) -> Result<(), Report> {
-    if !arguments.raw {
-        check_bound(context, client, &project.secrets).await?;
-    }
-    for wish in &project.secrets {
-        let ttl = ttl(arguments, project, wish);
-        lease(context, client, wish, client_id, ttl, arguments.raw, leases).await?;
-    }
-    if !arguments.raw {
-        let mut trust = trust(context, client, &leases.hosts).await?;
-        trust.append(&mut leases.variables);
-        leases.variables = trust;
-    }
+) -> Result<Outcome, Report> {
+    let asked = env_leases::Asked { client_id, raw: arguments.raw, ttl: arguments.ttl };
+    env_leases::take(context, client, wants, &asked, leases).await?;
+    let way_in = if arguments.raw { None } else { Some(env_leases::way_in(context, client, &leases.hosts).await?) };
+    let proxies = way_in.as_ref().map(|way_in| way_in.variables.as_slice()).unwrap_or_default();
+    let variables: Vec<&Variable> = proxies.iter().chain(&leases.variables).collect();
     if arguments.print {
-        return Ok(());
+        return printed(arguments.format, &variables);
     }
-    let ends = leases.ends.map(|ends| ends.to_string()).unwrap_or_default();
-    let head = format!("# secrets-managed: true\n# secrets-ttl: {ends}\n# secrets-source: store\n");
-    replace(&project.env_file, (head + &env_format::file(&leases.variables)).as_bytes(), 0o600, None)?;
-    Ok(())
+    let mut file = EnvFile::new("store", leases.ends.unwrap_or_else(|| Clock::system().now()));
+    leases.ids.iter().for_each(|id| file.lease(*id));
+    let mut next = vec![NextAction::new("secrets cleanup", "Remove the file when its time is over")];
+    if let Some(way_in) = &way_in {
+        file.note(&way_in.note);
+        next.extend(way_in.next.clone());
+    }
+    fill(&mut file, &variables)?;
+    note(context, client, client_id, &file, arguments.raw).await?;
+    file.write(path, arguments.existing()).map_err(project_file::report)?;
+    let facts = json!({"mode": "store", "expires_at": leases.ends, "leases": leases.shown});
+    Ok(written(&file, path, client_id, facts, leases.ends, next))
 }
 
-/// A token is of use only where a service says where it goes; told before anything is answer.
-async fn check_bound(context: &Context, client: &mut Client, wishes: &[Wish]) -> Result<(), Report> {
-    let known = client.call(ListSecrets {}).await.map_err(|error| context.subject(None).control(error))?.secrets;
-    for wish in wishes {
-        let unbound = known.iter().any(|secret| secret.name == wish.name && secret.service.is_none());
-        if unbound {
-            let message = format!("`{}` belongs to no service, so that a token for it leads nowhere", wish.name);
-            let fix = format!("secrets update {} --service ID", shell_word(wish.name.as_str()));
-            return Err(Report::new(ExitStatus::Generic, message, fix));
-        }
+async fn of_provider(
+    context: &Context,
+    arguments: &Arguments,
+    project: &ProjectFile,
+    wants: &ProviderProject,
+    path: &Path,
+    client_id: &ClientId,
+) -> Result<Outcome, Report> {
+    let mut client = context.connect().await?;
+    let pulled = match unless_signalled(provider::pull(context, &mut client, project, wants)).await {
+        Ok(pulled) => pulled?,
+        Err(code) => return Ok(Outcome::Child(code)),
+    };
+    let variables: Vec<&Variable> = pulled.iter().collect();
+    if arguments.print {
+        return printed(arguments.format, &variables);
     }
-    Ok(())
+    let ends = Clock::system().now().plus(arguments.ttl.unwrap_or(wants.ttl).get());
+    let mut file = EnvFile::new(wants.source.as_str(), ends);
+    file.note("raw values; they cannot be revoked here");
+    fill(&mut file, &variables)?;
+    note(context, &mut client, client_id, &file, true).await?;
+    file.write(path, arguments.existing()).map_err(project_file::report)?;
+    let facts = json!({"mode": "provider", "expires_at": ends, "source": wants.source, "scope": wants.scope,
+        "project": wants.project});
+    let next = vec![NextAction::new("secrets cleanup", "Remove the file when its time is over")];
+    Ok(written(&file, path, client_id, facts, Some(ends), next))
 }
 
-async fn lease(
+fn fill(file: &mut EnvFile, variables: &[&Variable]) -> Result<(), Report> {
+    variables.iter().try_for_each(|(name, value)| file.set(name, value)).map_err(project_file::report)
+}
+
+/// The record comes before the file.
+async fn note(
     context: &Context,
     client: &mut Client,
-    wish: &Wish,
     client_id: &ClientId,
-    ttl: Option<TimeToLive>,
+    file: &EnvFile,
     raw: bool,
-    leases: &mut Leases,
 ) -> Result<(), Report> {
-    let (secret_name, client_id) = (wish.name.clone(), client_id.clone());
-    let failed = |error| context.subject(Some(&wish.name)).control(error);
-    let (lease_id, expires_at, value) = if raw {
-        let answer = client.call(LeaseSecret { secret_name, client_id, ttl }).await.map_err(failed)?;
-        leases.ids.push(answer.lease_id);
-        let value = String::from_utf8(answer.value.reveal().to_vec()).ok().filter(|value| !value.contains('\0'));
-        let value = value.ok_or_else(|| {
-            let message = format!("`{}` holds bytes that no variable can hold", wish.name);
-            Report::new(ExitStatus::Data, message, format!("secrets lease {} > FILE", shell_word(wish.name.as_str())))
-        })?;
-        (answer.lease_id, answer.expires_at, value)
-    } else {
-        let answer = client.call(LeaseToken { secret_name, client_id, ttl }).await.map_err(failed)?;
-        leases.ids.push(answer.lease_id);
-        leases.hosts.extend(answer.hosts);
-        (answer.lease_id, answer.expires_at, answer.token.reveal().to_owned())
-    };
-    leases.variables.push((wish.env_var.clone(), value));
-    leases.ends = Some(leases.ends.map_or(expires_at, |ends| ends.min(expires_at)));
-    leases
-        .shown
-        .push(json!({"secret": wish.name, "env_var": wish.env_var, "lease_id": lease_id, "expires_at": expires_at}));
-    Ok(())
+    let note = Note::EnvWrite { client_id: client_id.clone(), variables: file.names().count() as u64, raw };
+    client.call(note).await.map(|_| ()).map_err(|error| context.subject(None).control(error))
 }
 
-/// The way into the proxy's main listener, independent of what this process happens to inherit.
-async fn trust(context: &Context, client: &mut Client, hosts: &[String]) -> Result<Vec<(String, String)>, Report> {
-    let pong = client.call(Ping {}).await.map_err(|error| context.subject(None).control(error))?;
-    let certificate = client.call(ShowCa {}).await.map_err(|error| context.subject(None).control(error))?;
-    let proxy = pong.proxy_addr.parse().map_err(|_| Report::internal("the proxy's address is odd"))?;
-    let request = TrustRequest {
-        proxy,
-        support: &context.home.support(),
-        root_pem: &certificate.pem,
-        inherited: &BTreeMap::new(),
-        secret_hosts: hosts,
+fn printed(format: EnvFormat, variables: &[&Variable]) -> Result<Outcome, Report> {
+    let text = |(name, value): &&'_ Variable| -> Option<(String, String)> {
+        let value = String::from_utf8(value.to_vec()).ok().filter(|value| !value.contains('\0'))?;
+        Some((name.to_string(), value))
     };
-    let variables = (context.parts.environment)(&request).map_err(|failure| context.subject(None).failure(failure))?;
-    let text = |value: std::ffi::OsString| value.into_string().map_err(|_| Report::internal("a path is not UTF-8"));
-    variables.into_iter().map(|(name, value)| Ok((text(name)?, text(value)?))).collect()
+    let texts: Option<Vec<(String, String)>> = variables.iter().map(text).collect();
+    let texts = texts.ok_or_else(|| {
+        let message = "a value holds bytes that cannot be printed for a shell";
+        Report::new(ExitStatus::Data, message, "secrets env --raw --force")
+    })?;
+    let pairs: Vec<(&str, &str)> = texts.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    Ok(Outcome::Text(env_format::printed(format, &pairs)))
 }
 
-fn written(path: &Path, client_id: &ClientId, leases: &Leases) -> Outcome {
-    let vars: Vec<&str> = leases.variables.iter().map(|(name, _)| name.as_str()).collect();
-    let result = json!({
-        "mode": "store",
-        "env_file": path,
-        "expires_at": leases.ends,
-        "client_id": client_id,
-        "var_count": vars.len(),
-        "vars": vars,
-        "leases": leases.shown,
-    });
-    let ends = leases.ends.map(|ends| format!(", good until {ends}")).unwrap_or_default();
-    let human = format!("wrote {} with {} variables{ends}\n", sanitize::line(&path.to_string_lossy()), vars.len());
-    Outcome::Shown { result, human, next: vec![NextAction::new("secrets status", "See what is leased")] }
+fn written(
+    file: &EnvFile,
+    path: &Path,
+    client_id: &ClientId,
+    facts: Value,
+    ends: Option<Timestamp>,
+    next: Vec<NextAction>,
+) -> Outcome {
+    let vars: Vec<&str> = file.names().collect();
+    let odd: Vec<&str> = file.only_for_shells().into_iter().map(crate::project::VariableName::as_str).collect();
+    let until = ends.map(|ends| format!(", good until {ends}")).unwrap_or_default();
+    let mut human = format!("wrote {} with {} variables{until}\n", sanitize::line(&path.to_string_lossy()), vars.len());
+    if !odd.is_empty() {
+        let _ = writeln!(human, "only shells read {} byte for byte; dotenv readers differ", odd.join(", "));
+    }
+    let mut result = json!({"env_file": path, "client_id": client_id, "var_count": vars.len(), "vars": vars});
+    if let (Some(result), Value::Object(facts)) = (result.as_object_mut(), facts) {
+        result.extend(facts);
+        result.extend((!odd.is_empty()).then(|| ("only_for_shells".to_owned(), json!(odd))));
+    }
+    Outcome::Shown { result, human, next }
 }

@@ -6,6 +6,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::{OsStr, OsString},
     net::{Ipv4Addr, SocketAddr},
+    os::unix::ffi::OsStringExt as _,
 };
 
 use clap::Args;
@@ -16,13 +17,15 @@ use crate::cli::{
     exit::ExitStatus,
     parts::TrustRequest,
     printer::Outcome,
-    project_file::{ProjectFile, check_variable},
+    project_file::{self, check_variable, is_obeyed, obeyed},
+    provider,
     report::Report,
     sanitize::shell_word,
 };
 use crate::{
     base::{ClientId, TimeToLive},
     control::{Client, ListSecrets, OpenSession, SessionOpened, SessionSecret},
+    project::{ProjectFile, ProviderProject, Wants},
 };
 
 #[derive(Args, Debug)]
@@ -31,9 +34,17 @@ pub(in crate::cli) struct Arguments {
     /// that belong to a service]
     #[arg(long = "secret", value_name = "NAME[=VARIABLE]")]
     secrets: Vec<String>,
-    /// How long the leases last at most; they end with the command in any case
+    /// How long the leases last at most, and the program with them
     #[arg(long, value_name = "DURATION")]
     ttl: Option<TimeToLive>,
+    /// How long the program may run, such as 90s or 10m; a bare number is seconds. It then gets SIGTERM, 5 s later
+    /// SIGKILL, and the exit code is 124
+    #[arg(id = "run_timeout", long = "timeout", value_name = "DURATION", value_parser = run_time)]
+    timeout: Option<TimeToLive>,
+    // Stands in for the flag of all other commands, so that `--timeout` can be the program's here.
+    #[arg(id = "timeout", long = "daemon-timeout", hide = true, default_value_t = 5,
+        value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    _daemon_timeout: u64,
     /// For whom, as the record shows it and as policies name it
     #[arg(long, value_name = "ID")]
     client_id: Option<ClientId>,
@@ -42,15 +53,35 @@ pub(in crate::cli) struct Arguments {
     command: Vec<OsString>,
 }
 
+/// A duration, or seconds.
+fn run_time(text: &str) -> Result<TimeToLive, String> {
+    let seconds = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty();
+    let text = if seconds { format!("{text}s") } else { text.to_owned() };
+    text.parse().map_err(|error: crate::base::TimeToLiveError| error.to_string())
+}
+
 pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<Outcome, Report> {
     let Some((program, rest)) = arguments.command.split_first() else {
         return Err(Report::misuse("there is no command to run", "secrets exec -- COMMAND"));
     };
     let named = named(arguments)?;
+    let project = if named.is_empty() { project_file::find(&context.folder)? } else { None };
     let mut client = context.connect().await?;
-    let request = wishes(context, arguments, &mut client, named).await?;
-    let session = client.call(request).await.map_err(|error| context.subject(None).control(error))?;
-    let variables = variables(context, &session, &std::env::vars_os().collect())?;
+    let inherited: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+    let prepared = match &project {
+        Some(ProjectFile { wants: Wants::Provider(wants), .. }) => {
+            match pulled(context, &mut client, project.as_ref(), wants, inherited).await? {
+                Ok(variables) => (variables, None),
+                Err(code) => return Ok(Outcome::Child(code)),
+            }
+        }
+        _ => {
+            let request = wishes(context, arguments, &mut client, named, project).await?;
+            let session = client.call(request).await.map_err(|error| context.subject(None).control(error))?;
+            (variables(context, &session, &inherited)?, Some(client))
+        }
+    };
+    let (variables, mut session) = prepared;
     let mut running = match child::start(program, rest, &variables) {
         Ok(running) => running,
         Err(not_run) => {
@@ -59,16 +90,54 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
         }
     };
     drop(variables);
+    if let Some(limit) = arguments.timeout.into_iter().chain(arguments.ttl).min() {
+        running.limit(limit.get());
+    }
     let status = tokio::select! {
         biased;
         status = running.wait() => status,
-        () = client.closed() => {
+        () = end_of(session.as_mut()) => {
             context.printer.say("the daemon has gone and the session with it; requests will fail from here on");
             running.wait().await
         }
     };
-    drop(client); // this ends the session
-    status.map(Outcome::Child).map_err(|error| Report::internal(format!("cannot wait for the command: {error}")))
+    drop(session); // its leases end with it
+    let code = status.map_err(|error| Report::internal(format!("cannot wait for the command: {error}")))?;
+    if running.was_overdue() {
+        context.printer.say("the time of the command was over");
+    }
+    Ok(Outcome::Child(code))
+}
+
+/// Resolves when the connection that a session lives by has gone.
+async fn end_of(session: Option<&mut Client>) {
+    match session {
+        Some(client) => client.closed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What the program gets when an outside keeper has the values: those, raw, and no session. The exit code when a signal
+/// comes first.
+async fn pulled(
+    context: &Context,
+    client: &mut Client,
+    file: Option<&ProjectFile>,
+    wants: &ProviderProject,
+    mut variables: BTreeMap<OsString, OsString>,
+) -> Result<Result<BTreeMap<OsString, OsString>, u8>, Report> {
+    let Some(file) = file else { return Err(Report::internal("there is no project file")) };
+    let pulled = match child::unless_signalled(provider::pull(context, client, file, wants)).await {
+        Ok(pulled) => pulled?,
+        Err(code) => return Ok(Err(code)),
+    };
+    for (name, value) in pulled {
+        if value.contains(&0) {
+            return Err(project_file::report(crate::project::Error::ZeroByte(name.to_string())));
+        }
+        variables.insert(name.as_str().into(), OsString::from_vec(value.to_vec()));
+    }
+    Ok(Ok(variables))
 }
 
 /// What the flags name.
@@ -95,20 +164,20 @@ async fn wishes(
     arguments: &Arguments,
     client: &mut Client,
     named: Vec<SessionSecret>,
+    project: Option<ProjectFile>,
 ) -> Result<OpenSession, Report> {
     let client_id = arguments.client_id.clone();
     let open = |secrets, project_dir, client_id| OpenSession { client_id, secrets, project_dir, narrow: None };
     if !named.is_empty() {
         return Ok(open(named, context.folder.clone(), client_id));
     }
-    if let Some(project) = ProjectFile::find(&context.folder)? {
-        let ttl = |own: Option<TimeToLive>| arguments.ttl.or(own).or(project.ttl);
-        let wishes = project.secrets.iter().map(|wish| SessionSecret {
+    if let Some(Wants::Store(wants)) = project.map(|project| project.wants) {
+        let wishes = wants.secrets.iter().map(|wish| SessionSecret {
             name: wish.name.clone(),
-            env_var: Some(wish.env_var.clone()),
-            ttl: ttl(wish.ttl),
+            env_var: Some(wish.variable.to_string()),
+            ttl: wants.ttl_asked(wish, arguments.ttl),
         });
-        return Ok(open(wishes.collect(), context.folder.clone(), client_id.or(project.client_id.clone())));
+        return Ok(open(wishes.collect(), context.folder.clone(), client_id.or(wants.client.clone())));
     }
     let all = client.call(ListSecrets {}).await.map_err(|error| context.subject(None).control(error))?.secrets;
     let bound = all.into_iter().filter(|secret| secret.service.is_some());
@@ -142,12 +211,7 @@ fn variables(
         for name in &lease.env {
             check_variable(name).map_err(Report::internal)?;
             if ways_in.contains(OsStr::new(name)) || is_obeyed(name) {
-                let message =
-                    format!("`{name}` is obeyed by programs or leads them to the proxy; it cannot hold a token");
-                return Err(Report::misuse(
-                    message,
-                    format!("secrets exec --secret {}=VARIABLE -- COMMAND", lease.secret),
-                ));
+                return Err(obeyed(name, format!("secrets exec --secret {}=VARIABLE -- COMMAND", lease.secret)));
             }
             if let Some(other) = tokens.insert(name, &lease.secret) {
                 let message =
@@ -159,14 +223,6 @@ fn variables(
         }
     }
     Ok(variables)
-}
-
-/// Variables that decide what a program runs or loads. A project file comes with a repository; a token there does no more
-/// than break things, but a name there was never meant well (attack 95).
-fn is_obeyed(name: &str) -> bool {
-    const NAMES: [&str; 9] =
-        ["BASH_ENV", "ENV", "HOME", "IFS", "NODE_OPTIONS", "PATH", "PERL5OPT", "PYTHONPATH", "SHELL"];
-    NAMES.contains(&name) || name.starts_with("LD_") || name.starts_with("DYLD_") || name.starts_with("GIT_CONFIG")
 }
 
 #[cfg(test)]

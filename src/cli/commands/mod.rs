@@ -3,6 +3,7 @@
 mod add;
 mod audit;
 mod ca;
+mod cleanup;
 mod completions;
 mod config;
 mod daemon;
@@ -11,6 +12,7 @@ mod demo;
 mod doctor;
 mod easy;
 mod env;
+mod env_leases;
 mod exec;
 mod health;
 mod init;
@@ -18,6 +20,8 @@ mod lease;
 mod list;
 mod policy;
 mod revoke;
+mod scan;
+mod scan_migrate;
 mod serve;
 mod settings;
 mod status;
@@ -42,6 +46,8 @@ pub(super) enum Command {
     Audit(audit::Arguments),
     /// Show the certificate that clients of the proxy must trust
     Ca(ca::Arguments),
+    /// Remove env files whose time is over, and end their leases
+    Cleanup(cleanup::Arguments),
     /// Print completions for a shell
     Completions(completions::Arguments),
     /// Show every setting as it is in force, and where it comes from
@@ -71,6 +77,8 @@ pub(super) enum Command {
     Policy(policy::Arguments),
     /// End leases: one, those of a client, secret or session, or all
     Revoke(revoke::Arguments),
+    /// Find secrets in files, and move those of env files into the store
+    Scan(scan::Arguments),
     /// Run the daemon in the foreground
     Serve(serve::Arguments),
     /// Show what runs and what is leased
@@ -90,6 +98,7 @@ impl Command {
             Self::Add(_) => "secrets add",
             Self::Audit(arguments) => arguments.name(),
             Self::Ca(arguments) => arguments.name(),
+            Self::Cleanup(_) => "secrets cleanup",
             Self::Completions(_) => "secrets completions",
             Self::Config => "secrets config",
             Self::Daemon(_) => "secrets daemon restart",
@@ -104,6 +113,7 @@ impl Command {
             Self::List => "secrets list",
             Self::Policy(arguments) => arguments.name(),
             Self::Revoke(_) => "secrets revoke",
+            Self::Scan(_) => "secrets scan",
             Self::Serve(_) => "secrets serve",
             Self::Status => "secrets status",
             Self::Stop => "secrets stop",
@@ -127,6 +137,7 @@ impl Command {
         match self {
             Self::Audit(arguments) => arguments.json,
             Self::Lease(arguments) => arguments.json,
+            Self::Scan(arguments) => arguments.json,
             _ => false,
         }
     }
@@ -153,6 +164,7 @@ impl Command {
             Self::Audit(arguments) => audit::run(context, arguments).await,
             Self::Ca(arguments) => ca::run(context, arguments).await,
             Self::Daemon(arguments) => daemon::run(context, arguments).await,
+            Self::Cleanup(arguments) => cleanup::run(context, arguments).await,
             Self::Delete(arguments) => delete::run(context, arguments).await,
             Self::Doctor => doctor::run(context).await,
             Self::Env(arguments) => env::run(context, arguments).await,
@@ -162,6 +174,7 @@ impl Command {
             Self::List => list::run(context).await,
             Self::Policy(arguments) => policy::run(context, arguments).await,
             Self::Revoke(arguments) => revoke::run(context, arguments).await,
+            Self::Scan(arguments) => scan::run(context, arguments).await,
             Self::Serve(_) => serve::background(context).await,
             Self::Status => status::run(context).await,
             Self::Stop => stop::run(context).await,

@@ -81,7 +81,9 @@ fn an_environment_file_is_private_and_holds_tokens() {
     assert_eq!(
         fs::read_to_string(&file).unwrap(),
         format!(
-            "# secrets-managed: true\n# secrets-ttl: {TIME}\n# secrets-source: store\n\
+            "# secrets-managed: true\n# secrets-ttl: {TIME}\n# secrets-source: store\n# secrets-leases: {ID}\n\
+             # lease tokens; the proxy at 127.0.0.1:4000 takes them until the daemon ends; \
+             `[proxy] listen = \"127.0.0.1:4000\"` in config.toml keeps the port\n\
              HTTPS_PROXY=http://127.0.0.1:4000\nONE=lse_token\n"
         )
     );

@@ -181,7 +181,7 @@ fn the_root_lists_every_command() {
     let result = house.run(&[]).result();
     let names: Vec<&str> = result["commands"].as_array().unwrap().iter().filter_map(|c| c["name"].as_str()).collect();
     for name in
-        "add audit ca completions delete demo doctor env exec lease list policy revoke serve status stop update version"
+        "add audit ca cleanup completions delete demo doctor env exec lease list policy revoke scan serve status stop update version"
             .split(' ')
     {
         assert!(names.contains(&name), "{name} in {names:?}");

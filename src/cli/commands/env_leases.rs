@@ -1,0 +1,146 @@
+//! The leases that an env file holds, and the variables that lead its readers to the proxy.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use crate::cli::{
+    context::Context,
+    envelope::NextAction,
+    exit::ExitStatus,
+    parts::TrustRequest,
+    project_file::{edit, is_obeyed, obeyed},
+    report::Report,
+    sanitize::shell_word,
+};
+use crate::{
+    base::{ClientId, LeaseId, TimeToLive, Timestamp},
+    control::{Client, LeaseSecret, LeaseToken, ListSecrets, Ping, ShowCa},
+    daemon::Settings,
+    project::{StoreProject, Variable, Wanted},
+};
+
+/// What was leased so far.
+#[derive(Default)]
+pub(super) struct Leases {
+    pub(super) variables: Vec<Variable>,
+    pub(super) shown: Vec<Value>,
+    pub(super) ids: Vec<LeaseId>,
+    pub(super) ends: Option<Timestamp>,
+    pub(super) hosts: Vec<String>,
+}
+
+/// How to lease.
+pub(super) struct Asked<'a> {
+    pub(super) client_id: &'a ClientId,
+    pub(super) raw: bool,
+    pub(super) ttl: Option<TimeToLive>,
+}
+
+/// Leases everything that a project wants, in its order.
+pub(super) async fn take(
+    context: &Context,
+    client: &mut Client,
+    wants: &StoreProject,
+    asked: &Asked<'_>,
+    leases: &mut Leases,
+) -> Result<(), Report> {
+    if let Some(wish) = wants.secrets.iter().find(|wish| is_obeyed(wish.variable.as_str())) {
+        let file = context.folder.join(crate::project::ProjectFile::NAME);
+        return Err(obeyed(wish.variable.as_str(), edit(&file)));
+    }
+    if !asked.raw {
+        check_bound(context, client, &wants.secrets).await?;
+    }
+    for wish in &wants.secrets {
+        let ttl = wants.ttl_asked(wish, asked.ttl);
+        lease(context, client, wish, &Asked { ttl, ..*asked }, leases).await?;
+    }
+    Ok(())
+}
+
+/// A token is of use only where a service says where it goes; told before anything is leased.
+async fn check_bound(context: &Context, client: &mut Client, wishes: &[Wanted]) -> Result<(), Report> {
+    let known = client.call(ListSecrets {}).await.map_err(|error| context.subject(None).control(error))?.secrets;
+    for wish in wishes {
+        let unbound = known.iter().any(|secret| secret.name == wish.name && secret.service.is_none());
+        if unbound {
+            let message = format!("`{}` belongs to no service, so that a token for it leads nowhere", wish.name);
+            let fix = format!("secrets update {} --service ID", shell_word(wish.name.as_str()));
+            return Err(Report::new(ExitStatus::Generic, message, fix));
+        }
+    }
+    Ok(())
+}
+
+async fn lease(
+    context: &Context,
+    client: &mut Client,
+    wish: &Wanted,
+    asked: &Asked<'_>,
+    leases: &mut Leases,
+) -> Result<(), Report> {
+    let (secret_name, client_id, ttl) = (wish.name.clone(), asked.client_id.clone(), asked.ttl);
+    let failed = |error| context.subject(Some(&wish.name)).control(error);
+    let (lease_id, expires_at, value) = if asked.raw {
+        let answer = client.call(LeaseSecret { secret_name, client_id, ttl }).await.map_err(failed)?;
+        (answer.lease_id, answer.expires_at, answer.value.reveal().to_vec())
+    } else {
+        let answer = client.call(LeaseToken { secret_name, client_id, ttl }).await.map_err(failed)?;
+        leases.hosts.extend(answer.hosts);
+        (answer.lease_id, answer.expires_at, answer.token.reveal().as_bytes().to_vec())
+    };
+    leases.ids.push(lease_id);
+    leases.variables.push((wish.variable.clone(), Zeroizing::new(value)));
+    leases.ends = Some(leases.ends.map_or(expires_at, |ends| ends.min(expires_at)));
+    leases
+        .shown
+        .push(json!({"secret": wish.name, "env_var": wish.variable, "lease_id": lease_id, "expires_at": expires_at}));
+    Ok(())
+}
+
+/// The way into the proxy's main listener, and what is to be known of it.
+pub(super) struct WayIn {
+    pub(super) variables: Vec<Variable>,
+    pub(super) note: String,
+    pub(super) next: Option<NextAction>,
+}
+
+/// Independent of what this process happens to inherit.
+pub(super) async fn way_in(context: &Context, client: &mut Client, hosts: &[String]) -> Result<WayIn, Report> {
+    let pong = client.call(Ping {}).await.map_err(|error| context.subject(None).control(error))?;
+    let certificate = client.call(ShowCa {}).await.map_err(|error| context.subject(None).control(error))?;
+    let proxy = pong.proxy_addr.parse().map_err(|_| Report::internal("the proxy's address is odd"))?;
+    let request = TrustRequest {
+        proxy,
+        support: &context.home.support(),
+        root_pem: &certificate.pem,
+        inherited: &BTreeMap::new(),
+        secret_hosts: hosts,
+    };
+    let pairs = (context.parts.environment)(&request).map_err(|failure| context.subject(None).failure(failure))?;
+    let mut names = BTreeSet::new();
+    let mut variables = Vec::new();
+    for (name, value) in pairs {
+        let name = name.to_str().and_then(|name| name.parse::<crate::project::VariableName>().ok());
+        let name = name.ok_or_else(|| Report::internal("a variable of the proxy has an odd name"))?;
+        if names.insert(name.clone()) {
+            variables.push((name, Zeroizing::new(value.into_encoded_bytes())));
+        }
+    }
+    // A daemon that was told its port keeps it; any other gets a new one when it starts again.
+    let settings = Settings::load(&context.home, context.globals.config.as_deref());
+    let is_fixed = settings.is_ok_and(|settings| settings.proxy.listen.port() != 0);
+    if is_fixed {
+        return Ok(WayIn { variables, note: format!("lease tokens; the proxy at {proxy} takes them"), next: None });
+    }
+    let note = format!(
+        "lease tokens; the proxy at {proxy} takes them until the daemon ends; `[proxy] listen = \"{proxy}\"` in config.toml keeps the port"
+    );
+    let next = NextAction::new(
+        "secrets env --force",
+        format!("Write it again when the daemon was restarted, unless config.toml says `[proxy] listen = \"{proxy}\"`"),
+    );
+    Ok(WayIn { variables, note, next: Some(next) })
+}
