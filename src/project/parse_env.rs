@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::{
     VariableName,
-    quote::{read_value, write_value},
+    quote::{Read, read_value, write_value},
 };
 use crate::base::{LeaseId, Timestamp};
 
@@ -158,29 +158,28 @@ impl<'a> Iterator for Pieces<'a> {
         let end = rest.iter().position(|b| *b == b'\n').map_or(rest.len(), |at| at + 1);
         let line = rest.get(..end).unwrap_or_default();
         let is_text = !line.trim_ascii().is_empty() && !line.trim_ascii().starts_with(b"#");
-        if let Some((variable, start, after)) = is_text.then(|| read_variable(rest)).flatten() {
+        if let Some((variable, range, after)) = is_text.then(|| read_variable(rest)).flatten() {
             let (text, after) = rest.split_at(rest.len() - after.len());
             self.0 = after;
-            let ending = text.len()
-                - text.strip_suffix(b"\n").map_or(text, |text| text.strip_suffix(b"\r").unwrap_or(text)).len();
-            return Some(Piece { text, variable: Some((variable, start..text.len() - ending)) });
+            return Some(Piece { text, variable: Some((variable, range)) });
         }
         self.0 = rest.get(end..).unwrap_or_default();
         Some(Piece { text: line, variable: None })
     }
 }
 
-/// The variable at the beginning of a text, where its value begins, and what follows its line; the value may go over
+/// The variable at the beginning of a text, where its value is written, and what follows its line; the value may go over
 /// several.
-fn read_variable(whole: &[u8]) -> Option<(Variable, usize, &[u8])> {
+fn read_variable(whole: &[u8]) -> Option<(Variable, Range<usize>, &[u8])> {
     let text = whole.trim_ascii_start();
     let text = text.strip_prefix(b"export ").unwrap_or(text);
     let at = text.iter().position(|b| *b == b'=')?;
     let (name, value) = text.split_at(at);
     let name = std::str::from_utf8(name).ok()?.parse().ok()?;
     let value = value.get(1..)?;
-    let (read, after) = read_value(value)?;
-    Some(((name, Zeroizing::new(read)), whole.len() - value.len(), after))
+    let start = whole.len() - value.len();
+    let Read { value, written, after } = read_value(value)?;
+    Some(((name, Zeroizing::new(value)), start..start + written, after))
 }
 
 impl std::fmt::Debug for ParsedEnvFile {

@@ -54,19 +54,29 @@ fn reach(value: &[u8]) -> Reach {
     if is_alike { Reach::Everyone } else { Reach::Shells }
 }
 
-/// Reads the value at the beginning of `text` and gives what follows its line. Without a quote at its beginning a value
-/// goes to the end of its line as it is, the way agent-secrets writes it. `None` when a quote is never closed.
-pub(super) fn read_value(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+/// A value that was read.
+pub(super) struct Read<'a> {
+    pub(super) value: Vec<u8>,
+    /// How many bytes it takes as it is written, quotes included.
+    pub(super) written: usize,
+    /// What follows its line.
+    pub(super) after: &'a [u8],
+}
+
+/// Reads the value at the beginning of `text`. Without a quote at its beginning a value goes to the end of its line as it
+/// is, the way agent-secrets writes it; behind a quoted one there may be a comment. `None` when a quote is never closed,
+/// or something else follows.
+pub(super) fn read_value(text: &[u8]) -> Option<Read<'_>> {
     let (mut value, mut rest) = (Vec::new(), text);
     if !matches!(text, [b'\'' | b'"', ..]) {
         let end = text.iter().position(|b| *b == b'\n').unwrap_or(text.len());
-        let (line, rest) = text.split_at(end);
-        return Some((line.strip_suffix(b"\r").unwrap_or(line).to_vec(), rest.get(1..).unwrap_or_default()));
+        let (line, after) = text.split_at(end);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        return Some(Read { value: line.to_vec(), written: line.len(), after: after.get(1..).unwrap_or_default() });
     }
     loop {
         rest = match rest {
-            [] => return Some((value, rest)),
-            [b'\n', rest @ ..] => return Some((value, rest)),
+            [] | [b'\n' | b'\r' | b' ' | b'\t', ..] => break,
             [b'\'', rest @ ..] => {
                 let end = rest.iter().position(|b| *b == b'\'')?;
                 let (part, rest) = rest.split_at(end);
@@ -80,6 +90,10 @@ pub(super) fn read_value(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
             }
         }
     }
+    let end = rest.iter().position(|b| *b == b'\n').unwrap_or(rest.len());
+    let (comment, after) = rest.split_at(end);
+    let is_over = matches!(comment.trim_ascii(), [] | [b'#', ..]);
+    is_over.then(|| Read { value, written: text.len() - rest.len(), after: after.get(1..).unwrap_or_default() })
 }
 
 fn read_double_quoted<'a>(mut rest: &'a [u8], value: &mut Vec<u8>) -> Option<&'a [u8]> {

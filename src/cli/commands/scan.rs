@@ -4,7 +4,6 @@ use std::{
     fmt::Write as _,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Instant,
 };
 
 use clap::{ArgAction, Args, ValueEnum};
@@ -21,7 +20,7 @@ use crate::cli::{
     table::Table,
 };
 use crate::{
-    base::TimeToLive,
+    base::{Clock, TimeToLive},
     control::{Client, Note},
     policy::{PolicySet, Service},
     scan::{self, Baseline, DEFAULT_EXCLUDES, Found, Ignored, Patterns, Reach, Request, ServiceShape, Severity},
@@ -95,7 +94,8 @@ impl Level {
 }
 
 pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<Outcome, Report> {
-    let begun = Instant::now();
+    let clock = Clock::system();
+    let begun = clock.boot();
     let given = arguments.root.as_ref().or(arguments.path.as_ref());
     let root = absolute(&given.map_or_else(|| context.folder.clone(), |given| context.folder.join(given)))?;
     let policy = policy(context)?;
@@ -126,7 +126,7 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
             ("recursive".to_owned(), json!(!is_flat)),
             ("excludes".to_owned(), json!(arguments.exclude)),
             ("patterns".to_owned(), json!(patterns.names().len())),
-            ("duration".to_owned(), json!(format!("{:?}", begun.elapsed()))),
+            ("duration".to_owned(), json!(format!("{:?}", clock.boot().saturating_sub(begun)))),
             ("recorded".to_owned(), json!(note(context, &found, migrated.as_ref()).await)),
         ]);
     }

@@ -4,7 +4,10 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
 use crate::{
     base::Timestamp,
-    project::{EnvFile, EnvHeader, Error, Existing, ParsedEnvFile, VariableName, find_expired},
+    project::{
+        EnvFile, EnvHeader, Error, Existing, ParsedEnvFile, VariableName, exchange, find_expired, rewritten,
+        variables_of,
+    },
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_764_000_000_000);
@@ -110,6 +113,40 @@ fn files_of_agent_secrets_are_read_too() {
     assert_eq!(read, [("A", b"two words # and more".as_slice()), ("B", b"x\"y"), ("C", b"1")]);
     assert_eq!(parsed.odd_lines, [8, 9]);
     assert_eq!(parsed.header.expires, Some(NOW));
+}
+
+#[test]
+fn a_person_s_file_keeps_all_but_the_values_that_change() {
+    let text =
+        "# one\r\nexport A=\"x y\" # why\nB=bare # not part\r\nC='a'\"b\"\nD=1\nA b\nE='x' y\nF=\"two\nlines\"\nG=last";
+    let read: Vec<_> = variables_of(text.as_bytes());
+    let read: Vec<(&str, &[u8])> = read.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+    let wanted: [(&str, &[u8]); 6] =
+        [("A", b"x y"), ("B", b"bare"), ("C", b"ab"), ("D", b"1"), ("F", b"two\nlines"), ("G", b"last")];
+    assert_eq!(read, wanted, "what a shell would run is no variable");
+    let new =
+        rewritten(text.as_bytes(), |name, _| (name.as_str() != "D").then(|| zeroize::Zeroizing::new(b"it's".to_vec())));
+    let expected = "# one\r\nexport A=\"it's\" # why\nB=\"it's\" # not part\r\nC=\"it's\"\nD=1\nA b\nE='x' y\nF=\"it's\"\nG=\"it's\"";
+    assert_eq!(String::from_utf8_lossy(&new), expected);
+}
+
+#[test]
+fn a_file_is_exchanged_only_for_what_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, link) = (folder.path().join(".env"), folder.path().join("link"));
+    fs::write(&path, "A=old\n").unwrap();
+    assert!(matches!(exchange(&path, b"A=other\n", b"A=new\n"), Err(Error::Changed(_))));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "A=old\n");
+    fs::hard_link(&path, &link).unwrap();
+    exchange(&path, b"A=old\n", b"A=new\n").unwrap();
+    assert_eq!(
+        (fs::read_to_string(&path).unwrap(), fs::read_to_string(&link).unwrap()),
+        ("A=new\n".into(), "A=old\n".into())
+    );
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink(&link, &path).unwrap();
+    assert!(exchange(&path, b"A=old\n", b"A=new\n").is_err(), "a link is not followed");
 }
 
 #[test]

@@ -1,0 +1,114 @@
+//! `secrets env`: what it writes, what it refuses, what it records.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::*;
+
+#[test]
+fn the_file_is_private_and_gives_tokens_and_the_way_to_the_proxy() {
+    let hand = project();
+    let (code, written) = hand.envelope(&["env"], b"");
+    let result = &written["result"];
+    assert_eq!((code, &result["mode"], &result["client_id"]), (0, &"store".into(), &"web".into()), "{written}");
+    let path = hand.work.join(".env");
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let lease_id = result["leases"][0]["lease_id"].as_str().unwrap();
+    assert!(text.contains(&format!("# secrets-leases: {lease_id}\n")) && text.contains("[proxy] listen"), "{text}");
+    assert!(!text.contains(SECRET));
+    let variables = sourced(&path);
+    let token = String::from_utf8(variables["ACME"].clone()).unwrap();
+    assert!(token.starts_with("lse_") && variables["HTTPS_PROXY"].starts_with(b"http://127.0.0.1:"), "{token}");
+    let vars: Vec<&str> = result["vars"].as_array().unwrap().iter().map(|var| var.as_str().unwrap()).collect();
+    assert!(vars.contains(&"ACME") && vars.contains(&"HTTPS_PROXY") && result["var_count"] == vars.len());
+    assert!(written["next_actions"].to_string().contains("[proxy] listen"), "{written}");
+    let record = &hand.records_of("env_write")[0];
+    assert_eq!(record.client_id.as_deref(), Some("web"));
+    assert!(record.details.as_ref().unwrap().ends_with("lease tokens"));
+    assert!(hand.records_of("secret_reveal").is_empty());
+}
+
+#[test]
+fn a_port_that_is_set_needs_no_second_writing() {
+    let hand = Hand::with_home();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    std::fs::write(hand.home.join("config.toml"), format!("[proxy]\nlisten = \"127.0.0.1:{port}\"\n")).unwrap();
+    hand.acme("api.acme.test");
+    put(&hand, ".secrets.json", r#"{"secrets":[{"name":"acme_key","env_var":"ACME"}]}"#);
+    let (code, written) = hand.envelope(&["env"], b"");
+    assert!(code == 0 && !written["next_actions"].to_string().contains("--force"), "{written}");
+    let variables = sourced(&hand.work.join(".env"));
+    assert_eq!(variables["HTTPS_PROXY"], format!("http://127.0.0.1:{port}").into_bytes());
+}
+
+#[test]
+fn an_existing_file_stays_unless_forced_and_nothing_is_leased_for_it() {
+    let hand = project();
+    let path = put(&hand, ".env", "MINE=1\n");
+    let (code, refused) = hand.envelope(&["env"], b"");
+    assert_eq!((code, &refused["fix"]), (1, &"secrets env --force".into()), "{refused}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "MINE=1\n");
+    assert!(hand.records_of("lease_acquire").is_empty() && hand.records_of("env_write").is_empty());
+    assert_eq!(hand.envelope(&["env", "--force"], b"").0, 0);
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(sourced(&path).contains_key("ACME"));
+}
+
+#[test]
+fn a_dry_run_leases_writes_and_records_nothing() {
+    let hand = project();
+    let (code, planned) = hand.envelope(&["env", "--dry-run", "--ttl", "5m"], b"");
+    assert_eq!((code, &planned["result"]["vars"][0]["ttl"]), (0, &"5m".into()), "{planned}");
+    assert!(!hand.work.join(".env").exists());
+    assert!(hand.records_of("lease_acquire").is_empty() && hand.records_of("env_write").is_empty());
+}
+
+#[test]
+fn raw_values_come_back_byte_for_byte() {
+    let hand = Hand::with_home();
+    let values: [(&str, &[u8]); 4] = [
+        ("A", b"-----BEGIN X-----\nab\n-----END X-----"),
+        ("B", b"it's $HOME \"`x`\" #\\"),
+        ("C", b"\xff\xfe bytes"),
+        ("D", b" a b "),
+    ];
+    let mut wanted = Vec::new();
+    for (name, value) in values {
+        assert_eq!(hand.envelope(&["add", name, "--exact"], value).0, 0);
+        wanted.push(format!(r#"{{"name":"{name}","env_var":"{name}"}}"#));
+    }
+    put(&hand, ".secrets.json", &format!(r#"{{"secrets":[{}],"env_file":"conf.env"}}"#, wanted.join(",")));
+    let (code, refused) = hand.envelope(&["env"], b"");
+    assert_eq!((code, refused["fix"].as_str()), (1, Some("secrets update A --service ID")), "no token leads anywhere");
+    let (code, written) = hand.envelope(&["env", "--raw"], b"");
+    assert_eq!((code, &written["result"]["only_for_shells"]), (0, &serde_json::json!(["B", "C"])), "{written}");
+    let variables = sourced(&hand.work.join("conf.env"));
+    for (name, value) in values {
+        assert_eq!(variables[name], value, "{name}");
+    }
+    assert_eq!(hand.records_of("secret_reveal").len(), 4);
+    assert!(hand.records_of("env_write")[0].details.as_ref().unwrap().ends_with("raw values"));
+}
+
+#[test]
+fn attack_95_a_project_file_cannot_take_over_variables_that_programs_obey() {
+    let hand = project();
+    for name in ["PATH", "LD_PRELOAD", "NODE_OPTIONS", "GIT_CONFIG_COUNT"] {
+        put(&hand, ".secrets.json", &format!(r#"{{"secrets":[{{"name":"acme_key","env_var":"{name}"}}]}}"#));
+        let (code, refused) = hand.envelope(&["env"], b"");
+        assert_eq!(code, 2, "{name}: {refused}");
+        assert_eq!(hand.run(&["exec", "--", "true"], b"").status.code(), Some(2), "{name}");
+    }
+    assert!(!hand.work.join(".env").exists() && hand.records_of("env_write").is_empty());
+}
+
+#[test]
+fn a_longer_time_than_policy_allows_is_refused_before_anything_is_written() {
+    let hand = project();
+    assert_ne!(hand.envelope(&["env", "--ttl", "25h"], b"").0, 0);
+    put(&hand, ".secrets.json", r#"{"secrets":[{"name":"acme_key","env_var":"ACME","ttl":"25h"}]}"#);
+    let (code, refused) = hand.envelope(&["env"], b"");
+    assert!(code == 64 && refused["error"]["message"].as_str().unwrap().contains("longer than 24h"), "{refused}");
+    assert!(!hand.work.join(".env").exists());
+    assert_eq!(live_leases(&hand), 0);
+}

@@ -1,0 +1,101 @@
+//! `secrets exec`: where a program runs, how it ends, and that its leases end with it.
+
+use rustix::process::Signal;
+
+use super::*;
+use crate::support::{Program, until_blocking};
+
+/// A program that says in a file that it runs.
+fn start(hand: &Hand, flags: &[&str], script: &str) -> Program {
+    let mark = hand.work.join("mark");
+    let script = format!("echo $$ > {}; {script}", mark.display());
+    let arguments = [&["exec"], flags, &["--", "sh", "-c", &script]].concat();
+    let program = Program::start(&mut hand.command(&arguments));
+    until_blocking("the program runs", || std::fs::read(&mark).is_ok_and(|text| text.ends_with(b"\n")));
+    program
+}
+
+#[test]
+fn a_program_runs_where_its_caller_is_and_has_standard_output_for_itself() {
+    let hand = project();
+    let deep = hand.work.join("a/b");
+    std::fs::create_dir_all(&deep).unwrap();
+    let mut command = hand.command(&["exec", "--", "sh", "-c", "pwd; printf %s \"$ACME\" | wc -c; exit 7"]);
+    let output = Hand::feed(command.current_dir(&deep), b"");
+    assert_eq!(output.status.code(), Some(7));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let folder = deep.canonicalize().unwrap();
+    assert_eq!(text.split_whitespace().collect::<Vec<_>>(), [folder.to_str().unwrap(), "31"]);
+    assert!(output.stderr.is_empty());
+    let sessions = (hand.records_of("session_open"), hand.records_of("session_end"));
+    assert_eq!((sessions.0.len(), sessions.1.len()), (1, 1));
+    assert_eq!(sessions.0[0].client_id.as_deref(), Some("web"), "the project file's client");
+    assert_eq!(live_leases(&hand), 0);
+}
+
+#[test]
+fn a_signal_reaches_the_program_and_its_ending_is_128_more() {
+    let hand = project();
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
+        let _ = std::fs::remove_file(hand.work.join("mark"));
+        let program = start(&hand, &[], "sleep 1000");
+        send(program.id(), signal);
+        assert_eq!(program.finish().status.code(), Some(code), "{signal:?}");
+    }
+    let _ = std::fs::remove_file(hand.work.join("mark"));
+    let program = start(&hand, &[], "trap 'exit 5' TERM; sleep 1000 & wait");
+    send(program.id(), Signal::TERM);
+    assert_eq!(program.finish().status.code(), Some(5), "a program may have its own answer");
+    until_blocking("every session has ended", || hand.records_of("session_end").len() == 4);
+    assert_eq!(live_leases(&hand), 0);
+}
+
+#[test]
+fn leases_end_also_when_exec_is_killed() {
+    let hand = project();
+    let mut program = start(&hand, &[], "exec sleep 1000");
+    assert_eq!(live_leases(&hand), 1);
+    let pid: u32 = std::fs::read_to_string(hand.work.join("mark")).unwrap().trim().parse().unwrap();
+    program.kill();
+    until_blocking("the session has ended", || hand.records_of("session_end").len() == 1);
+    assert_eq!(live_leases(&hand), 0);
+    send(pid, Signal::KILL); // it lives on, without a way to anything
+}
+
+#[test]
+fn a_program_whose_time_is_over_ends_with_124() {
+    let hand = project();
+    for flags in [&["--timeout", "1"][..], &["--timeout", "1s"], &["--ttl", "1s"]] {
+        let output = hand.run(&[&["exec"], flags, &["--", "sleep", "1000"]].concat(), b"");
+        assert_eq!(output.status.code(), Some(124), "{flags:?}");
+        assert!(output.stdout.is_empty() && String::from_utf8_lossy(&output.stderr).contains("was over"));
+    }
+    assert_eq!(hand.run(&["exec", "--timeout", "10m", "--", "sh", "-c", "exit 3"], b"").status.code(), Some(3));
+    assert_eq!(hand.run(&["--timeout", "9", "exec", "--", "sh", "-c", "exit 4"], b"").status.code(), Some(4));
+    assert_eq!(hand.run(&["exec", "--timeout", "soon", "--", "true"], b"").status.code(), Some(2));
+    until_blocking("every session has ended", || hand.records_of("session_end").len() == 5);
+    assert_eq!(live_leases(&hand), 0);
+}
+
+#[test]
+fn time_to_live_is_the_flag_s_else_the_entry_s_else_the_file_s() {
+    let hand = Hand::with_home();
+    for name in ["one", "two"] {
+        let host = format!("api.{name}.test");
+        assert_eq!(hand.envelope(&["add", name, "--host", &host], b"v4lue-of-it").0, 0);
+    }
+    let text = r#"{"secrets":[{"name":"one","env_var":"A","ttl":"2m"},{"name":"two","env_var":"B"}],"ttl":"3m"}"#;
+    put(&hand, ".secrets.json", text);
+    let ttls = |flags: &[&str]| {
+        let (_, planned) = hand.envelope(&[&["env", "--dry-run"], flags].concat(), b"");
+        let vars = planned["result"]["vars"].as_array().unwrap().clone();
+        vars.iter().map(|var| var["ttl"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(ttls(&[]), ["2m", "3m"]);
+    assert_eq!(ttls(&["--ttl", "5m"]), ["5m", "5m"]);
+    put(&hand, ".secrets.json", r#"{"secrets":[{"name":"one","env_var":"A"},{"name":"two","env_var":"A"}]}"#);
+    let refused = hand.run(&["exec", "--", "true"], b"");
+    assert!(
+        refused.status.code() == Some(64) && String::from_utf8_lossy(&refused.stderr).contains("`A` is wanted twice")
+    );
+}
