@@ -17,7 +17,7 @@ use crate::base::{LeaseId, Timestamp, open_regular};
 const MAX_HEADER: u64 = 64 << 10;
 const MAX_DEPTH: usize = 64;
 /// How much is overwritten at a time.
-const ZEROS: usize = 64 << 10;
+const ZEROS: usize = 8 << 10;
 
 /// What a search found.
 #[derive(Debug, Default)]
@@ -94,7 +94,7 @@ impl Search<'_> {
     }
 
     fn is_called_right(&self, name: &str) -> bool {
-        name.starts_with(".env") || name.ends_with(".env") || self.names.iter().any(|own| own == name)
+        is_env_name(name) || self.names.iter().any(|own| own == name)
     }
 
     /// The env file that a project file names may have any name.
@@ -117,6 +117,11 @@ impl Search<'_> {
             Err(error) => self.sweep.unreadable.push(error),
         }
     }
+}
+
+/// Whether a file is called as those that programs read their environment from: `.env…` or `….env`.
+pub fn is_env_name(name: &str) -> bool {
+    name.starts_with(".env") || name.as_bytes().ends_with(b".env")
 }
 
 fn header(file: &mut File, path: &Path) -> Result<EnvHeader, Error> {

@@ -33,8 +33,7 @@ pub(super) fn assigned(text: &[u8], name: Range<usize>) -> Option<Assignment> {
     let in_tag = name.start.checked_sub(1).and_then(|at| text.get(at)) == Some(&b'<');
     let rest = text.get(name.end..)?;
     let rest = match rest {
-        [b'\\', b'"' | b'\'', rest @ ..] | [b'"' | b'\'' | b'`', rest @ ..] => rest,
-        rest => rest,
+        [b'\\', b'"' | b'\'', rest @ ..] | [b'"' | b'\'' | b'`', rest @ ..] | rest => rest,
     };
     let rest = after_operator(skip_blanks(rest), in_tag)?;
     let rest = skip_blanks(rest);
@@ -143,7 +142,7 @@ impl Generic {
 fn classes(value: &[u8]) -> usize {
     let kinds: [fn(&u8) -> bool; 4] =
         [u8::is_ascii_lowercase, u8::is_ascii_uppercase, u8::is_ascii_digit, u8::is_ascii_punctuation];
-    kinds.iter().filter(|kind| value.iter().any(|byte| kind(byte))).count()
+    kinds.iter().filter(|kind| value.iter().any(kind)).count()
 }
 
 /// Examples, and references to where the value really is.

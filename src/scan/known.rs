@@ -111,10 +111,12 @@ const fn led(
     KnownShape { name, severity, literal, body, lead: Some(lead) }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form of the standard library's own")]
 fn is_hex(byte: &u8) -> bool {
     byte.is_ascii_digit() || matches!(byte, b'a'..=b'f')
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form of the standard library's own")]
 fn is_scheme(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'.' | b'-')
 }

@@ -24,6 +24,6 @@ pub use error::Error;
 pub use finding::{Finding, Fingerprint};
 pub use patterns::{Patterns, Recognised};
 pub use search::{Found, MAX_FINDINGS, Request, search};
-pub use service_shape::ServiceShape;
+pub use service_shape::{Fits, ServiceShape};
 pub use severity::Severity;
 pub use walk::{DEFAULT_EXCLUDES, Ignored, Reach, is_env_file};

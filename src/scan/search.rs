@@ -1,6 +1,9 @@
 //! One scan: every file in windows, every finding with its place.
 
-use std::{fs::File, path::PathBuf};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
 
 use super::{
     Baseline, Error, Finding, Fingerprint, Ignored, Patterns, Reach,
@@ -65,12 +68,7 @@ enum Looked {
     Whole,
 }
 
-fn look_at(
-    path: &PathBuf,
-    patterns: &Patterns,
-    baseline: Option<&Baseline>,
-    found: &mut Found,
-) -> Result<Looked, Error> {
+fn look_at(path: &Path, patterns: &Patterns, baseline: Option<&Baseline>, found: &mut Found) -> Result<Looked, Error> {
     let (file, _) = open_regular(path)?;
     let windows = Windows::<File>::open(file).map_err(Error::io(path))?;
     let Some(mut windows) = windows else { return Ok(Looked::Binary) };
@@ -90,12 +88,12 @@ fn look_at(
     Ok(Looked::Whole)
 }
 
-fn finding(path: &PathBuf, window: &Window<'_>, candidate: &Candidate<'_>, (line, column): (u64, u64)) -> Finding {
+fn finding(path: &Path, window: &Window<'_>, candidate: &Candidate<'_>, (line, column): (u64, u64)) -> Finding {
     let value = window.text.get(candidate.range.clone()).unwrap_or_default();
     // Every header of a private key is alike; what follows tells them apart.
     let told = if value.starts_with(b"-") { window.text.get(candidate.range.start..) } else { None };
     Finding {
-        file: path.clone(),
+        file: path.to_owned(),
         line,
         column,
         pattern_name: candidate.name.to_owned(),

@@ -9,6 +9,9 @@ use super::{
 };
 use crate::recipe::TokenShape;
 
+/// Says whether a whole value looks right.
+pub type Fits = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
+
 /// One credential of a service, as far as a scan needs it.
 #[derive(Clone)]
 pub struct ServiceShape {
@@ -19,7 +22,7 @@ pub struct ServiceShape {
     /// The length of a value, in bytes, when there is one.
     pub length: Option<usize>,
     /// Whether a whole value looks right.
-    pub fits: Arc<dyn Fn(&[u8]) -> bool + Send + Sync>,
+    pub fits: Fits,
     /// The variables that it is usually kept in.
     pub env: Vec<String>,
     /// What its lease tokens look like.

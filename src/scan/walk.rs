@@ -11,6 +11,7 @@ use ignore::{
 };
 
 use super::Error;
+use crate::project::is_env_name;
 
 /// What is left out when nothing else is said; agent-secrets' list.
 pub const DEFAULT_EXCLUDES: [&str; 7] = ["node_modules", ".git", ".hg", ".svn", "vendor", "dist", "build"];
@@ -35,8 +36,7 @@ pub enum Ignored {
 
 /// Whether a file is one that programs read their environment from, by its name.
 pub fn is_env_file(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-    name.starts_with(b".env") || name.ends_with(b".env")
+    is_env_name(&path.file_name().unwrap_or_default().to_string_lossy())
 }
 
 /// The files below a root in a fixed order, and what could not be looked into. Links are not followed, and only regular
@@ -51,10 +51,10 @@ pub(super) fn files(
     if !metadata.is_dir() {
         return Ok((BTreeSet::from([root.to_owned()]), Vec::new()));
     }
-    let excluded = names(root, excludes)?;
+    let left_out = names(root, excludes)?;
     let is_taken = {
-        let excluded = excluded.clone();
-        move |path: &Path, is_folder: bool| !excluded.matched(path, is_folder).is_ignore()
+        let left_out = left_out.clone();
+        move |path: &Path, is_folder: bool| !left_out.matched(path, is_folder).is_ignore()
     };
     let (mut found, mut unreadable) = (BTreeSet::new(), Vec::new());
     let mut walk = WalkBuilder::new(root);

@@ -31,7 +31,8 @@ fn shapes() -> Vec<ServiceShape> {
 /// A value that the service's own description takes, if one of these does.
 fn value(shape: &ServiceShape) -> Option<String> {
     let prefix = shape.prefixes.first().cloned().unwrap_or_default();
-    let hex: String = letters(200, 3).bytes().map(|byte| format!("{:x}", byte % 16)).collect();
+    let hex: String =
+        letters(200, 3).bytes().map(|byte| char::from(b"0123456789abcdef"[usize::from(byte % 16)])).collect();
     let lengths = shape.length.into_iter().chain([40, 32, 36, 20, 24, 64, 37, 51, 82]);
     let tails = lengths.flat_map(|length| {
         let rest = length.saturating_sub(prefix.len());

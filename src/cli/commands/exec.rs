@@ -68,20 +68,16 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
     let project = if named.is_empty() { project_file::find(&context.folder)? } else { None };
     let mut client = context.connect().await?;
     let inherited: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
-    let prepared = match &project {
-        Some(ProjectFile { wants: Wants::Provider(wants), .. }) => {
-            match pulled(context, &mut client, project.as_ref(), wants, inherited).await? {
-                Ok(variables) => (variables, None),
-                Err(code) => return Ok(Outcome::Child(code)),
-            }
+    let (variables, mut session) = if let Some(ProjectFile { wants: Wants::Provider(wants), .. }) = &project {
+        match pulled(context, &mut client, project.as_ref(), wants, inherited).await? {
+            Ok(variables) => (variables, None),
+            Err(code) => return Ok(Outcome::Child(code)),
         }
-        _ => {
-            let request = wishes(context, arguments, &mut client, named, project).await?;
-            let session = client.call(request).await.map_err(|error| context.subject(None).control(error))?;
-            (variables(context, &session, &inherited)?, Some(client))
-        }
+    } else {
+        let request = wishes(context, arguments, &mut client, named, project).await?;
+        let session = client.call(request).await.map_err(|error| context.subject(None).control(error))?;
+        (variables(context, &session, &inherited)?, Some(client))
     };
-    let (variables, mut session) = prepared;
     let mut running = match child::start(program, rest, &variables) {
         Ok(running) => running,
         Err(not_run) => {

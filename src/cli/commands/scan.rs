@@ -114,9 +114,10 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
     if let Some(path) = &arguments.write_baseline {
         write_baseline(&context.folder.join(path), &found)?;
     }
-    let migrated = match arguments.migrate {
-        true => Some(scan_migrate::run(context, arguments, &found, &patterns, &policy).await?),
-        false => None,
+    let migrated = if arguments.migrate {
+        Some(scan_migrate::run(context, arguments, &found, &patterns, &policy).await?)
+    } else {
+        None
     };
     let shown = Shown { found: &found, folder: &context.folder, migrated: migrated.as_ref() };
     let mut result = shown.result();

@@ -26,7 +26,7 @@ use crate::{
     base::{ClientId, LeaseId, SecretBytes, SecretName, ServiceId, constant_time_eq, read_bounded},
     control::{AddSecret, Client, Error, FailureCode, LeaseSecret, LeaseToken, RevokeLease, WireValue},
     policy::PolicySet,
-    project::{EnvHeader, VariableName, exchange, rewritten, variables_of},
+    project::{EnvHeader, Variable, VariableName, exchange, rewritten, variables_of},
     scan::{Found, Patterns, is_env_file},
 };
 
@@ -190,7 +190,7 @@ async fn carry_out(
     client_id: &ClientId,
     client: &mut Client,
     plan: &Plan,
-    issued: &mut Vec<(LeaseId, (VariableName, Zeroizing<Vec<u8>>))>,
+    issued: &mut Vec<(LeaseId, Variable)>,
     migrated: &mut Migrated,
 ) -> Result<(), Report> {
     let mut stored = Vec::new();

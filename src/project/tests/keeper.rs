@@ -32,14 +32,14 @@ const DOPPLER: &str = r#"{"source":"doppler","project":"web","scope":"production
 
 #[tokio::test]
 async fn what_vercel_writes_is_read_and_its_file_is_private_and_gone() {
-    let body = r##"
+    let body = r#"
         test "$*" = "env pull $3 --yes --environment preview" || exit 9
         test "$(stat -c %a "$3")" = 600 || exit 8
         test "$(stat -c %a "$(dirname "$3")")" = 700 || exit 7
         printf '%s\n' '# Created by Vercel CLI' 'A="two\nlines"' 'B="a"b' 'C=""' 'D=bare' > "$3"
         printf '%s\n' 'B="say "hi" $x \d"' >> "$3"
         sed -i '/^B="a"b$/d' "$3"
-        echo "$3" > seen; echo chatter; echo chatter >&2"##;
+        echo "$3" > seen; echo chatter; echo chatter >&2"#;
     let folder = tempfile::tempdir().unwrap();
     let program = script(folder.path(), body);
     let all = pull_by(program.as_os_str(), &project(VERCEL), folder.path(), Duration::from_secs(20)).await.unwrap();
