@@ -72,6 +72,7 @@ fn conversation() -> Vec<(&'static str, Value, Value)> {
         ),
         ("ca.show", json!({}), json!({"pem": "PEM", "fingerprint": "AB", "path": "/h/ca/root.pem"})),
         ("audit.flush", json!({}), done("flushed")),
+        ("audit.note", json!({"cleanup": {"files": 1, "leases": 2}}), done("noted")),
         ("daemon.ping", json!({}), json!({"pid": 1, "version": "0", "home": "/h", "proxy_addr": "127.0.0.1:1"})),
         ("daemon.stop", json!({}), done("stopping")),
     ]
