@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
+use crate::support::{Origin, Program, Speaks, TestCa, count, find_program};
 
 #[test]
 fn the_file_is_private_and_gives_tokens_and_the_way_to_the_proxy() {
@@ -111,4 +112,31 @@ fn a_longer_time_than_policy_allows_is_refused_before_anything_is_written() {
     assert!(code == 64 && refused["error"]["message"].as_str().unwrap().contains("longer than 24h"), "{refused}");
     assert!(!hand.work.join(".env").exists());
     assert_eq!(live_leases(&hand), 0);
+}
+
+#[test]
+fn what_reads_the_file_reaches_the_service_until_the_lease_is_revoked() {
+    let Some(curl) = find_program("curl") else { return };
+    let ca = TestCa::new();
+    let origin = Origin::builder(ca.leaf_for(&["api.acme.test"])).speaks(Speaks::Both).start();
+    let hand = Hand::in_front_of(&ca, &origin, &["api.acme.test"]);
+    hand.acme("api.acme.test");
+    put(&hand, ".secrets.json", r#"{"secrets":[{"name":"acme_key","env_var":"ACME"}]}"#);
+    assert_eq!(hand.envelope(&["env"], b"").0, 0);
+    let script = "set -a; . ./.env; exec \"$0\" -sS -o /dev/null -w '%{http_code}' \
+        -H \"Authorization: Bearer $ACME\" https://api.acme.test/echo";
+    let ask = || {
+        let mut command = Command::new("sh");
+        command.env_clear().env("PATH", "/usr/bin:/bin").current_dir(&hand.work);
+        Program::start(command.args(["-c", script]).arg(&curl)).finish().expect_success().stdout
+    };
+    assert_eq!(ask(), "200");
+    let requests = origin.requests();
+    assert_eq!(requests.len(), 1);
+    assert_eq!(requests[0].header("authorization").unwrap(), format!("Bearer {SECRET}"));
+    assert_eq!(hand.envelope(&["revoke", "--all"], b"").0, 0);
+    assert_ne!(ask(), "200");
+    assert_eq!(origin.requests().len(), 1, "nothing more was forwarded");
+    assert_eq!(hand.records_of("request_refused").len(), 1);
+    assert_eq!(count(&hand.read("audit.log"), SECRET.as_bytes()), 0);
 }

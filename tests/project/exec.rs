@@ -99,3 +99,22 @@ fn time_to_live_is_the_flag_s_else_the_entry_s_else_the_file_s() {
         refused.status.code() == Some(64) && String::from_utf8_lossy(&refused.stderr).contains("`A` is wanted twice")
     );
 }
+
+#[test]
+fn a_program_in_a_session_may_have_its_scans_recorded_and_nothing_else() {
+    let hand = project();
+    let program = env!("CARGO_BIN_EXE_secrets");
+    let expired = "# secrets-managed: true\n# secrets-ttl: 2020-01-01T00:00:00Z\nA=1\n";
+    let path = put(&hand, "old.env", expired);
+    let inside = |line: &[&str]| {
+        let home = hand.home.to_str().unwrap();
+        hand.run(&[&["exec", "--", program, "--home", home], line].concat(), b"").status.code()
+    };
+    assert_eq!(inside(&["scan"]), Some(0));
+    assert_eq!(hand.records_of("scan").len(), 1);
+    assert_ne!(inside(&["cleanup"]), Some(0));
+    assert!(!path.exists() && hand.records_of("cleanup").is_empty(), "it may remove its own files, unrecorded");
+    assert_ne!(inside(&["env", "--raw"]), Some(0));
+    assert_ne!(inside(&["env"]), Some(0));
+    assert!(!hand.work.join(".env").exists() && hand.records_of("env_write").is_empty());
+}
