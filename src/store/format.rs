@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use super::{
     json_text::unescape,
     record::{Binding, KeptField, RawReveal, SecretRecord},
+    rotation::{Former, HookFormat, OnLeaseExpiry, RotationHealth, RotationPlan},
 };
 use crate::base::{SecretBytes, SecretName, Timestamp};
 
@@ -99,7 +100,27 @@ fn parse_record(name: SecretName, raw: &RawValue) -> Result<SecretRecord, Format
             Some(_) => return Err(malformed("field `raw` is neither `allow` nor `deny`")),
         },
         generation: fields.take("generation")?.unwrap_or(1),
+        plan: RotationPlan {
+            format: fields.take("rotate_format")?.unwrap_or_default(),
+            every: fields.take("rotate_every")?,
+            on_lease_expiry: fields.take("on_lease_expiry")?.unwrap_or_default(),
+        },
+        expires_at: fields.take_time("expires_at")?,
+        health: fields.take("rotation_health")?.unwrap_or_default(),
+        former: fields.take_raw("former_value").map(parse_former).transpose()?,
         extra: fields.keep(),
+    })
+}
+
+fn parse_former(raw: &RawValue) -> Result<Former, FormatFault> {
+    let mut fields: Fields = from_raw(raw, "former_value")?;
+    let value = fields.take_raw("value").ok_or_else(|| malformed("field `value` of `former_value` is missing"))?;
+    Ok(Former {
+        value: parse_value(value, fields.take::<String>("encoding")?.as_deref())?,
+        replaced_at: fields
+            .take_time("replaced_at")?
+            .ok_or_else(|| malformed("field `replaced_at` of `former_value` is missing"))?,
+        expires_at: fields.take_time("expires_at")?,
     })
 }
 
@@ -177,12 +198,7 @@ impl Serialize for PlainRecord<'_> {
         let record = self.0;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("name", &record.name)?;
-        if let Ok(text) = std::str::from_utf8(record.value.expose()) {
-            map.serialize_entry("value", text)?;
-        } else {
-            map.serialize_entry("value", Zeroizing::new(BASE64_STANDARD.encode(record.value.expose())).as_str())?;
-            map.serialize_entry("encoding", "base64")?;
-        }
+        serialize_value(&mut map, &record.value)?;
         map.serialize_entry("created_at", &record.created_at)?;
         map.serialize_entry("updated_at", &record.updated_at)?;
         map.serialize_entry("rotate_via", record.rotate_via.as_deref().unwrap_or_default())?;
@@ -197,7 +213,49 @@ impl Serialize for PlainRecord<'_> {
         if record.generation != 1 {
             map.serialize_entry("generation", &record.generation)?;
         }
+        serialize_rotation(&mut map, record)?;
         serialize_kept(&mut map, &record.extra)?;
+        map.end()
+    }
+}
+
+fn serialize_value<M: SerializeMap>(map: &mut M, value: &SecretBytes) -> Result<(), M::Error> {
+    if let Ok(text) = std::str::from_utf8(value.expose()) {
+        return map.serialize_entry("value", text);
+    }
+    map.serialize_entry("value", Zeroizing::new(BASE64_STANDARD.encode(value.expose())).as_str())?;
+    map.serialize_entry("encoding", "base64")
+}
+
+/// Only what says something: most secrets are never rotated.
+fn serialize_rotation<M: SerializeMap>(map: &mut M, record: &SecretRecord) -> Result<(), M::Error> {
+    let RotationPlan { format, every, on_lease_expiry } = &record.plan;
+    if *format != HookFormat::Value {
+        map.serialize_entry("rotate_format", format)?;
+    }
+    if let Some(every) = every {
+        map.serialize_entry("rotate_every", every)?;
+    }
+    if *on_lease_expiry != OnLeaseExpiry::Keep {
+        map.serialize_entry("on_lease_expiry", on_lease_expiry)?;
+    }
+    if let Some(expires_at) = record.expires_at {
+        map.serialize_entry("expires_at", &expires_at)?;
+    }
+    if record.health != RotationHealth::default() {
+        map.serialize_entry("rotation_health", &record.health)?;
+    }
+    record.former.as_ref().map_or(Ok(()), |former| map.serialize_entry("former_value", &PlainFormer(former)))
+}
+
+struct PlainFormer<'a>(&'a Former);
+
+impl Serialize for PlainFormer<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        serialize_value(&mut map, &self.0.value)?;
+        map.serialize_entry("replaced_at", &self.0.replaced_at)?;
+        map.serialize_entry("expires_at", &self.0.expires_at)?;
         map.end()
     }
 }

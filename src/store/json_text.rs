@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 /// The text that a JSON string (RFC 8259, section 7), quotes included, stands for; `None` when it is no string or
 /// names half a surrogate pair.
-pub(super) fn unescape(json: &str) -> Option<Zeroizing<String>> {
+pub fn unescape(json: &str) -> Option<Zeroizing<String>> {
     let mut rest = json.trim().strip_prefix('"')?.strip_suffix('"')?;
     let mut text = Zeroizing::new(String::with_capacity(rest.len())); // never longer than its escapes: never moved
     while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {

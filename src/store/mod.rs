@@ -3,6 +3,7 @@
 //! Floor 1. Invariant: load, or say why and stop. Only `create` makes files, nothing is ever overwritten that could
 //! not be read, and after a failed change memory holds what the disk holds.
 
+mod change;
 mod error;
 mod files;
 mod format;
@@ -10,6 +11,7 @@ mod identity;
 mod json_text;
 mod permissions;
 mod record;
+mod rotation;
 mod sealed;
 #[cfg(test)]
 mod tests;
@@ -23,9 +25,12 @@ use arc_swap::ArcSwap;
 use zeroize::Zeroizing;
 
 pub use self::{
+    change::SecretChange,
     error::{Error, IdentityFault},
     files::Created,
-    record::{Binding, NewSecret, RawReveal, SecretChange, SecretRecord},
+    json_text::unescape,
+    record::{Binding, NewSecret, RawReveal, SecretRecord},
+    rotation::{Former, HookFormat, HookFormatError, OnLeaseExpiry, RotationHealth, RotationPlan},
     sealed::SealFault,
 };
 use self::{

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::rotation::{Former, RotationHealth, RotationPlan};
 use crate::base::{SecretBytes, SecretName, ServiceId, Timestamp};
 
 /// One secret with its metadata. Immutable: a change makes a new record.
@@ -27,6 +28,14 @@ pub struct SecretRecord {
     pub raw: RawReveal,
     /// How many values this secret has had; the first is 1.
     pub generation: u64,
+    /// When and how the hook is run.
+    pub plan: RotationPlan,
+    /// When the value ends, if its hook said so.
+    pub expires_at: Option<Timestamp>,
+    /// How the last rotations went.
+    pub health: RotationHealth,
+    /// The value before this one, while this one is not known to work.
+    pub former: Option<Former>,
     /// Fields of other programs, kept as they are.
     pub(super) extra: Vec<KeptField>,
 }
@@ -71,12 +80,21 @@ pub struct NewSecret {
     pub(super) rotate_via: Option<String>,
     pub(super) binding: Option<Binding>,
     pub(super) raw: RawReveal,
+    pub(super) plan: RotationPlan,
 }
 
 impl NewSecret {
     /// A secret with this name and value, no rotation, no binding, raw reveal allowed.
-    pub const fn new(name: SecretName, value: SecretBytes) -> Self {
-        Self { name, value, rotate_via: None, binding: None, raw: RawReveal::Allow }
+    pub fn new(name: SecretName, value: SecretBytes) -> Self {
+        let plan = RotationPlan::default();
+        Self { name, value, rotate_via: None, binding: None, raw: RawReveal::Allow, plan }
+    }
+
+    /// With this plan for its rotation command.
+    #[must_use]
+    pub fn plan(mut self, plan: RotationPlan) -> Self {
+        self.plan = plan;
+        self
     }
 
     /// With a rotation command; an empty one means none.
@@ -111,97 +129,11 @@ impl NewSecret {
             binding: self.binding,
             raw: self.raw,
             generation: 1,
+            plan: self.plan,
+            expires_at: None,
+            health: RotationHealth::default(),
+            former: None,
             extra: Vec::new(),
         }
-    }
-}
-
-/// What a change does to one field.
-#[derive(Clone, Debug, Default)]
-enum To<T> {
-    #[default]
-    Keep,
-    Set(T),
-}
-
-/// A change to a secret; whatever is not named stays.
-#[derive(Clone, Debug, Default)]
-pub struct SecretChange {
-    value: To<SecretBytes>,
-    rotated: To<()>,
-    rotate_via: To<Option<String>>,
-    binding: To<Option<Binding>>,
-    raw: To<RawReveal>,
-}
-
-impl SecretChange {
-    /// A change that names nothing yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// A new value, given by a person or a program.
-    #[must_use]
-    pub fn value(mut self, value: SecretBytes) -> Self {
-        self.value = To::Set(value);
-        self
-    }
-
-    /// A new value that a rotation obtained; also sets `last_rotated`.
-    #[must_use]
-    pub fn rotated(mut self, value: SecretBytes) -> Self {
-        self.value = To::Set(value);
-        self.rotated = To::Set(());
-        self
-    }
-
-    /// Another rotation command; `None` or an empty one means none.
-    #[must_use]
-    pub fn rotate_via(mut self, command: Option<String>) -> Self {
-        self.rotate_via = To::Set(command.filter(|text| !text.is_empty()));
-        self
-    }
-
-    /// Another binding, or none.
-    #[must_use]
-    pub fn binding(mut self, binding: Option<Binding>) -> Self {
-        self.binding = To::Set(binding);
-        self
-    }
-
-    /// Another rule for handing out the raw value.
-    #[must_use]
-    pub fn raw(mut self, raw: RawReveal) -> Self {
-        self.raw = To::Set(raw);
-        self
-    }
-
-    pub(super) fn new_value(&self) -> Option<&SecretBytes> {
-        match &self.value {
-            To::Keep => None,
-            To::Set(value) => Some(value),
-        }
-    }
-
-    /// The record after this change.
-    pub(super) fn apply(self, record: &SecretRecord, now: Timestamp) -> SecretRecord {
-        let mut next = SecretRecord { updated_at: now, ..record.clone() };
-        if let To::Set(value) = self.value {
-            next.value = value;
-            next.generation = next.generation.saturating_add(1);
-        }
-        if let To::Set(()) = self.rotated {
-            next.last_rotated = Some(now);
-        }
-        if let To::Set(command) = self.rotate_via {
-            next.rotate_via = command;
-        }
-        if let To::Set(binding) = self.binding {
-            next.binding = binding;
-        }
-        if let To::Set(raw) = self.raw {
-            next.raw = raw;
-        }
-        next
     }
 }

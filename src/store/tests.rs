@@ -1,6 +1,7 @@
 //! The store on real files: what opens, what is refused, what survives.
 
 mod refusals;
+mod rotation;
 
 use std::{io::Read as _, os::unix::fs::PermissionsExt as _, path::Path};
 
@@ -152,7 +153,7 @@ fn a_secret_is_added_changed_and_removed() {
     assert_eq!((added.generation, added.created_at, added.raw), (1, house.clock.now(), RawReveal::Allow));
 
     house.clock.advance(std::time::Duration::from_mins(1));
-    let rotated = SecretChange::new().rotated(SecretBytes::new(b"two".to_vec())).raw(RawReveal::Deny);
+    let rotated = SecretChange::new().rotated(SecretBytes::new(b"two".to_vec()), None).raw(RawReveal::Deny);
     let changed = store.update(&name("gh"), rotated).unwrap();
     assert_eq!((changed.generation, changed.created_at), (2, added.created_at));
     assert_eq!((changed.updated_at, changed.last_rotated), (house.clock.now(), Some(house.clock.now())));
