@@ -195,7 +195,7 @@ impl NewValue {
             Self::Settled => record.former = None,
             Self::Unchanged(expires_at) => {
                 record.last_rotated = Some(now);
-                record.expires_at = expires_at.or(record.expires_at);
+                record.expires_at = expires_at;
             }
         }
     }
