@@ -5,6 +5,8 @@
 
 mod breadth;
 mod catalogue;
+mod check_file;
+mod credential;
 mod decide;
 mod error;
 mod explain;
@@ -28,6 +30,7 @@ mod views;
 mod write;
 
 pub use breadth::BroadGrant;
+pub use credential::{Accept, Check, Credential, OnUnauthorized};
 pub use decide::{Decision, LeaseFacts, RequestFacts};
 pub use error::{Error, Fault, LoadErrors, PathError};
 pub use explain::{CapabilityView, Explanation, LayerView};
@@ -37,6 +40,6 @@ pub use live::{Changed, Fingerprint, Live, LiveStatus, fingerprint};
 pub use path::{EncodedSlash, NormalPath};
 pub use policy_file::{Need, Project, UnknownHost};
 pub use rule::Protocol;
-pub use service::{Accept, Capability, Credential, Inject, Missing, Risk, Service};
+pub use service::{Capability, Inject, Missing, Risk, Service};
 pub use set::PolicySet;
 pub use write::{EasyPlace, EasyService, NewGrant, write_grant, write_service};

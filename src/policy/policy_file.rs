@@ -5,10 +5,11 @@ use std::{collections::HashMap, sync::Arc};
 use crate::base::{SecretName, ServiceId, TimeToLive};
 
 use super::{
+    credential::Credential,
     glob::Glob,
     grant::{Grant, Layer, Narrow, Only, Those, Verdict},
     read::{At, Source, Span, Table, expected},
-    service::{Credential, Service},
+    service::Service,
 };
 
 /// What happens to a host that no granted service names. A credential never travels there.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::base::ServiceId;
 
-use super::service::{Credential, Service};
+use super::{credential::Credential, service::Service};
 
 /// The service and credential that a name and a value point to. A more particular shape of another service
 /// beats the name, so that no value is sent to a service whose competitor plainly made it; a tie is no answer.

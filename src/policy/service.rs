@@ -6,10 +6,11 @@ use serde::Serialize;
 
 use crate::{
     base::{Authority, Host, HostPattern, Scheme, ServiceId},
-    recipe::{Place, TokenShape},
+    recipe::Place,
 };
 
 use super::{
+    credential::{Check, Credential},
     path::EncodedSlash,
     path_pattern::{Param, PathPattern, Reading, Shown},
     rule::Rule,
@@ -145,6 +146,16 @@ impl Service {
     }
 }
 
+impl Service {
+    /// The request that tells whether a value of this credential works, with where the value is written in it.
+    pub fn check(&self, credential: &str) -> Option<(&Check, &Place)> {
+        let check = self.credential(credential)?.check()?;
+        let (index, block, _) = self.block(Scheme::Https, check.authority())?;
+        let rule = self.inject(index, credential, check.path()).filter(|_| block.carries == Carries::Lease)?;
+        Some((check, rule.inject.places.first()?))
+    }
+}
+
 /// Whether a pattern matches; allocates nothing, unlike [`HostPattern::matches`] for patterns with parameters.
 pub(super) fn matches(pattern: &HostPattern, host: &Host) -> bool {
     let Some(name) = host.name() else { return false };
@@ -218,73 +229,6 @@ impl fmt::Display for OriginPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", self.scheme.as_str(), self.pattern)?;
         if self.port == self.scheme.default_port() { Ok(()) } else { write!(f, ":{}", self.port) }
-    }
-}
-
-/// A credential that the service takes.
-#[derive(Debug)]
-pub struct Credential {
-    pub(super) name: Arc<str>,
-    pub(super) env: Vec<Box<str>>,
-    pub(super) accept: Accept,
-    pub(super) shape: TokenShape,
-}
-
-impl Credential {
-    /// Its name within the service.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The variables that agents' tools read it from, the usual one first.
-    pub fn env(&self) -> impl Iterator<Item = &str> {
-        self.env.iter().map(|variable| &**variable)
-    }
-
-    /// What the real value looks like.
-    pub fn accept(&self) -> &Accept {
-        &self.accept
-    }
-
-    /// What its lease tokens look like.
-    pub fn shape(&self) -> &TokenShape {
-        &self.shape
-    }
-}
-
-/// What a real value looks like: a check against mix-ups, not a proof.
-#[derive(Debug, Default)]
-pub struct Accept {
-    pub(super) prefixes: Vec<Box<str>>,
-    pub(super) length: Option<usize>,
-    pub(super) charset: Option<super::glob::ValuePattern>,
-}
-
-impl Accept {
-    /// The prefixes, any of which a value must have; none when anything goes.
-    pub fn prefixes(&self) -> impl Iterator<Item = &str> {
-        self.prefixes.iter().map(|prefix| &**prefix)
-    }
-
-    /// The length that a value must have, in bytes, if there is one.
-    pub const fn length(&self) -> Option<usize> {
-        self.length
-    }
-
-    /// Whether a value looks right.
-    pub fn fits(&self, value: &[u8]) -> bool {
-        let prefix = self.prefixes.is_empty() || self.prefix_of(value).is_some();
-        let length = self.length.is_none_or(|length| value.len() == length);
-        let text =
-            |pattern: &super::glob::ValuePattern| std::str::from_utf8(value).is_ok_and(|text| pattern.matches(text));
-        prefix && length && self.charset.as_ref().is_none_or(text)
-    }
-
-    /// The longest prefix that a value has; more must follow it.
-    pub(super) fn prefix_of(&self, value: &[u8]) -> Option<&str> {
-        let fitting =
-            self.prefixes().filter(|prefix| value.starts_with(prefix.as_bytes()) && value.len() > prefix.len());
-        fitting.max_by_key(|prefix| prefix.len())
     }
 }
 

@@ -10,15 +10,15 @@ use crate::{
 };
 
 use super::{
+    check_file::{judge_check, read_check},
+    credential::{Accept, Credential, OnUnauthorized},
     glob::ValuePattern,
     path::EncodedSlash,
     path_pattern::{Param, PathPattern},
     place_file::{read_places, read_shape},
     read::{At, Source, Span, Table, expected},
     rule::{Protocol, Rule},
-    service::{
-        Accept, Capability, Carries, Credential, HostBlock, Inject, InjectRule, Missing, OriginPattern, Risk, Service,
-    },
+    service::{Capability, Carries, HostBlock, Inject, InjectRule, Missing, OriginPattern, Risk, Service},
 };
 
 /// Reads the service that a file describes; `None` when it has faults, which stay with the source.
@@ -38,8 +38,8 @@ pub(super) fn read_service(mut file: Table<'_>) -> Option<Service> {
     let aliases = file.texts("aliases").unwrap_or_default().iter().map(|alias| alias.value.into()).collect();
     let hosts = read_hosts(&mut file);
     let params = read_params(&mut file);
-    let credentials: Vec<Credential> =
-        file.named("credential").into_iter().map(|(name, table)| read_credential(&name, table)).collect();
+    let credentials = file.named("credential").into_iter().map(|(name, table)| read_credential(&name, table));
+    let (credentials, checks): (Vec<Credential>, Vec<Option<Span>>) = credentials.unzip();
     let names = Names { hosts: &hosts, params: &params, credentials: &credentials };
     let id = id.map_or_else(|| "x".parse().ok(), |id| Some(id.value))?;
     let injects = read_injects(&mut file, &names, &id);
@@ -59,6 +59,11 @@ pub(super) fn read_service(mut file: Table<'_>) -> Option<Service> {
         injects,
         capabilities,
     };
+    for (credential, check) in service.credentials.iter().zip(checks) {
+        if let Some(span) = check {
+            judge_check(source, &service, &credential.name, span);
+        }
+    }
     (!source.has_faults()).then_some(service)
 }
 
@@ -139,7 +144,8 @@ fn read_params(file: &mut Table<'_>) -> Vec<Param> {
     params
 }
 
-fn read_credential(name: &At<&str>, mut table: Table<'_>) -> Credential {
+/// A credential, and where its check stands.
+fn read_credential(name: &At<&str>, mut table: Table<'_>) -> (Credential, Option<Span>) {
     let source = table.source();
     if table.required_text("type").is_some() {
         table.choice("type", &[("token", ())]);
@@ -167,8 +173,12 @@ fn read_credential(name: &At<&str>, mut table: Table<'_>) -> Credential {
         inner.finish();
     }
     let shape = table.table("lease").map_or_else(TokenShape::plain, read_shape);
+    let check = table.table("check").and_then(read_check);
+    let words = [("pass", OnUnauthorized::Pass), ("rotate", OnUnauthorized::Rotate)];
+    let on_unauthorized = table.choice("on_401", &words).unwrap_or_default();
     table.finish();
-    Credential { name: name.value.into(), env, accept, shape }
+    let (check, span) = check.map_or((None, None), |check| (Some(check.value), Some(check.span)));
+    (Credential { name: name.value.into(), env, accept, shape, check, on_unauthorized }, span)
 }
 
 fn read_injects(file: &mut Table<'_>, names: &Names<'_>, id: &ServiceId) -> Vec<InjectRule> {

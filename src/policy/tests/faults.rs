@@ -277,3 +277,38 @@ fn attack_88_links_pipes_and_large_files_are_no_policy() {
     assert!(set.read_project(&real).is_ok());
     assert!(set.read_project(&folder.path().join("none")).is_err());
 }
+
+#[test]
+fn a_check_goes_where_the_credential_goes_and_changes_nothing() {
+    let check = r#"{ method = "GET", url = "https://api.acme.example/v1/me" }"#;
+    for (to, words) in [
+        (r#"{ method = "POST", url = "https://api.acme.example/v1/me" }"#, "`method` cannot be `POST`"),
+        (r#"{ method = "GET" }"#, "has no `url`"),
+        (r#"{ url = "http://api.acme.example/v1/me" }"#, "is no https URL"),
+        (r#"{ url = "api.acme.example" }"#, "is no https URL"),
+        (r#"{ url = "https:///v1/me" }"#, "is no https URL"),
+        (r#"{ url = "https://u@api.acme.example/" }"#, "acme.example"),
+        (r#"{ url = "https://evil.example/v1/me" }"#, "no `[[inject]]` writes `key`"),
+        (r#"{ url = "https://api.acme.example:8443/v1/me" }"#, "no `[[inject]]` writes `key`"),
+        (r#"{ url = "https://files.acme-cdn.example/v1/me" }"#, "no `[[inject]]` writes `key`"),
+        (r#"{ url = "https://shop.acme.example/v1/me" }"#, "no `[[inject]]` writes `key`"),
+        (r#"{ url = "https://api.acme.example/", body = "x" }"#, "unknown key `body`"),
+        ("\"https://api.acme.example/\"", "`check` is"),
+    ] {
+        let all = service_faults(check, to);
+        assert!(all.len() == 1 && all[0].contains(words), "{to}: {all:?}");
+    }
+    let all = service_faults("on_401 = \"rotate\"", "on_401 = \"retry\"");
+    assert!(all.len() == 1 && all[0].contains("`on_401` cannot be `retry`"), "{all:?}");
+}
+
+#[test]
+fn a_check_is_read_with_the_place_that_its_value_goes_to() {
+    let set = PolicySet::of_texts(&[("acme.toml", ACME)]).unwrap();
+    let service = set.services().find(|service| service.id().as_str() == "acme").unwrap();
+    let (check, place) = service.check("key").unwrap();
+    assert_eq!((check.method(), check.target(), check.authority().port), (&http::Method::GET, "/v1/me", 443));
+    assert!(matches!(place, crate::recipe::Place::Header { name, .. } if name == "authorization"));
+    assert_eq!(service.credential("key").unwrap().on_unauthorized(), crate::policy::OnUnauthorized::Rotate);
+    assert!(service.check("no").is_none());
+}
