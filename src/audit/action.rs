@@ -82,6 +82,14 @@ words!(
         RequestRefused = "request_refused",
         /// All leases were revoked.
         RevokeAll = "revoke_all",
+        /// A rotation hook is about to run.
+        RotationBegun = "rotation_begun",
+        /// A rotated value is about to be tried at its service; the credential exists only after this line was accepted.
+        RotationCheck = "rotation_check",
+        /// A rotated value is known to work, and the one before it is gone; or it may be taken for that.
+        RotationSettled = "rotation_settled",
+        /// A rotated value does not work, and the one before it is back.
+        RotationUndone = "rotation_undone",
         /// Files were scanned for secrets.
         Scan = "scan",
         /// A secret was added.
@@ -90,6 +98,8 @@ words!(
         SecretDelete = "secret_delete",
         /// A raw value was handed to a person or process.
         SecretReveal = "secret_reveal",
+        /// A rotation hook has run, and its value is in use, or the old one stays; the outcome says which.
+        SecretRotate = "secret_rotate",
         /// A secret's value or metadata was changed.
         SecretUpdate = "secret_update",
         /// A session ended.
@@ -151,7 +161,7 @@ mod tests {
             assert_eq!(Action::find(action.as_str()), Some(*action));
             assert_eq!(serde_json::to_value(action).unwrap(), action.as_str());
         }
-        assert_eq!(Action::find("secret_rotate"), None);
+        assert_eq!(Action::find("no_such_word"), None);
         assert_eq!(Outcome::find("unknown"), Some(Outcome::Unknown));
     }
 }

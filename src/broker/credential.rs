@@ -14,6 +14,14 @@ use crate::{
 pub struct Credentials {
     values: Vec<SecretBytes>,
     echoes: Arc<Echoes>,
+    unproven: Vec<Unproven>,
+}
+
+/// A value that a rotation gave and that nobody has accepted yet.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Unproven {
+    pub(super) name: SecretName,
+    pub(super) generation: u64,
 }
 
 impl Credentials {
@@ -22,7 +30,12 @@ impl Credentials {
         &self.values
     }
 
-    /// What the answer is freed of.
+    /// The values among them that an upstream's consent would prove.
+    pub fn unproven(&self) -> &[Unproven] {
+        &self.unproven
+    }
+
+    /// What the answer is freed of: these values, and those that they replaced and that still live.
     pub fn echoes(&self) -> Arc<Echoes> {
         Arc::clone(&self.echoes)
     }
@@ -39,11 +52,12 @@ impl EchoCache {
     /// More combinations than a machine has in use; beyond it the cache starts anew.
     const MOST: usize = 512;
 
-    fn get(&self, versions: &Versions, values: &[SecretBytes]) -> Arc<Echoes> {
+    fn get(&self, versions: &Versions, values: &[SecretBytes], former: &[(usize, SecretBytes)]) -> Arc<Echoes> {
         if let Some(echoes) = self.0.load().get(versions) {
             return Arc::clone(echoes);
         }
-        let echoes = Arc::new(Echoes::of(values));
+        let former = former.iter().map(|(owner, value)| (*owner, value));
+        let echoes = Arc::new(Echoes::of_generations(values.iter().enumerate().chain(former)));
         self.0.rcu(|known| {
             let mut next = if known.len() < Self::MOST { HashMap::clone(known) } else { HashMap::new() };
             next.insert(versions.clone(), Arc::clone(&echoes));
@@ -67,22 +81,28 @@ impl Broker {
     pub fn credentials(&self, permits: &[Permit]) -> Result<Credentials, Refusal> {
         let mut values = Vec::with_capacity(permits.len());
         let mut versions = Vec::with_capacity(permits.len());
-        for permit in permits {
+        let (mut former, mut unproven) = (Vec::new(), Vec::new());
+        for (at, permit) in permits.iter().enumerate() {
             let name = &permit.lease().secret;
             let Some(record) = self.parts.store.get(name) else {
                 let detail = format!("secret `{name}` is no longer in the store");
                 let fix = format!("secrets add {name}");
                 return Err(Refusal::new(RefusalCode::CredentialUnavailable, detail, fix));
             };
-            if record.value.is_empty() {
+            let current = self.current(&record);
+            if current.value.is_empty() {
                 let detail = format!("the stored value of `{name}` is empty");
                 let fix = format!("secrets update {name}");
                 return Err(Refusal::new(RefusalCode::CredentialUnavailable, detail, fix));
             }
-            versions.push((record.name.clone(), record.generation));
-            values.push(record.value.clone());
+            if let Some(value) = current.former {
+                former.push((at, value));
+                unproven.push(Unproven { name: name.clone(), generation: current.generation });
+            }
+            versions.push((record.name.clone(), current.generation));
+            values.push(current.value);
         }
-        let echoes = self.echoes.get(&versions, &values);
-        Ok(Credentials { values, echoes })
+        let echoes = self.echoes.get(&versions, &values, &former);
+        Ok(Credentials { values, echoes, unproven })
     }
 }

@@ -102,10 +102,74 @@ pub enum Error {
     /// The secret is not in the store.
     #[error("secret `{0}` is not in the store")]
     SecretUnknown(crate::base::SecretName),
+    /// A rotation did not replace the value.
+    #[error(transparent)]
+    Rotation(#[from] RotationFault),
+    /// The schedule asks for more than a hook can do.
+    #[error("`{0}` is too often; `rotate_every` is at least 1m")]
+    Schedule(crate::base::TimeToLive),
     /// The session has ended or never was.
     #[error("no session has the id `{0}`")]
     SessionUnknown(crate::base::SessionId),
     /// The store refused.
     #[error(transparent)]
     Store(#[from] crate::store::Error),
+}
+
+/// Why a rotation did not replace a value, or not for good. Holds nothing that a hook printed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RotationFault {
+    /// The secret was changed while its hook ran.
+    #[error("secret `{0}` was changed while its hook ran; what the hook gave was thrown away")]
+    Changed(crate::base::SecretName),
+    /// The hook gave nothing usable; the old value stays.
+    #[error("the value of `{name}` was not replaced: {fault}")]
+    Hook {
+        /// Which secret.
+        name: crate::base::SecretName,
+        /// What the hook did.
+        fault: crate::rotation::Error,
+    },
+    /// The rotation ended with the daemon, or by a fault of ours.
+    #[error("the rotation of `{0}` was interrupted")]
+    Interrupted(crate::base::SecretName),
+    /// The secret has no hook.
+    #[error("secret `{0}` has no rotation hook")]
+    NoHook(crate::base::SecretName),
+    /// The audit log cannot take the record, so the hook was not run.
+    #[error("the rotation of `{name}` cannot be recorded, so its hook was not run: {why}")]
+    NotRecorded {
+        /// Which secret.
+        name: crate::base::SecretName,
+        /// What the audit log said.
+        why: String,
+    },
+    /// The new value is in use, from memory only.
+    #[error("the new value of `{name}` is in use but is not saved yet: {why}")]
+    NotSaved {
+        /// Which secret.
+        name: crate::base::SecretName,
+        /// What the store said.
+        why: String,
+    },
+    /// The service does not take the new value; the old one is back.
+    #[error("the service answers the new value of `{name}` with {status}; the old value is back")]
+    Refused {
+        /// Which secret.
+        name: crate::base::SecretName,
+        /// The status.
+        status: u16,
+    },
+    /// The store takes no change; the value stays as it was.
+    #[error("the rotation of `{name}` cannot be saved: {why}")]
+    Store {
+        /// Which secret.
+        name: crate::base::SecretName,
+        /// What the store said.
+        why: String,
+    },
+    /// The secret is not in the store, or not any more.
+    #[error("secret `{0}` is not in the store")]
+    Unknown(crate::base::SecretName),
 }

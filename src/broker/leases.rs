@@ -92,7 +92,7 @@ impl Broker {
             shape: TokenShape::plain(),
         };
         let (lease, _) = self.issue_recorded(new, Action::SecretReveal)?;
-        Ok(Revealed { lease, value: record.value.clone() })
+        Ok(Revealed { lease, value: self.current(&record).value })
     }
 
     /// Opens a session; its leases are issued with [`Broker::issue_token`] and end with it.

@@ -12,16 +12,18 @@ mod leases;
 mod permit;
 mod persist;
 mod revoke;
+mod rotate;
 mod secrets;
 mod sessions;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-pub use credential::Credentials;
-pub use error::{Error, Fault, Refusal};
+pub use credential::{Credentials, Unproven};
+pub use error::{Error, Fault, Refusal, RotationFault};
 pub use health::{Severity, Warning, WarningKind};
 pub use leases::{Revealed, TokenIssued};
 pub use permit::Permit;
+pub use rotate::{Replaced, Rotation};
 pub use secrets::{Added, NewValue};
 pub use sessions::{Around, Session, Tunnels};
 
@@ -29,6 +31,7 @@ use crate::{
     audit::{Action, AuditLog, Event},
     base::{Clock, CutReason, Timestamp},
     lease::{LeaseBounds, LeaseTable},
+    net::Errands,
     policy::{Live, PolicySet},
     store::Store,
 };
@@ -62,6 +65,10 @@ pub struct Parts {
     pub on_stray: OnStray,
     /// Where live leases are kept sealed.
     pub leases_file: PathBuf,
+    /// The way of requests of our own.
+    pub errands: Errands,
+    /// How long a rotation hook may take.
+    pub rotation_timeout: Duration,
 }
 
 /// The one holder of the parts; every door has an `Arc` of it.
@@ -72,6 +79,7 @@ pub struct Broker {
     main_guesses: guesses::Guesses,
     echoes: credential::EchoCache,
     persisted: persist::Persister,
+    rotations: rotate::Rotations,
     started_at: Timestamp,
 }
 
@@ -86,6 +94,7 @@ impl Broker {
             main_tunnels: Tunnels::default(),
             main_guesses: guesses::Guesses::default(),
             echoes: credential::EchoCache::default(),
+            rotations: rotate::Rotations::default(),
         })
     }
 
@@ -143,6 +152,7 @@ impl Broker {
                 let mut event = Event::new(Action::LeaseExpire).lease(lease.id).secret(&lease.secret);
                 event = event.client(&lease.client).reason(CutReason::Expired);
                 self.parts.audit.append_lazily(&event);
+                self.rotate_after(lease);
             }
             let wait = self.parts.leases.until_next_end();
             tokio::select! {

@@ -1,13 +1,13 @@
 //! Secrets: add, update, remove; each recorded, each with what policy needs for it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{Broker, Error};
 use crate::{
     audit::{Action, Event},
-    base::{CutReason, SecretBytes, SecretName, ServiceId},
+    base::{CutReason, SecretBytes, SecretName, ServiceId, TimeToLive},
     policy::{EasyService, NewGrant, write_grant, write_service},
-    store::{Binding, NewSecret, RawReveal, SecretChange, SecretRecord},
+    store::{Binding, NewSecret, RawReveal, RotationPlan, SecretChange, SecretRecord},
 };
 
 /// A secret to be stored.
@@ -22,6 +22,8 @@ pub struct NewValue {
     pub binding: Option<Binding>,
     /// Whether its raw value may be revealed.
     pub raw: RawReveal,
+    /// When and how the next value is obtained.
+    pub plan: RotationPlan,
 }
 
 /// What adding did.
@@ -43,12 +45,13 @@ impl Broker {
         if let Some(binding) = &binding {
             self.check_binding(binding)?;
         }
+        check_schedule(new.plan.every)?;
         let mut event = Event::new(Action::SecretAdd).secret(&new.name);
         if let Some(binding) = &binding {
             event = event.service(&binding.service);
         }
         self.parts.audit.append(&event)?;
-        let mut secret = NewSecret::new(new.name, new.value).raw(new.raw);
+        let mut secret = NewSecret::new(new.name, new.value).raw(new.raw).plan(new.plan);
         if let Some(hook) = new.rotate_via {
             secret = secret.rotate_via(hook);
         }
@@ -75,8 +78,13 @@ impl Broker {
             self.check_binding(&binding)?;
             change = change.binding(Some(binding));
         }
+        check_schedule(change.new_schedule())?;
         self.parts.audit.append(&Event::new(Action::SecretUpdate).secret(name))?;
+        let gives_value = change.is_giving_value();
         let record = self.parts.store.update(name, change)?;
+        if gives_value {
+            self.rotations.forget(name);
+        }
         self.echoes.forget(name);
         Ok(record)
     }
@@ -87,6 +95,7 @@ impl Broker {
         let revoked = self.revoke_secret(name)?;
         self.parts.audit.append(&Event::new(Action::SecretDelete).secret(name).reason(CutReason::Revoked))?;
         self.parts.store.remove(name)?;
+        self.rotations.forget(name);
         self.echoes.forget(name);
         Ok(revoked)
     }
@@ -163,5 +172,14 @@ impl Broker {
             write_grant(self.parts.policy.folder(), grant).map_err(|error| Error::Policy(error.to_string()))?;
         self.parts.policy.reload().map_err(|errors| Error::Policy(errors.to_string()))?;
         Ok(written)
+    }
+}
+
+/// A hook that runs all the time obtains keys all the time.
+fn check_schedule(every: Option<TimeToLive>) -> Result<(), Error> {
+    const SHORTEST: Duration = Duration::from_mins(1);
+    match every {
+        Some(every) if every.get() < SHORTEST => Err(Error::Schedule(every)),
+        _ => Ok(()),
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     broker::{Broker, NewValue},
     daemon::{self, Options, Running, Settings},
     policy::{EasyPlace, EasyService},
-    store::{RawReveal, Store},
+    store::{RawReveal, RotationPlan, Store},
 };
 
 /// Tells the story; fails when any of it does not hold. Nothing is left behind.
@@ -74,7 +74,14 @@ fn add(broker: &Broker, name: &str, value: &str, host: &str) -> Result<(), Error
     let odd = |what: &str| Error::Story(format!("`{what}` cannot be set up"));
     let name: crate::base::SecretName = name.parse().map_err(|_| odd(name))?;
     let value = SecretBytes::new(value.as_bytes().to_vec());
-    broker.add(NewValue { name: name.clone(), value, rotate_via: None, binding: None, raw: RawReveal::Deny })?;
+    broker.add(NewValue {
+        name: name.clone(),
+        value,
+        rotate_via: None,
+        binding: None,
+        raw: RawReveal::Deny,
+        plan: RotationPlan::default(),
+    })?;
     let origin = format!("https://{host}").parse().map_err(|_| odd(host))?;
     let id = EasyService::id_for(&origin).ok_or_else(|| odd(host))?;
     let wording = "Bearer {}".parse().map_err(|_| odd("wording"))?;

@@ -58,7 +58,7 @@ impl<B> Draft<B> {
 }
 
 impl<B> Armed<B> {
-    /// The request. Called by `proxy/forward.rs` and nowhere else.
+    /// The request. Called by `proxy/forward.rs`, by `broker/rotate/check.rs` for requests of our own, and nowhere else.
     pub fn open(self) -> Request<B> {
         self.0
     }

@@ -32,8 +32,14 @@ pub(super) struct Echo {
 impl Echoes {
     /// A matcher for these credentials; a hit names the position of its credential in the list.
     pub fn of(credentials: &[SecretBytes]) -> Self {
+        Self::of_generations(credentials.iter().enumerate())
+    }
+
+    /// A matcher for values and the credentials that they are or were: a value that was replaced and still lives is
+    /// owned by the same credential as the one that replaced it.
+    pub fn of_generations<'a>(values: impl IntoIterator<Item = (usize, &'a SecretBytes)>) -> Self {
         let mut patterns = Vec::new();
-        for (owner, credential) in credentials.iter().enumerate() {
+        for (owner, credential) in values {
             let spelt = spellings(credential.expose()).into_iter();
             patterns.extend(spelt.map(|bytes| Pattern { bytes, owner }));
         }

@@ -3,6 +3,7 @@
 //! Floor 1: imports `base`.
 
 mod dial;
+mod errand;
 mod error;
 mod guard;
 mod pool;
@@ -10,6 +11,7 @@ mod relay;
 mod tls;
 
 pub use dial::{Dialer, OwnAddresses};
+pub use errand::Errands;
 pub use error::Error;
 pub use guard::{AddressGuard, Denied, Network, NetworkError};
 pub use pool::{Checkout, Pool, PoolSettings, Seat, Sender, Unsent};

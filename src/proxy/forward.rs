@@ -1,6 +1,6 @@
 //! Stations 8 to 10: the verified upstream, the credential, the armed request, and its answer.
 //!
-//! Invariant: the only caller of `Armed::open`; what is opened here goes to the upstream that it was armed for.
+//! Invariant: the only caller of `Armed::open` for requests of others; what is opened here goes to the upstream that it was armed for.
 
 use std::{pin::Pin, sync::Arc};
 
@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     base::RefusalCode,
-    broker::{Credentials, Permit, Refusal},
+    broker::{Credentials, Permit, Refusal, Unproven},
     inject::{self, Armed, Draft},
     lease::Found,
     net::{self, Checkout, Offer, Seat, Unsent},
@@ -56,6 +56,7 @@ pub(super) struct Ready {
     flow: Arc<Flow>,
     outcome: Outcome,
     scrub: Option<Scrub>,
+    unproven: Vec<Unproven>,
     upgrading: Upgrading,
 }
 
@@ -129,6 +130,7 @@ pub(super) fn arm(loaded: Loaded) -> Result<Ready, Refused> {
         announce(&mut parts, &body);
     }
     let draft = Draft::new(authority, parts, body, slots);
+    let unproven = credentials.as_ref().map_or_else(Vec::new, |credentials| credentials.unproven().to_vec());
     let (request, scrub) = match (credentials, checkout.verified()) {
         (None, _) => (Ok(Outgoing::Anonymous(draft.without_credential())), None),
         (Some(credentials), Some(proof)) => {
@@ -140,7 +142,7 @@ pub(super) fn arm(loaded: Loaded) -> Result<Ready, Refused> {
         (Some(_), None) => (Err(("the connection is not encrypted".to_owned(), "secrets doctor".to_owned())), None),
     };
     match request {
-        Ok(request) => Ok(Ready { request, checkout, flow, outcome, scrub, upgrading }),
+        Ok(request) => Ok(Ready { request, checkout, flow, outcome, scrub, unproven, upgrading }),
         Err(why) => {
             let refusal = Refusal::new(RefusalCode::CredentialUnavailable, why.0, why.1);
             Err(Refused::After(Box::new(outcome), refusal))
@@ -206,7 +208,7 @@ fn shape(parts: &mut Parts, http2: bool, authority: &crate::base::Authority) {
 
 /// Station 10: out it goes; an old connection that turns out dead before a byte was sent is replaced once.
 pub(super) async fn send(site: &Site, ready: Ready) -> Result<Sent, Refused> {
-    let Ready { request, checkout, flow, outcome, scrub, upgrading } = ready;
+    let Ready { request, checkout, flow, outcome, scrub, unproven, upgrading } = ready;
     let request = match request {
         Outgoing::Anonymous(request) => request,
         Outgoing::Armed(armed) => armed.open(),
@@ -217,7 +219,12 @@ pub(super) async fn send(site: &Site, ready: Ready) -> Result<Sent, Refused> {
         reason = flow.wait() => Err(Refusal::of_cut(reason)),
     };
     match answered {
-        Ok((response, seat)) => Ok(Sent { arrived: Arrived { response, seat, flow, outcome }, scrub, upgrading }),
+        Ok((response, seat)) => {
+            if response.status().is_success() {
+                site.broker.accepted(&unproven);
+            }
+            Ok(Sent { arrived: Arrived { response, seat, flow, outcome }, scrub, upgrading })
+        }
         Err(refusal) => {
             let refusal = match (flow.stray(), flow.cut()) {
                 (Some(found), _) => {

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::Trigger;
-use crate::{base::Timestamp, store::SecretRecord};
+use crate::{
+    base::Timestamp,
+    store::{RotationHealth, SecretRecord},
+};
 
 /// How long a value is left alone after it was replaced, whatever asks by itself: 10 s.
 pub const MIN_GAP: Duration = Duration::from_secs(10);
@@ -12,19 +15,24 @@ const MAX_LEAD: Duration = Duration::from_mins(5);
 const FIRST_BACKOFF: Duration = Duration::from_secs(30);
 const MAX_BACKOFF: Duration = Duration::from_hours(1);
 
-/// Why this secret is to be rotated now without anybody asking, if it is.
-pub fn due(record: &SecretRecord, now: Timestamp) -> Option<Trigger> {
-    record.rotate_via.as_ref()?;
-    let since = record.last_rotated.unwrap_or(record.created_at);
+/// Whether this secret is not to be rotated by itself now: it just was, or it failed and waits.
+pub fn rests(record: &SecretRecord, health: &RotationHealth, now: Timestamp) -> bool {
     // A wait that is longer than any that we set comes from a clock that was set back since.
-    let waits = record.health.next_attempt.is_some_and(|next| next > now && next.since(now) <= MAX_BACKOFF);
+    let waits = health.next_attempt.is_some_and(|next| next > now && next.since(now) <= MAX_BACKOFF);
     let is_fresh = record.last_rotated.is_some_and(|last| last <= now && now.since(last) < MIN_GAP);
-    if waits || is_fresh {
+    waits || is_fresh
+}
+
+/// Why this secret is to be rotated now without anybody asking, if it is.
+pub fn due(record: &SecretRecord, health: &RotationHealth, now: Timestamp) -> Option<Trigger> {
+    record.rotate_via.as_ref()?;
+    if rests(record, health, now) {
         return None;
     }
-    if record.health.owed {
+    if health.owed {
         return Some(Trigger::Retry);
     }
+    let since = record.last_rotated.unwrap_or(record.created_at);
     if record.expires_at.is_some_and(|ends| now.plus(lead(ends.since(since))) >= ends) {
         return Some(Trigger::ValueExpiry);
     }
@@ -48,7 +56,7 @@ mod tests {
     use super::*;
     use crate::{
         base::{Clock, Home, SecretBytes},
-        store::{NewSecret, RotationHealth, RotationPlan, SecretChange, Store},
+        store::{NewSecret, RotationPlan, SecretChange, Store},
     };
 
     /// A record as the store makes it; `created_at` is the epoch plus 1000 s.
@@ -101,7 +109,7 @@ mod tests {
             ("owed, waits", record("h", None, failed(2_000, true)), 1_999, None),
             ("the clock was set back", record("h", None, failed(20_000, true)), 1_500, Some(Trigger::Retry)),
         ] {
-            assert_eq!(due(&record, at(now)), expected, "{what} at {now}");
+            assert_eq!(due(&record, &record.health, at(now)), expected, "{what} at {now}");
         }
     }
 

@@ -30,7 +30,7 @@ mod process;
 mod run;
 mod trigger;
 
-pub use due::{MIN_GAP, backoff, due};
+pub use due::{MIN_GAP, backoff, due, rests};
 pub use error::Error;
 pub use output::{Given, Shape};
 pub use run::{Facts, Hook, run};

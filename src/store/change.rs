@@ -25,6 +25,7 @@ pub struct SecretChange {
     every: To<Option<TimeToLive>>,
     on_lease_expiry: To<OnLeaseExpiry>,
     health: To<RotationHealth>,
+    of: Option<u64>,
 }
 
 /// Where a value comes from.
@@ -52,6 +53,13 @@ impl SecretChange {
     #[must_use]
     pub fn value(mut self, value: SecretBytes) -> Self {
         self.value = To::Set(NewValue::Given(value));
+        self
+    }
+
+    /// Only if the secret still has this generation; else the store refuses with [`super::Error::Changed`].
+    #[must_use]
+    pub const fn of_generation(mut self, generation: u64) -> Self {
+        self.of = Some(generation);
         self
     }
 
@@ -137,6 +145,18 @@ impl SecretChange {
     /// Whether it brings a value that a person or a program gave.
     pub fn is_giving_value(&self) -> bool {
         matches!(self.value, To::Set(NewValue::Given(_)))
+    }
+
+    /// The schedule that it sets, if it sets one.
+    pub const fn new_schedule(&self) -> Option<TimeToLive> {
+        match self.every {
+            To::Set(every) => every,
+            To::Keep => None,
+        }
+    }
+
+    pub(super) fn is_for(&self, record: &SecretRecord) -> bool {
+        self.of.is_none_or(|generation| generation == record.generation)
     }
 
     pub(super) fn new_value(&self) -> Option<&SecretBytes> {

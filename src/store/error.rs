@@ -9,6 +9,9 @@ use crate::base::{AtomicFileError, SecretBytes, SecretName};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// The secret is not any more what the change was meant for; whoever calls may look again.
+    #[error("secret `{0}` was changed in the meantime; look at it with `secrets list` and try again")]
+    Changed(SecretName),
     /// The plaintext is not the JSON that we and agent-secrets write.
     #[error(
         "`{}` opens but does not hold a store: {why}; restore it from a backup or from `{}.previous`",

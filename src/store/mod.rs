@@ -135,6 +135,9 @@ impl Store {
         }
         self.write(|document, clock| {
             let old = document.records.get(name).ok_or_else(|| Error::UnknownSecret(name.clone()))?;
+            if !change.is_for(old) {
+                return Err(Error::Changed(name.clone()));
+            }
             let record = Arc::new(change.apply(old, clock.now()));
             document.records.insert(name.clone(), Arc::clone(&record));
             Ok(record)

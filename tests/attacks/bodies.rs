@@ -253,7 +253,7 @@ async fn attack_38_a_token_in_a_websocket_frame_is_not_swapped() {
     use leasehold::{
         base::SecretBytes,
         broker::NewValue,
-        store::{Binding, RawReveal},
+        store::{Binding, RawReveal, RotationPlan},
     };
     let house = House::new().await;
     std::fs::write(house.home.policies().join("talk.toml"), TALK).unwrap();
@@ -264,6 +264,7 @@ async fn attack_38_a_token_in_a_websocket_frame_is_not_swapped() {
         rotate_via: None,
         binding: Some(Binding { service: "talk".parse().unwrap(), credential: "key".into() }),
         raw: RawReveal::Allow,
+        plan: RotationPlan::default(),
     };
     house.broker().add(new).unwrap();
     let lease = house.lease_of("talk_key", None);

@@ -6,7 +6,7 @@ use leasehold::{
     broker::NewValue,
     policy::EasyPlace,
     recipe::BasicPart,
-    store::{Binding, RawReveal},
+    store::{Binding, RawReveal, RotationPlan},
 };
 
 use crate::{
@@ -129,7 +129,17 @@ async fn duo() -> (House, String, String) {
         let name: SecretName = name.parse().unwrap();
         let binding = Some(Binding { service: "duo".parse().unwrap(), credential: credential.into() });
         let value = SecretBytes::new(value.as_bytes().to_vec());
-        house.broker().add(NewValue { name, value, rotate_via: None, binding, raw: RawReveal::Allow }).unwrap();
+        house
+            .broker()
+            .add(NewValue {
+                name,
+                value,
+                rotate_via: None,
+                binding,
+                raw: RawReveal::Allow,
+                plan: RotationPlan::default(),
+            })
+            .unwrap();
     }
     if house.broker().policy().grants().all(|grant| grant.service().as_str() != "duo") {
         std::fs::write(house.home.policies().join("duo-grant.toml"), DUO_GRANT).unwrap();
@@ -206,6 +216,7 @@ async fn attack_38_a_token_at_two_listed_places_is_swapped_once_or_not_at_all() 
         rotate_via: None,
         binding: Some(Binding { service: "either".parse().unwrap(), credential: "key".into() }),
         raw: RawReveal::Allow,
+        plan: RotationPlan::default(),
     };
     house.broker().add(new).unwrap();
     let lease = house.lease_of("either_key", None);

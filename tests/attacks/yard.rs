@@ -8,7 +8,7 @@ use leasehold::{
     broker::{Broker, NewValue},
     daemon::{self, Options, Running, Settings},
     policy::{EasyPlace, EasyService},
-    store::{RawReveal, Store},
+    store::{RawReveal, RotationPlan, Store},
 };
 use rustls::RootCertStore;
 use tempfile::TempDir;
@@ -52,7 +52,14 @@ impl Yard {
     pub fn add(&self, name: &str, origin: &str) {
         let name: SecretName = name.parse().unwrap();
         let value = SecretBytes::new(SECRET.as_bytes().to_vec());
-        let new = NewValue { name: name.clone(), value, rotate_via: None, binding: None, raw: RawReveal::Allow };
+        let new = NewValue {
+            name: name.clone(),
+            value,
+            rotate_via: None,
+            binding: None,
+            raw: RawReveal::Allow,
+            plan: RotationPlan::default(),
+        };
         self.broker().add(new).unwrap();
         let origin = origin.parse().unwrap();
         let place = EasyPlace::Header(http::header::AUTHORIZATION, "Bearer {}".parse().unwrap());

@@ -9,7 +9,7 @@ use leasehold::{
     broker::{Broker, NewValue, Session},
     daemon::{self, Options, Running, Settings},
     policy::{EasyPlace, EasyService},
-    store::{RawReveal, Store},
+    store::{RawReveal, RotationPlan, Store},
 };
 use rustls::RootCertStore;
 use tempfile::TempDir;
@@ -104,6 +104,7 @@ impl House {
             rotate_via: None,
             binding: None,
             raw: RawReveal::Allow,
+            plan: RotationPlan::default(),
         };
         self.broker().add(new).unwrap();
         let origin = format!("https://{host}").parse().unwrap();

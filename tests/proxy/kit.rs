@@ -15,7 +15,7 @@ use leasehold::{
     broker::{Broker, NewValue, Session},
     daemon::{self, Options, Running, Settings},
     policy::{EasyPlace, EasyService},
-    store::{RawReveal, Store},
+    store::{RawReveal, RotationPlan, Store},
 };
 use rustls::RootCertStore;
 use tempfile::TempDir;
@@ -53,7 +53,14 @@ impl Yard {
         let yard = Self { running, home, roots: support::roots_of_pem(&pem), _folder: folder };
         let name = "acme_key".parse().unwrap();
         let value = SecretBytes::new(SECRET.as_bytes().to_vec());
-        let new = NewValue { name, value, rotate_via: None, binding: None, raw: RawReveal::Allow };
+        let new = NewValue {
+            name,
+            value,
+            rotate_via: None,
+            binding: None,
+            raw: RawReveal::Allow,
+            plan: RotationPlan::default(),
+        };
         yard.broker().add(new).unwrap();
         let origin = format!("https://{HOST}").parse().unwrap();
         let place = EasyPlace::Header(http::header::AUTHORIZATION, "Bearer {}".parse().unwrap());

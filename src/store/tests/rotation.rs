@@ -77,3 +77,15 @@ fn a_value_that_a_person_gives_ends_what_was_known_of_the_old_one() {
     let given = store.update(&name("k"), SecretChange::new().value(bytes(b"two"))).unwrap();
     assert_eq!((given.expires_at, given.health.clone()), (None, RotationHealth::default()));
 }
+
+#[test]
+fn a_change_for_an_older_generation_is_refused() {
+    let house = House::new();
+    let store = house.create();
+    store.insert(new("k", b"one")).unwrap();
+    store.update(&name("k"), SecretChange::new().value(bytes(b"two"))).unwrap();
+    let late = SecretChange::new().rotated(bytes(b"canary"), None).of_generation(1);
+    let error = store.update(&name("k"), late).unwrap_err();
+    assert!(matches!(&error, Error::Changed(_)) && !format!("{error} {error:?}").contains("canary"), "{error}");
+    assert_eq!(values(&store.get(&name("k")).unwrap()), (&b"two"[..], None));
+}

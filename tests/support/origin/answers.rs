@@ -16,6 +16,7 @@
 //! | `/range` | the credential, or the part that `Range` asks for |
 //! | `/trailers` | the trailers `X-End: done` and `X-Echo: CREDENTIAL` |
 //! | `/answer?status=&header=NAME:VALUE&body=` | just that, with as many headers as given |
+//! | `/only/VALUE` | 200 when the credential is that, else 401 |
 //! | `/status/NNN` | that status, the number as body where one is allowed |
 //! | `/early/NNN` | that status at once, the request's body unread |
 //! | `/redirect?to=URL` | 302 |
@@ -106,6 +107,8 @@ impl Case {
             ["range"] => self.range(),
             ["trailers"] => self.trailers(),
             ["answer"] => self.given(),
+            ["only", value] if self.credential() == *value => Response::new(full("welcome")),
+            ["only", _] => answer_with("401", full("who are you?")),
             ["status", status] => answer_with(status, status_body(status)),
             ["redirect"] => {
                 let to = self.query.get("to").unwrap();
