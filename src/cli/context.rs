@@ -1,6 +1,9 @@
 //! What every command works with: home, socket, flags, parts, and the way to the daemon.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{
     autostart,
@@ -56,14 +59,20 @@ impl Context {
 
     /// A connection to the daemon, which is started first if it has to be.
     pub(super) async fn connect(&self) -> Result<Client, Report> {
-        match Client::connect(&self.socket, self.globals.deadline()).await {
+        self.connect_within(self.globals.deadline()).await
+    }
+
+    /// The same for calls that may take longer than was asked for on the command line.
+    pub(super) async fn connect_within(&self, patience: Duration) -> Result<Client, Report> {
+        let deadline = patience.max(self.globals.deadline());
+        match Client::connect(&self.socket, deadline).await {
             Err(Error::NotRunning(_)) if !self.globals.no_autostart => {
                 autostart::start(self).await?;
             }
             Err(error) => return Err(self.subject(None).control(error)),
             Ok(client) => return Ok(client),
         }
-        let connected = Client::connect(&self.socket, self.globals.deadline()).await;
+        let connected = Client::connect(&self.socket, deadline).await;
         connected.map_err(|error| self.subject(None).control(error))
     }
 

@@ -46,6 +46,8 @@ pub enum FailureCode {
     Policy,
     /// The rotation hook failed.
     RotationFailed,
+    /// The rotation hook did not end in its time.
+    RotationTimeout,
     /// The name is taken.
     SecretExists,
     /// No such secret.
@@ -69,7 +71,7 @@ impl FailureCode {
             Self::SecretNotFound => -32_000,
             Self::LeaseNotFound => -32_001,
             Self::LeaseEnded => -32_002,
-            Self::RotationFailed => -32_003,
+            Self::RotationFailed | Self::RotationTimeout => -32_003,
             Self::EncryptFailed => -32_004,
             Self::DecryptFailed => -32_005,
             Self::Unauthorized => -32_006,
@@ -103,7 +105,7 @@ impl FailureCode {
             Self::Internal => "internal_error",
             Self::InvalidParams => "misuse",
             Self::InvalidRequest | Self::MethodNotFound | Self::NotAvailable | Self::ParseError => "protocol_error",
-            Self::Timeout => "timeout",
+            Self::RotationTimeout | Self::Timeout => "timeout",
             Self::EmptyValue
             | Self::Killed
             | Self::LeaseEnded

@@ -9,6 +9,7 @@ mod logging;
 mod notes;
 mod policy_calls;
 mod restart;
+mod rotation_calls;
 mod serve;
 mod service;
 mod settings;
@@ -34,7 +35,7 @@ use crate::{
     ca::{CertificateAuthority, Sealer},
     control,
     lease::{LeaseTable, Snapshot},
-    net::TlsClient,
+    net::{Errands, TlsClient},
     policy::{Changed, Live},
     proxy::{Demand, Limits, Proxy},
     store::Store,
@@ -89,7 +90,10 @@ impl Running {
     pub async fn stop(mut self) {
         self.broker.end_sessions(CutReason::Drained);
         self.stop.cut(CutReason::Drained);
-        let wait = async { while self.tasks.join_next().await.is_some() {} };
+        let wait = async {
+            while self.tasks.join_next().await.is_some() {}
+            self.broker.finish_rotations().await;
+        };
         let _ = tokio::time::timeout(Duration::from_secs(10), wait).await;
         let audit = self.broker.audit();
         let recorded = audit.append(&Event::new(Action::DaemonStop));
@@ -111,6 +115,7 @@ pub async fn build(options: &Options, clock: Clock) -> Result<Running, Error> {
     audit.append(&Event::new(Action::DaemonStart))?; // before anything that could be recorded
     let ca = CertificateAuthority::create_or_open(&home.ca(), &StoreSealer(&store), clock.clone())?;
     let tls = TlsClient::new(&settings.upstream.extra_roots)?;
+    let dialer = settings.dialer();
     let broker = Broker::new(Parts {
         leases: restore_leases(home, &store, &clock)?,
         store,
@@ -120,10 +125,11 @@ pub async fn build(options: &Options, clock: Clock) -> Result<Running, Error> {
         bounds: settings.bounds()?,
         on_stray: settings.on_stray,
         leases_file: home.leases(),
+        errands: Errands::new(dialer.clone(), tls.clone()),
+        rotation_timeout: settings.rotation_timeout.get(),
     });
     let stop = CutSwitch::new();
-    let proxy =
-        Arc::new(Proxy::new(Arc::clone(&broker), ca.clone(), settings.dialer(), tls, Limits::default(), stop.watch()));
+    let proxy = Arc::new(Proxy::new(Arc::clone(&broker), ca.clone(), dialer, tls, Limits::default(), stop.watch()));
     let demand = if settings.proxy.require_auth { Demand::Credentials } else { Demand::Nothing };
     let proxy_address = proxy.listen(settings.proxy.listen, demand).await?;
     let access = settings.socket_access();
@@ -148,6 +154,7 @@ pub async fn build(options: &Options, clock: Clock) -> Result<Running, Error> {
     });
     tasks.spawn(async move { proxy.tidy().await });
     spawn_until(&mut tasks, &stop, end_leases(Arc::clone(&broker)));
+    spawn_until(&mut tasks, &stop, rotate(Arc::clone(&broker)));
     spawn_until(&mut tasks, &stop, flush_audit(audit));
     spawn_until(&mut tasks, &stop, reload_policy(Arc::clone(&broker)));
     Ok(Running { proxy_address, broker, stop, tasks, _lock: lock })
@@ -175,6 +182,10 @@ fn spawn_until(tasks: &mut JoinSet<()>, stop: &CutSwitch, work: impl Future<Outp
             () = work => {}
         }
     });
+}
+
+async fn rotate(broker: Arc<Broker>) {
+    broker.rotate_on_time().await;
 }
 
 async fn end_leases(broker: Arc<Broker>) {

@@ -2,7 +2,13 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use super::{authority, authority::Authority, policy_calls::faults, translate::failure};
+use super::{
+    authority,
+    authority::Authority,
+    policy_calls::faults,
+    rotation_calls::{change_plan, plan},
+    translate::failure,
+};
 use crate::{
     audit,
     base::{CutReason, CutSwitch, Home, Origin, SessionId, TimeToLive},
@@ -85,11 +91,8 @@ impl control::Service for Desk {
             }
             Call::RestartDaemon(_) => self.restart(),
             Call::HealthQuery(_) => self.health().await,
-            Call::RotateSecret(_) => Err(Failure::new(
-                FailureCode::NotAvailable,
-                format!("`{}` is not available in this version", call.method()),
-            )
-            .with_fix("secrets status")),
+            Call::RotateSecret(rotate) => self.rotate(&rotate).await,
+            Call::RunRotations(run) => self.run_rotations(run).await,
         }
     }
 }
@@ -137,9 +140,10 @@ impl Drop for SessionGuard {
 
 impl Desk {
     fn add(&self, add: control::AddSecret) -> Outcome {
+        let (raw, plan) = (raw(add.raw).unwrap_or_default(), plan(&add));
         let binding = self.binding(add.service, add.credential)?;
-        let raw = raw(add.raw).unwrap_or_default();
-        let new = NewValue { name: add.name, value: add.value.into_secret(), rotate_via: add.rotate_via, binding, raw };
+        let value = add.value.into_secret();
+        let new = NewValue { name: add.name, value, rotate_via: add.rotate_via, binding, raw, plan };
         let added = self.broker.add(new).map_err(failure)?;
         let binding = added.record.binding.as_ref();
         let message = match binding {
@@ -161,6 +165,7 @@ impl Desk {
             HookChange::Keep => SecretChange::new(),
             HookChange::Set(hook) => SecretChange::new().rotate_via(Some(hook)),
         };
+        change = change_plan(change, &update);
         if let Some(value) = update.value {
             change = change.value(value.into_secret());
         }
@@ -205,16 +210,24 @@ impl Desk {
 
     fn list(&self) -> control::SecretList {
         let leases = self.broker.leases().list();
-        let entry = |record: &Arc<SecretRecord>| control::SecretEntry {
-            name: record.name.clone(),
-            created_at: record.created_at,
-            updated_at: record.updated_at,
-            rotate_via: record.rotate_via.clone(),
-            last_rotated: record.last_rotated,
-            active_leases: leases.iter().filter(|lease| lease.secret == record.name).count() as u64,
-            service: record.binding.as_ref().map(|b| b.service.clone()),
-            credential: record.binding.as_ref().map(|b| b.credential.to_string()),
-            raw: (record.raw == RawReveal::Deny).then_some(control::RawAccess::Deny),
+        let entry = |record: &Arc<SecretRecord>| {
+            let health = self.broker.rotation_health(record);
+            control::SecretEntry {
+                name: record.name.clone(),
+                created_at: record.created_at,
+                updated_at: record.updated_at,
+                rotate_via: record.rotate_via.clone(),
+                last_rotated: record.last_rotated,
+                active_leases: leases.iter().filter(|lease| lease.secret == record.name).count() as u64,
+                service: record.binding.as_ref().map(|b| b.service.clone()),
+                credential: record.binding.as_ref().map(|b| b.credential.to_string()),
+                raw: (record.raw == RawReveal::Deny).then_some(control::RawAccess::Deny),
+                rotate_every: record.plan.every,
+                expires_at: record.expires_at,
+                rotation_failures: health.failures,
+                rotation_error: health.error,
+                next_rotation: health.next_attempt,
+            }
         };
         control::SecretList { secrets: self.broker.store().list().iter().map(entry).collect() }
     }

@@ -1,10 +1,10 @@
 //! Failures of use-cases as failures of calls: which code, whose fault, which command mends it.
 
 use crate::{
-    base::shell_word,
-    broker::Error,
+    base::{SecretName, shell_word},
+    broker::{Error, RotationFault},
     control::{Failure, FailureCode},
-    lease, store,
+    lease, rotation, store,
 };
 
 /// A failed use-case as the caller is told of it.
@@ -22,10 +22,37 @@ pub(super) fn failure(error: Error) -> Failure {
         Error::RawDenied(name) => {
             Failure::new(FailureCode::Unauthorized, message).with_fix(format!("secrets lease {name} --token"))
         }
+        Error::Rotation(fault) => rotation_failure(&fault),
+        Error::Schedule(_) => Failure::new(FailureCode::InvalidParams, message),
         Error::SecretUnknown(_) => Failure::new(FailureCode::SecretNotFound, message),
         Error::SessionUnknown(_) => Failure::new(FailureCode::LeaseNotFound, message).with_fix("secrets status"),
         Error::Store(error) => store_failure(&error),
     }
+}
+
+fn rotation_failure(fault: &RotationFault) -> Failure {
+    use RotationFault as Rotation;
+    let failed = Failure::new(FailureCode::RotationFailed, fault.to_string());
+    let (code, fix) = match fault {
+        Rotation::Hook { name, fault: rotation::Error::Timeout(_) } => {
+            (FailureCode::RotationTimeout, format!("secrets rotate {}", word(name)))
+        }
+        Rotation::Hook { name, .. } | Rotation::NoHook(name) => {
+            (FailureCode::RotationFailed, format!("secrets update {} --rotate-via COMMAND", word(name)))
+        }
+        Rotation::NotRecorded { .. } => return Failure { code: FailureCode::AuditUnavailable, ..failed },
+        Rotation::Unknown(_) => (FailureCode::SecretNotFound, "secrets list".to_owned()),
+        Rotation::NotSaved { .. } => (FailureCode::RotationFailed, "secrets doctor".to_owned()),
+        Rotation::Changed(name)
+        | Rotation::Interrupted(name)
+        | Rotation::Refused { name, .. }
+        | Rotation::Store { name, .. } => (FailureCode::RotationFailed, format!("secrets rotate {}", word(name))),
+    };
+    Failure { code, ..failed }.with_fix(fix)
+}
+
+fn word(name: &SecretName) -> String {
+    shell_word(name.as_str())
 }
 
 fn lease_failure(error: &lease::Error) -> Failure {
@@ -37,7 +64,7 @@ fn store_failure(error: &store::Error) -> Failure {
         store::Error::Duplicate(_) => FailureCode::SecretExists,
         store::Error::UnknownSecret(_) => FailureCode::SecretNotFound,
         store::Error::EmptyValue(_) => FailureCode::EmptyValue,
-        store::Error::ValueTooLarge { .. } => FailureCode::InvalidParams,
+        store::Error::Changed(_) | store::Error::ValueTooLarge { .. } => FailureCode::InvalidParams,
         _ => FailureCode::Io,
     };
     Failure::new(code, error.to_string())

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::easy::Easy;
+use super::{easy::Easy, hook::Hook};
 use crate::cli::{
     context::{Context, secret_name},
     envelope::NextAction,
@@ -25,9 +25,8 @@ pub(in crate::cli) struct Arguments {
     value: ValueInput,
     #[command(flatten)]
     binding: Binding,
-    /// Program that prints a new value
-    #[arg(long, value_name = "COMMAND")]
-    rotate_via: Option<String>,
+    #[command(flatten)]
+    hook: Hook,
 }
 
 /// Flags that `add` and `update` share.
@@ -73,10 +72,13 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
     let request = AddSecret {
         name: name.clone(),
         value: WireValue::new(value),
-        rotate_via: arguments.rotate_via.clone(),
+        rotate_via: arguments.hook.rotate_via.clone(),
         service: arguments.binding.service.clone(),
         credential: arguments.binding.credential.clone(),
         raw: arguments.binding.raw(),
+        rotate_format: arguments.hook.rotate_format.clone(),
+        rotate_every: arguments.hook.rotate_every,
+        on_lease_expiry: arguments.hook.on_lease_expiry(),
     };
     let added = client.call(request).await.map_err(|error| context.subject(Some(&name)).control(error))?;
     let easy = arguments.binding.easy.write(context, &mut client, &name).await?;
@@ -87,7 +89,7 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
     let word = shell_word(name.as_str());
     let mut result = json!({"name": name, "message": added.message});
     if let Some(fields) = result.as_object_mut() {
-        fields.extend(arguments.rotate_via.iter().map(|hook| ("rotate_via".to_owned(), json!(hook))));
+        fields.extend(arguments.hook.rotate_via.iter().map(|hook| ("rotate_via".to_owned(), json!(hook))));
         fields.extend(service.iter().map(|service| ("service".to_owned(), json!(service))));
         fields.extend(credential.iter().map(|credential| ("credential".to_owned(), json!(credential))));
         fields.extend((!files.is_empty()).then(|| ("files".to_owned(), json!(files))));

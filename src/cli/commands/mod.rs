@@ -15,11 +15,13 @@ mod env;
 mod env_leases;
 mod exec;
 mod health;
+mod hook;
 mod init;
 mod lease;
 mod list;
 mod policy;
 mod revoke;
+mod rotate;
 mod scan;
 mod scan_migrate;
 mod serve;
@@ -77,6 +79,8 @@ pub(super) enum Command {
     Policy(policy::Arguments),
     /// End leases: one, those of a client, secret or session, or all
     Revoke(revoke::Arguments),
+    /// Run rotation hooks: of one secret, of all, or of those that are due
+    Rotate(rotate::Arguments),
     /// Find secrets in files, and move those of env files into the store
     Scan(scan::Arguments),
     /// Run the daemon in the foreground
@@ -113,6 +117,7 @@ impl Command {
             Self::List => "secrets list",
             Self::Policy(arguments) => arguments.name(),
             Self::Revoke(_) => "secrets revoke",
+            Self::Rotate(_) => "secrets rotate",
             Self::Scan(_) => "secrets scan",
             Self::Serve(_) => "secrets serve",
             Self::Status => "secrets status",
@@ -174,6 +179,7 @@ impl Command {
             Self::List => list::run(context).await,
             Self::Policy(arguments) => policy::run(context, arguments).await,
             Self::Revoke(arguments) => revoke::run(context, arguments).await,
+            Self::Rotate(arguments) => rotate::run(context, arguments).await,
             Self::Scan(arguments) => scan::run(context, arguments).await,
             Self::Serve(_) => serve::background(context).await,
             Self::Status => status::run(context).await,

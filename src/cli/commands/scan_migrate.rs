@@ -246,6 +246,9 @@ async fn store(context: &Context, client: &mut Client, one: &Move) -> Result<Sec
             service: Some(one.service.clone()),
             credential: Some(one.credential.clone()),
             raw: None,
+            rotate_format: None,
+            rotate_every: None,
+            on_lease_expiry: None,
         };
         let is_new = match client.call(request).await {
             Ok(_) => true,

@@ -3,7 +3,10 @@
 use clap::Args;
 use serde_json::json;
 
-use super::add::{Binding, safe};
+use super::{
+    add::{Binding, safe},
+    hook::Hook,
+};
 use crate::cli::{
     context::{Context, secret_name},
     envelope::NextAction,
@@ -22,31 +25,33 @@ pub(in crate::cli) struct Arguments {
     value: ValueInput,
     #[command(flatten)]
     binding: Binding,
-    /// Program that prints a new value; empty removes the one that is set
-    #[arg(long, value_name = "COMMAND")]
-    rotate_via: Option<String>,
+    #[command(flatten)]
+    hook: Hook,
 }
 
 pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<Outcome, Report> {
     let name = secret_name(&arguments.name, &context.command)?;
-    let other_change = arguments.binding.is_given() || arguments.rotate_via.is_some();
+    let other_change = arguments.binding.is_given() || arguments.hook.is_given();
     let missing = if other_change { Missing::Allowed } else { Missing::Refused };
     let value = arguments.value.read(context, name.as_str(), missing)?;
     let mut client = context.connect().await?;
     let request = UpdateSecret {
         name: name.clone(),
         value: value.map(WireValue::new),
-        rotate_via: arguments.rotate_via.clone(),
-        rotate_via_set: arguments.rotate_via.is_some(),
+        rotate_via: arguments.hook.rotate_via.clone(),
+        rotate_via_set: arguments.hook.rotate_via.is_some(),
         service: arguments.binding.service.clone(),
         credential: arguments.binding.credential.clone(),
         raw: arguments.binding.raw(),
+        rotate_format: arguments.hook.rotate_format.clone(),
+        rotate_every: arguments.hook.rotate_every,
+        on_lease_expiry: arguments.hook.on_lease_expiry(),
     };
     let done = client.call(request).await.map_err(|error| context.subject(Some(&name)).control(error))?;
     let easy = arguments.binding.easy.write(context, &mut client, &name).await?;
     let mut result = json!({"name": name, "message": done.message});
     if let Some(fields) = result.as_object_mut() {
-        fields.extend(arguments.rotate_via.iter().map(|hook| ("rotate_via".to_owned(), json!(hook))));
+        fields.extend(arguments.hook.rotate_via.iter().map(|hook| ("rotate_via".to_owned(), json!(hook))));
         fields.extend(easy.iter().map(|easy| ("service".to_owned(), json!(easy.service))));
         fields.extend(easy.iter().map(|easy| ("files".to_owned(), json!(easy.files))));
     }

@@ -6,6 +6,7 @@
 mod daemon;
 mod note;
 mod policy;
+mod rotation;
 mod secrets;
 mod session;
 mod value;
@@ -22,9 +23,10 @@ pub use policy::{
     CapabilityEntry, EasyPlace, EasyPolicyWritten, ExplainPolicy, Explanation, GrantEntry, LayerVerdict, ListPolicy,
     PolicyFault, PolicyList, PolicyReloaded, ReloadPolicy, ServiceEntry, WriteEasyPolicy,
 };
+pub use rotation::{RotateSecret, Rotated, RotationEntry, RotationsRun, RunRotations, Schedule, Which};
 pub use secrets::{
     AddSecret, Added, DeleteSecret, Done, GetSecret, HookChange, InitStore, LeaseSecret, Leased, ListSecrets,
-    RawAccess, RevokeAll, RevokeLease, Revoked, RotateSecret, Rotated, SecretEntry, SecretList, UpdateSecret,
+    RawAccess, RevokeAll, RevokeLease, Revoked, SecretEntry, SecretList, UpdateSecret,
 };
 pub use session::{LeaseToken, OpenSession, Revoke, SessionLease, SessionOpened, SessionSecret, TokenLeased};
 pub use value::{WireToken, WireValue};
@@ -94,6 +96,7 @@ methods! {
     "secrets.status" StatusQuery => Status;
     "secrets.health" HealthQuery => Health;
     "daemon.restart" RestartDaemon => RestartAccepted;
+    "rotation.run" RunRotations => RotationsRun;
     "session.open" OpenSession => SessionOpened;
     "lease.token" LeaseToken => TokenLeased;
     "revoke" Revoke => Revoked;
@@ -128,7 +131,7 @@ macro_rules! answers {
 
 answers! {
     Added, AuditEntries, Certificate, Done, EasyPolicyWritten, Explanation, Health, Leased, PolicyList, PolicyReloaded,
-    Pong, RestartAccepted, Revoked, Rotated, SecretList, SessionOpened, Status, TokenLeased,
+    Pong, RestartAccepted, Revoked, Rotated, RotationsRun, SecretList, SessionOpened, Status, TokenLeased,
 }
 
 /// The longest echo of a name that the sender chose.

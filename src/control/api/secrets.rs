@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{WireValue, empty_is_none, empty_request};
-use crate::base::{ClientId, LeaseId, SecretName, ServiceId, TimeToLive, Timestamp};
+use super::{Schedule, WireValue, empty_is_none, empty_request};
+use crate::{
+    base::{ClientId, LeaseId, SecretName, ServiceId, TimeToLive, Timestamp},
+    store::{HookFormat, OnLeaseExpiry},
+};
 
 /// A success with a sentence about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +62,15 @@ pub struct AddSecret {
     /// Whether the raw value may be revealed; yes when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw: Option<RawAccess>,
+    /// What the hook prints; the value and nothing else when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "empty_is_none")]
+    pub rotate_format: Option<HookFormat>,
+    /// How often the hook runs by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "empty_is_none")]
+    pub rotate_every: Option<Schedule>,
+    /// What the end of a lease means.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_lease_expiry: Option<OnLeaseExpiry>,
 }
 
 /// The answer to `secrets.add`.
@@ -99,6 +111,15 @@ pub struct UpdateSecret {
     /// Whether the raw value may be revealed from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw: Option<RawAccess>,
+    /// What the hook prints from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "empty_is_none")]
+    pub rotate_format: Option<HookFormat>,
+    /// How often the hook runs by itself from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "empty_is_none")]
+    pub rotate_every: Option<Schedule>,
+    /// What the end of a lease means from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_lease_expiry: Option<OnLeaseExpiry>,
 }
 
 /// What an update does to the rotation hook.
@@ -171,6 +192,21 @@ pub struct SecretEntry {
     /// Whether the raw value may be revealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw: Option<RawAccess>,
+    /// How often the hook runs by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotate_every: Option<TimeToLive>,
+    /// When the value ends, if its hook said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// How many rotations failed since the last that did not.
+    #[serde(default)]
+    pub rotation_failures: u32,
+    /// Why the last one failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation_error: Option<String>,
+    /// When it is tried again by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_rotation: Option<Timestamp>,
 }
 
 /// `secrets.lease`: reveals the raw value, recorded as such.
@@ -215,27 +251,6 @@ pub struct Revoked {
     pub leases_revoked: u64,
     /// One sentence without a final stop.
     pub message: String,
-}
-
-/// `secrets.rotate`: runs the rotation hook of one secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RotateSecret {
-    /// Which secret.
-    pub secret_name: SecretName,
-}
-
-/// The answer to `secrets.rotate`. The hook's output is the new value, so that `output` is a sentence about it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rotated {
-    /// Always true.
-    pub success: bool,
-    /// One sentence; never what the hook printed.
-    pub output: String,
-    /// Empty on success.
-    #[serde(default)]
-    pub error: String,
-    /// When the hook ran.
-    pub executed_at: Timestamp,
 }
 
 #[cfg(test)]

@@ -141,6 +141,7 @@ impl Service for Fake {
                 Ok(Rotated { success: true, output: "rotated".into(), error: String::new(), executed_at: time() }
                     .into())
             }
+            Call::RunRotations(_) => Ok(RotationsRun { rotations: vec![] }.into()),
             Call::ShowCa(_) => Ok(Certificate {
                 pem: "PEM".into(),
                 fingerprint: "AB".into(),

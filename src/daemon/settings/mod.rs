@@ -12,6 +12,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::Deserialize;
@@ -47,6 +48,8 @@ pub struct Settings {
     pub max_lease_ttl: TimeToLive,
     /// What happens to a lease whose token is found out of place: `refuse` (default) or `revoke`.
     pub on_stray: OnStray,
+    /// How long a rotation hook may take. Default `30s`.
+    pub rotation_timeout: TimeToLive,
     /// The data plane.
     pub proxy: ProxySection,
     /// Connections to upstreams.
@@ -93,6 +96,7 @@ impl Default for Settings {
             default_lease_ttl: TimeToLive::HOUR,
             max_lease_ttl: TimeToLive::DAY,
             on_stray: OnStray::default(),
+            rotation_timeout: TimeToLive::new(Duration::from_secs(30)),
             proxy: ProxySection::default(),
             upstream: UpstreamSection::default(),
             audit: AuditSection::default(),
