@@ -16,7 +16,7 @@ pub(super) async fn run(context: &mut Context) -> Result<Outcome, Report> {
             secret.service.as_ref().map_or("", |service| service.as_str()),
             secret.credential.as_deref().unwrap_or(""),
             &secret.active_leases.to_string(),
-            if has_rotation(secret) { "hook" } else { "" },
+            &rotation(secret),
             &secret.updated_at.to_string(),
         ]);
     }
@@ -31,6 +31,15 @@ pub(super) async fn run(context: &mut Context) -> Result<Outcome, Report> {
 
 fn has_rotation(secret: &SecretEntry) -> bool {
     secret.rotate_via.as_ref().is_some_and(|hook| !hook.is_empty())
+}
+
+fn rotation(secret: &SecretEntry) -> String {
+    match (has_rotation(secret), secret.rotation_failures, secret.rotate_every) {
+        (false, ..) => String::new(),
+        (true, 0, None) => "hook".to_owned(),
+        (true, 0, Some(every)) => format!("every {every}"),
+        (true, failures, _) => format!("failed {failures}x"),
+    }
 }
 
 fn lease_action(secret: &SecretEntry) -> NextAction {
@@ -49,6 +58,19 @@ fn entry(secret: &SecretEntry) -> Value {
     if let (Some(fields), Some(service)) = (entry.as_object_mut(), &secret.service) {
         fields.insert("service".into(), json!(service));
         fields.insert("credential".into(), json!(secret.credential));
+    }
+    if let (Some(fields), true) = (entry.as_object_mut(), has_rotation(secret)) {
+        let failures = (secret.rotation_failures > 0).then_some(secret.rotation_failures);
+        let said = [
+            ("last_rotated", json!(secret.last_rotated)),
+            ("rotate_every", json!(secret.rotate_every)),
+            ("expires_at", json!(secret.expires_at)),
+            ("rotation_failures", json!(failures)),
+            ("rotation_error", json!(secret.rotation_error)),
+            ("next_rotation", json!(secret.next_rotation)),
+        ];
+        fields
+            .extend(said.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.to_owned(), value)));
     }
     entry
 }
