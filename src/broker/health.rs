@@ -6,7 +6,7 @@ use super::Broker;
 use crate::{
     base::{LeaseId, SecretName, Timestamp},
     lease::Lease,
-    store::SecretRecord,
+    store::{RotationHealth, SecretRecord},
 };
 
 /// Without a use for so long a secret is stale; younger than this it may just not have been needed yet.
@@ -23,6 +23,10 @@ pub enum WarningKind {
     StaleSecret,
     /// A secret is older than 30 days, and the log knows no use of it.
     NeverAccessed,
+    /// A rotation hook failed, and has not succeeded since.
+    HookFailed,
+    /// A value has ended, or ends within a day and nothing replaces it.
+    ValueExpiring,
     /// A grant gives everyone what is dangerous, without asking.
     BroadGrant,
 }
@@ -35,6 +39,8 @@ impl WarningKind {
             Self::NoRotationHook => "no_rotation_hook",
             Self::StaleSecret => "stale_secret",
             Self::NeverAccessed => "never_accessed",
+            Self::HookFailed => "hook_failed",
+            Self::ValueExpiring => "value_expiring",
             Self::BroadGrant => "broad_grant",
         }
     }
@@ -42,7 +48,7 @@ impl WarningKind {
     /// Whether it is about something that will go wrong, or only worth knowing.
     pub const fn severity(self) -> Severity {
         match self {
-            Self::ExpiringSoon | Self::BroadGrant => Severity::Warning,
+            Self::ExpiringSoon | Self::HookFailed | Self::ValueExpiring | Self::BroadGrant => Severity::Warning,
             Self::NoRotationHook | Self::StaleSecret | Self::NeverAccessed => Severity::Info,
         }
     }
@@ -86,7 +92,10 @@ impl Broker {
         let now = self.clock().now();
         let mut warnings: Vec<Warning> = self.leases().list().iter().filter_map(|lease| ending(lease, now)).collect();
         for record in self.store().list() {
+            let health = self.rotation_health(&record);
             warnings.extend(without_hook(&record));
+            warnings.extend(failed_hook(&record, &health));
+            warnings.extend(expiring_value(&record, &health, now));
             warnings.extend(unused(&record, uses.get(record.name.as_str()).copied(), now));
         }
         warnings.extend(self.policy().broad_grants().into_iter().map(|broad| Warning {
@@ -125,6 +134,23 @@ fn without_hook(record: &SecretRecord) -> Option<Warning> {
     record.rotate_via.is_none().then(|| {
         let message = format!("`{0}` has no rotation hook; `secrets update {0} --rotate-via COMMAND`", record.name);
         about(WarningKind::NoRotationHook, record, message)
+    })
+}
+
+fn failed_hook(record: &SecretRecord, health: &RotationHealth) -> Option<Warning> {
+    let (Some(error), 1..) = (&health.error, health.failures) else { return None };
+    let (name, times) = (&record.name, health.failures);
+    let message = format!("rotation failed {times} times: {error}; mend the hook, then `secrets rotate {name}`");
+    Some(about(WarningKind::HookFailed, record, message))
+}
+
+fn expiring_value(record: &SecretRecord, health: &RotationHealth, now: Timestamp) -> Option<Warning> {
+    let ends = record.expires_at?;
+    let is_kept_fresh = record.rotate_via.is_some() && health.failures == 0;
+    let is_worth_a_word = ends <= now || (!is_kept_fresh && ends.since(now) <= Duration::from_hours(24));
+    is_worth_a_word.then(|| {
+        let message = format!("the value of `{0}` ends at {ends}; replace it with `secrets rotate {0}`", record.name);
+        about(WarningKind::ValueExpiring, record, message)
     })
 }
 

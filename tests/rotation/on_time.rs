@@ -21,7 +21,7 @@ struct Shed {
     running: Running,
     clock: Clock,
     home: Home,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Shed {
@@ -34,7 +34,7 @@ impl Shed {
         let value = leasehold::base::SecretBytes::new(SECRET.as_bytes().to_vec());
         let new = NewValue { name: key(), value, rotate_via: Some(hook), binding: None, raw: RawReveal::Allow, plan };
         running.broker().add(new).unwrap();
-        Self { running, clock, home, _folder: folder }
+        Self { running, clock, home, folder }
     }
 
     async fn start(home: &Home, clock: &Clock) -> Running {
@@ -42,10 +42,10 @@ impl Shed {
     }
 
     async fn restart(self) -> Self {
-        let Self { running, clock, home, _folder } = self;
+        let Self { running, clock, home, folder } = self;
         running.stop().await;
         let running = Self::start(&home, &clock).await;
-        Self { running, clock, home, _folder }
+        Self { running, clock, home, folder }
     }
 
     /// Nothing runs by itself now.
@@ -94,6 +94,10 @@ async fn the_end_of_a_value_that_its_hook_names_is_not_waited_for() {
     shed.running.broker().rotate(&key(), leasehold::rotation::Trigger::Manual).await.outcome.unwrap();
     let ends = record(shed.running.broker()).expires_at.unwrap();
     assert_eq!(ends.since(shed.clock.now()), Duration::from_secs(1_000));
+    assert!(!is_expiring(&shed), "its hook will see to it");
+    set(shed.running.broker(), SecretChange::new().rotate_via(None));
+    assert!(is_expiring(&shed), "nothing will replace it");
+    set(shed.running.broker(), SecretChange::new().rotate_via(Some(script.hook(&json))));
     shed.advance(899);
     shed.assert_nothing_due().await;
     assert_eq!(script.runs(), ["manual"]);
@@ -101,6 +105,11 @@ async fn the_end_of_a_value_that_its_hook_names_is_not_waited_for() {
     until("it is rotated a tenth of its life before", || script.runs().len() == 2).await;
     until("the new end is known", || record(shed.running.broker()).expires_at.unwrap() > ends).await;
     assert_eq!(script.runs(), ["manual", "value_expiry"]);
+}
+
+fn is_expiring(shed: &Shed) -> bool {
+    let warnings = shed.running.broker().warnings(&std::collections::BTreeMap::new());
+    warnings.iter().any(|one| one.kind.as_str() == "value_expiring")
 }
 
 #[tokio::test]
@@ -115,6 +124,9 @@ async fn a_failed_hook_waits_longer_each_time_also_across_a_restart() {
     assert!(health.error.unwrap().contains("exit status 7"));
 
     let shed = shed.restart().await;
+    let warnings = shed.running.broker().warnings(&std::collections::BTreeMap::new());
+    let failed: Vec<_> = warnings.iter().filter(|one| one.kind.as_str() == "hook_failed").collect();
+    assert!(failed.len() == 1 && failed[0].message.contains("exit status 7"), "{warnings:?}");
     shed.advance(29);
     shed.assert_nothing_due().await;
     assert_eq!(script.runs(), ["schedule"]);

@@ -42,6 +42,7 @@ fn conversation() -> Vec<(&'static str, Value, Value)> {
         ),
         ("secrets.health", json!({}), error(-32_601, "not available yet", "not_available")),
         ("daemon.restart", json!({}), error(-32_601, "not available yet", "not_available")),
+        ("rotation.run", json!({"which": "due"}), json!({"rotations": []})),
         (
             "session.open",
             json!({"client_id": "c", "secrets": [{"name": "a", "env_var": "A", "ttl": "5m"}], "project_dir": "/p"}),
