@@ -14,12 +14,13 @@ use crate::{
 pub struct Credentials {
     values: Vec<SecretBytes>,
     echoes: Arc<Echoes>,
-    unproven: Vec<Unproven>,
+    versions: Vec<SecretVersion>,
+    unproven: Vec<SecretVersion>,
 }
 
-/// A value that a rotation gave and that nobody has accepted yet.
+/// Which value of which secret.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Unproven {
+pub struct SecretVersion {
     pub(super) name: SecretName,
     pub(super) generation: u64,
 }
@@ -30,9 +31,9 @@ impl Credentials {
         &self.values
     }
 
-    /// The values among them that an upstream's consent would prove.
-    pub fn unproven(&self) -> &[Unproven] {
-        &self.unproven
+    /// Which values these are, and those among them that an upstream's consent would prove; once.
+    pub fn take_versions(&mut self) -> (Vec<SecretVersion>, Vec<SecretVersion>) {
+        (std::mem::take(&mut self.versions), std::mem::take(&mut self.unproven))
     }
 
     /// What the answer is freed of: these values, and those that they replaced and that still live.
@@ -41,18 +42,15 @@ impl Credentials {
     }
 }
 
-/// Which versions of which secrets a matcher is for.
-type Versions = Vec<(SecretName, u64)>;
-
 /// Matchers are built once per secret version: building costs more than a whole exchange.
 #[derive(Default)]
-pub(super) struct EchoCache(ArcSwap<HashMap<Versions, Arc<Echoes>>>);
+pub(super) struct EchoCache(ArcSwap<HashMap<Vec<SecretVersion>, Arc<Echoes>>>);
 
 impl EchoCache {
     /// More combinations than a machine has in use; beyond it the cache starts anew.
     const MOST: usize = 512;
 
-    fn get(&self, versions: &Versions, values: &[SecretBytes], former: &[(usize, SecretBytes)]) -> Arc<Echoes> {
+    fn get(&self, versions: &[SecretVersion], values: &[SecretBytes], former: &[(usize, SecretBytes)]) -> Arc<Echoes> {
         if let Some(echoes) = self.0.load().get(versions) {
             return Arc::clone(echoes);
         }
@@ -60,7 +58,7 @@ impl EchoCache {
         let echoes = Arc::new(Echoes::of_generations(values.iter().enumerate().chain(former)));
         self.0.rcu(|known| {
             let mut next = if known.len() < Self::MOST { HashMap::clone(known) } else { HashMap::new() };
-            next.insert(versions.clone(), Arc::clone(&echoes));
+            next.insert(versions.to_vec(), Arc::clone(&echoes));
             next
         });
         echoes
@@ -70,7 +68,7 @@ impl EchoCache {
     pub(super) fn forget(&self, name: &SecretName) {
         self.0.rcu(|known| {
             let mut next = HashMap::clone(known);
-            next.retain(|versions, _| !versions.iter().any(|(known, _)| known == name));
+            next.retain(|versions, _| !versions.iter().any(|version| version.name == *name));
             next
         });
     }
@@ -95,14 +93,15 @@ impl Broker {
                 let fix = format!("secrets update {name}");
                 return Err(Refusal::new(RefusalCode::CredentialUnavailable, detail, fix));
             }
+            let version = SecretVersion { name: name.clone(), generation: current.generation };
             if let Some(value) = current.former {
                 former.push((at, value));
-                unproven.push(Unproven { name: name.clone(), generation: current.generation });
+                unproven.push(version.clone());
             }
-            versions.push((record.name.clone(), current.generation));
+            versions.push(version);
             values.push(current.value);
         }
         let echoes = self.echoes.get(&versions, &values, &former);
-        Ok(Credentials { values, echoes, unproven })
+        Ok(Credentials { values, echoes, versions, unproven })
     }
 }

@@ -18,7 +18,7 @@ mod sessions;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-pub use credential::{Credentials, Unproven};
+pub use credential::{Credentials, SecretVersion};
 pub use error::{Error, Fault, Refusal, RotationFault};
 pub use health::{Severity, Warning, WarningKind};
 pub use leases::{Revealed, TokenIssued};

@@ -17,8 +17,10 @@ pub struct Held {
 }
 
 /// A place in one request, ready to be written once.
+#[derive(Clone)]
 pub struct Slot(Kind);
 
+#[derive(Clone)]
 enum Kind {
     Basic { parts: basic::Parts, part: BasicPart, other: Option<Box<str>> },
     Header { name: http::HeaderName, hole: Range<usize> },

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use http::request::Parts;
-use hyper::body::Incoming;
 
 use super::{
     exchange::{Refused, Site},
@@ -12,6 +11,7 @@ use super::{
     outcome::{Notes, Outcome},
     request::Received,
     stray,
+    upload::Source,
 };
 use crate::{
     base::{CutWatch, RefusalCode},
@@ -37,10 +37,10 @@ pub(super) struct Decided {
 /// A request whose record is open.
 pub(super) struct Opened {
     pub(super) parts: Parts,
-    pub(super) body: Incoming,
+    pub(super) body: Source,
     pub(super) upgrading: Upgrading,
     pub(super) expects_continue: bool,
-    pub(super) permits: Vec<Permit>,
+    pub(super) permits: Arc<[Permit]>,
     pub(super) slots: Vec<Slot>,
     pub(super) flow: Arc<Flow>,
     pub(super) outcome: Outcome,
@@ -176,7 +176,10 @@ pub(super) fn open_record(site: &Site, decided: Decided) -> Result<Opened, Refus
     }
     let flow = Flow::new(watches(site, &permits));
     match notes.begin(site.broker.audit().clone(), Arc::clone(&flow), site.broker.clock().clone()) {
-        Ok(outcome) => Ok(Opened { parts, body, upgrading, expects_continue, permits, slots, flow, outcome }),
+        Ok(outcome) => {
+            let (body, permits) = (Source::Client(body, None), permits.into());
+            Ok(Opened { parts, body, upgrading, expects_continue, permits, slots, flow, outcome })
+        }
         Err(refused) => {
             let (notes, refusal) = *refused;
             Err(Refused::Before(Box::new(notes), refusal))

@@ -108,6 +108,7 @@ async fn intercept(
         broker: Arc::clone(&shared.broker),
         pool: Arc::clone(&shared.pool),
         limits: Arc::clone(&shared.limits),
+        room: shared.room.clone(),
         entrance,
         scheme: Scheme::Https,
         authority,

@@ -7,10 +7,11 @@ use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
 use super::{
-    admit,
+    admit::{self, Opened},
+    again::{self, Next, Room},
     answer::AnswerBody,
     entrance::Entrance,
-    forward,
+    forward::{self, Sent},
     limits::Limits,
     outcome::{Notes, Outcome},
     reject, request, scrub, stray, upgrade,
@@ -27,6 +28,7 @@ pub(super) struct Site {
     pub(super) broker: Arc<Broker>,
     pub(super) pool: Arc<Pool<RequestBody>>,
     pub(super) limits: Arc<Limits>,
+    pub(super) room: Room,
     pub(super) entrance: Arc<Entrance>,
     pub(super) scheme: Scheme,
     pub(super) authority: Authority,
@@ -58,14 +60,24 @@ async fn walk(site: &Site, mut request: Request<Incoming>) -> Result<Response<An
     let admitted = admit::authorize(site, granted.as_ref(), received)?;
     let decided = admit::decide(&policy, site, admitted)?;
     let opened = admit::open_record(site, decided)?;
-    let connected = forward::connect(site, opened).await?;
-    let loaded = forward::load(site, connected)?;
-    let armed = forward::arm(loaded)?;
-    let sent = forward::send(site, armed).await?;
+    let (opened, again) = again::keep(site, opened);
+    let sent = go(site, opened).await?;
+    let sent = match again::after(site, again, sent).await? {
+        Next::Answer(sent) => sent,
+        Next::Again(opened) => go(site, opened).await?,
+    };
     match sent.upgraded(upgrade) {
         forward::Answered::Switched(switching) => Ok(upgrade::splice(switching)),
         forward::Answered::Plainly(sent) => scrub::clean(sent.arrived, sent.scrub, &site.limits).await,
     }
+}
+
+/// Stations 8 to 10.
+async fn go(site: &Site, opened: Opened) -> Result<Sent, Refused> {
+    let connected = forward::connect(site, opened).await?;
+    let loaded = forward::load(site, connected)?;
+    let armed = forward::arm(loaded)?;
+    forward::send(site, armed).await
 }
 
 impl Refused {

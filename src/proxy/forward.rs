@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     base::RefusalCode,
-    broker::{Credentials, Permit, Refusal, Unproven},
+    broker::{Credentials, Permit, Refusal, SecretVersion},
     inject::{self, Armed, Draft},
     lease::Found,
     net::{self, Checkout, Offer, Seat, Unsent},
@@ -56,7 +56,8 @@ pub(super) struct Ready {
     flow: Arc<Flow>,
     outcome: Outcome,
     scrub: Option<Scrub>,
-    unproven: Vec<Unproven>,
+    versions: Vec<SecretVersion>,
+    unproven: Vec<SecretVersion>,
     upgrading: Upgrading,
 }
 
@@ -69,6 +70,8 @@ enum Outgoing {
 pub(super) struct Sent {
     pub(super) arrived: Arrived,
     pub(super) scrub: Option<Scrub>,
+    /// Which values it answers.
+    pub(super) versions: Vec<SecretVersion>,
     upgrading: Upgrading,
 }
 
@@ -96,7 +99,7 @@ pub(super) async fn connect(site: &Site, opened: Opened) -> Result<Connected, Re
 
 /// Station 8: the credentials, fetched after the record was accepted and the upstream verified.
 pub(super) fn load(site: &Site, connected: Connected) -> Result<Loaded, Refused> {
-    let credentials = match connected.opened.permits.as_slice() {
+    let credentials = match &*connected.opened.permits {
         [] => Ok(None),
         permits => site.broker.credentials(permits).map(Some),
     };
@@ -109,7 +112,7 @@ pub(super) fn load(site: &Site, connected: Connected) -> Result<Loaded, Refused>
 
 /// Station 9: the credentials at their places.
 pub(super) fn arm(loaded: Loaded) -> Result<Ready, Refused> {
-    let Loaded { connected: Connected { opened, checkout }, credentials, sieve, expect, authority } = loaded;
+    let Loaded { connected: Connected { opened, checkout }, mut credentials, sieve, expect, authority } = loaded;
     let Opened { mut parts, body, upgrading, expects_continue, permits, slots, flow, outcome } = opened;
     let waits = expects_continue && !checkout.is_http2();
     if !waits {
@@ -130,7 +133,7 @@ pub(super) fn arm(loaded: Loaded) -> Result<Ready, Refused> {
         announce(&mut parts, &body);
     }
     let draft = Draft::new(authority, parts, body, slots);
-    let unproven = credentials.as_ref().map_or_else(Vec::new, |credentials| credentials.unproven().to_vec());
+    let (versions, unproven) = credentials.as_mut().map(Credentials::take_versions).unwrap_or_default();
     let (request, scrub) = match (credentials, checkout.verified()) {
         (None, _) => (Ok(Outgoing::Anonymous(draft.without_credential())), None),
         (Some(credentials), Some(proof)) => {
@@ -142,7 +145,7 @@ pub(super) fn arm(loaded: Loaded) -> Result<Ready, Refused> {
         (Some(_), None) => (Err(("the connection is not encrypted".to_owned(), "secrets doctor".to_owned())), None),
     };
     match request {
-        Ok(request) => Ok(Ready { request, checkout, flow, outcome, scrub, unproven, upgrading }),
+        Ok(request) => Ok(Ready { request, checkout, flow, outcome, scrub, versions, unproven, upgrading }),
         Err(why) => {
             let refusal = Refusal::new(RefusalCode::CredentialUnavailable, why.0, why.1);
             Err(Refused::After(Box::new(outcome), refusal))
@@ -208,7 +211,7 @@ fn shape(parts: &mut Parts, http2: bool, authority: &crate::base::Authority) {
 
 /// Station 10: out it goes; an old connection that turns out dead before a byte was sent is replaced once.
 pub(super) async fn send(site: &Site, ready: Ready) -> Result<Sent, Refused> {
-    let Ready { request, checkout, flow, outcome, scrub, unproven, upgrading } = ready;
+    let Ready { request, checkout, flow, outcome, scrub, versions, unproven, upgrading } = ready;
     let request = match request {
         Outgoing::Anonymous(request) => request,
         Outgoing::Armed(armed) => armed.open(),
@@ -223,7 +226,7 @@ pub(super) async fn send(site: &Site, ready: Ready) -> Result<Sent, Refused> {
             if response.status().is_success() {
                 site.broker.accepted(&unproven);
             }
-            Ok(Sent { arrived: Arrived { response, seat, flow, outcome }, scrub, upgrading })
+            Ok(Sent { arrived: Arrived { response, seat, flow, outcome }, scrub, versions, upgrading })
         }
         Err(refusal) => {
             let refusal = match (flow.stray(), flow.cut()) {

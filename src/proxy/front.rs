@@ -97,6 +97,7 @@ impl Front {
             broker: Arc::clone(&self.shared.broker),
             pool: Arc::clone(&self.shared.pool),
             limits: Arc::clone(&self.shared.limits),
+            room: self.shared.room.clone(),
             entrance: Arc::clone(&entrance),
             scheme: Scheme::Http,
             authority,

@@ -24,6 +24,11 @@ pub struct Limits {
     pub expect: Duration,
     /// How much a coded answer may grow when decoded, as a factor, once past 16 MiB. Default 200.
     pub growth: u64,
+    /// How much of a request's body is kept for a second try after a 401, in bytes; a longer one gets none. Default
+    /// 256 KiB.
+    pub kept: usize,
+    /// The same for all requests together. Default 64 MiB.
+    pub kept_together: usize,
 }
 
 impl Default for Limits {
@@ -38,6 +43,8 @@ impl Default for Limits {
             answer: Duration::from_mins(15),
             expect: Duration::from_secs(1),
             growth: 200,
+            kept: 256 * 1024,
+            kept_together: 64 * 1024 * 1024,
         }
     }
 }

@@ -9,13 +9,14 @@
 //! | 3 | TLS accept | `tls.rs` |
 //! | 4 | parse | `request.rs`, with `hop.rs` and `stray.rs` |
 //! | 5, 6, 7 | authorise, decide, open the record | `admit.rs` |
-//! | 8, 9, 10 | credential, inject, forward | `forward.rs` |
+//! | 8, 9, 10 | credential, inject, forward; once more after a 401 | `forward.rs`, with `again.rs` |
 //! | 11 | scrub | `scrub.rs`, with `decode.rs` |
 //! | 12 | close the record | `outcome.rs` |
 //!
 //! `exchange.rs` calls stations 4 to 12 in this order; each consumes what the one before gave.
 
 mod admit;
+mod again;
 mod answer;
 mod broken;
 mod connect;
@@ -51,6 +52,7 @@ use std::{
     time::Duration,
 };
 
+use again::Room;
 pub use entrance::Demand;
 use entrance::Entrance;
 pub use error::Error;
@@ -85,7 +87,8 @@ impl Proxy {
     ) -> Self {
         let pool = Pool::new(dialer, tls, PoolSettings::default());
         let places = GlobalConcurrencyLimitLayer::new(limits.connections);
-        Self { shared: Arc::new(Shared { broker, ca, pool, limits: Arc::new(limits) }), places, stop }
+        let room = Room::new(limits.kept_together);
+        Self { shared: Arc::new(Shared { broker, ca, pool, limits: Arc::new(limits), room }), places, stop }
     }
 
     /// Opens the main listener and gives the address really bound.

@@ -109,7 +109,7 @@ impl Notes {
             return Err(Box::new((self, refusal)));
         }
         let begun = clock.boot();
-        Ok(Outcome { notes: self, audit, flow, clock, begun, status: None, closed: false })
+        Ok(Outcome { notes: self, audit, flow, clock, begun, status: None, details: None, closed: false })
     }
 }
 
@@ -122,6 +122,7 @@ pub(super) struct Outcome {
     clock: Clock,
     begun: Duration,
     status: Option<u16>,
+    details: Option<&'static str>,
     closed: bool,
 }
 
@@ -134,6 +135,11 @@ impl Outcome {
     /// The status that the client gets.
     pub(super) const fn status(&mut self, status: u16) {
         self.status = Some(status);
+    }
+
+    /// The request was made again.
+    pub(super) const fn made_again(&mut self) {
+        self.details = Some("answered with 401, and made again with a new value");
     }
 
     /// The exchange ran to its end.
@@ -178,6 +184,9 @@ impl Outcome {
         }
         if let Some(error) = error {
             event = event.error(error);
+        }
+        if let Some(details) = self.details {
+            event = event.details(details);
         }
         self.audit.append_lazily(&event);
     }

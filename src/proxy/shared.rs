@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{limits::Limits, upload::RequestBody};
+use super::{again::Room, limits::Limits, upload::RequestBody};
 use crate::{broker::Broker, ca::CertificateAuthority, net::Pool};
 
 /// The parts of the data plane.
@@ -11,4 +11,5 @@ pub(super) struct Shared {
     pub(super) ca: CertificateAuthority,
     pub(super) pool: Arc<Pool<RequestBody>>,
     pub(super) limits: Arc<Limits>,
+    pub(super) room: Room,
 }

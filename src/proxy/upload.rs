@@ -10,14 +10,23 @@ use bytes::Bytes;
 use http::HeaderMap;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
-use super::{error::BodyError, flow::Flow, hop, sieve::Sieve};
+use super::{again::Kept, error::BodyError, flow::Flow, hop, sieve::Sieve};
 use crate::{base::CutReason, lease::Found};
 
 type Wait<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
+/// Where a request's body comes from.
+pub(super) enum Source {
+    /// From the client, and kept on the way if there is something to keep it in.
+    Client(Incoming, Option<Kept>),
+    /// From what was kept of the client's.
+    Kept(Bytes),
+}
+
 /// A request body as the upstream's connection reads it.
 pub(super) enum RequestBody {
     Empty,
+    Kept { body: Bytes, flow: Arc<Flow> },
     Stream(Box<Upload>),
 }
 
@@ -28,18 +37,27 @@ pub(super) struct Upload {
     /// Holds the body back until the upstream wants it (RFC 9110, 10.1.1).
     gate: Option<Wait<()>>,
     sieve: Sieve,
+    kept: Option<Kept>,
     trailers: Option<HeaderMap>,
     ended: bool,
 }
 
 impl RequestBody {
-    /// A body that streams from the client.
-    pub(super) fn new(incoming: Incoming, flow: Arc<Flow>, sieve: Sieve, gate: Option<Wait<()>>) -> Self {
+    /// A body that streams from the client, or that was kept when it did.
+    pub(super) fn new(source: Source, flow: Arc<Flow>, sieve: Sieve, gate: Option<Wait<()>>) -> Self {
+        let (incoming, kept) = match source {
+            Source::Client(incoming, kept) => (incoming, kept),
+            Source::Kept(body) if body.is_empty() => return Self::Empty,
+            Source::Kept(body) => return Self::Kept { body, flow },
+        };
         if incoming.is_end_stream() {
             flow.finish_request();
+            if let Some(kept) = &kept {
+                kept.finish();
+            }
             return Self::Empty;
         }
-        Self::Stream(Box::new(Upload { incoming, flow, cut: None, gate, sieve, trailers: None, ended: false }))
+        Self::Stream(Box::new(Upload { incoming, flow, cut: None, gate, sieve, kept, trailers: None, ended: false }))
     }
 }
 
@@ -50,6 +68,11 @@ impl Body for RequestBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
+            Self::Kept { body, .. } if body.is_empty() => Poll::Ready(None),
+            Self::Kept { body, flow } => {
+                flow.add_sent(body.len());
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(body)))))
+            }
             Self::Stream(upload) => upload.poll(cx),
         }
     }
@@ -57,6 +80,7 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
+            Self::Kept { body, .. } => body.is_empty(),
             Self::Stream(upload) => upload.ended && upload.trailers.is_none(),
         }
     }
@@ -64,6 +88,7 @@ impl Body for RequestBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
+            Self::Kept { body, .. } => SizeHint::with_exact(body.len() as u64),
             // The scanner delays bytes but changes none.
             Self::Stream(upload) => upload.incoming.size_hint(),
         }
@@ -96,6 +121,9 @@ impl Upload {
                 }
                 None => Ok(self.end()),
             };
+            if let Ok(data) = &data {
+                self.keep(data);
+            }
             match data {
                 Ok(data) if data.is_empty() => {}
                 Ok(data) => {
@@ -107,6 +135,17 @@ impl Upload {
                     return Poll::Ready(Some(Err(BodyError::Stray)));
                 }
             }
+        }
+    }
+
+    /// What passes is kept too, as far as there is room; trailers are not made again, nor is what they end.
+    fn keep(&self, data: &[u8]) {
+        let Some(kept) = &self.kept else { return };
+        kept.push(data);
+        match (&self.trailers, self.ended) {
+            (None, true) => kept.finish(),
+            (None, false) => {}
+            (Some(_), _) => kept.lose(),
         }
     }
 

@@ -21,3 +21,4 @@ mod generations;
 mod kit;
 mod on_time;
 mod together;
+mod unauthorized;

@@ -24,6 +24,12 @@ pub(super) struct Flights {
 impl Flights {
     /// Hooks that run at once; more wait.
     const MOST: usize = 8;
+
+    /// Runs what has an end of its own, because every hook has one. Owned by the tracker, which a stopping daemon waits
+    /// for.
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(work);
+    }
 }
 
 impl Default for Flights {
@@ -83,8 +89,7 @@ impl Broker {
         under_way.insert(name.clone(), done.clone());
         drop(under_way);
         let landing = Landing { broker: Arc::clone(self), name: name.clone() };
-        // Owned by the tracker, which a stopping daemon waits for; it has an end because every hook has one.
-        self.rotations.flights.tasks.spawn(async move {
+        self.rotations.flights.spawn(async move {
             let rotation = landing.fly(trigger).await;
             drop(landing); // whoever asks from now on gets a run of its own
             result.send_replace(Some(rotation));
@@ -95,7 +100,7 @@ impl Broker {
     /// Tries a value once more that nothing was decided about.
     pub(super) fn begin_proof(self: &Arc<Self>, name: SecretName) {
         let broker = Arc::clone(self);
-        self.rotations.flights.tasks.spawn(async move {
+        self.rotations.flights.spawn(async move {
             if let Err(error) = broker.prove(&name, Trigger::Retry).await {
                 tracing::warn!(secret = %name, %error, "a rotated value did not prove itself");
             }

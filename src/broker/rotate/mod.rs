@@ -8,6 +8,7 @@ mod flights;
 mod health;
 mod on_time;
 mod settle;
+mod unauthorized;
 mod unsaved;
 
 use std::{
@@ -21,7 +22,7 @@ use futures_util::future::join_all;
 use tokio::sync::Notify;
 use unsaved::UnsavedValues;
 
-use super::{Broker, RotationFault, Unproven};
+use super::{Broker, RotationFault, SecretVersion};
 use crate::{
     audit::{Action, Event, Outcome},
     base::{SecretBytes, SecretName, Timestamp},
@@ -35,7 +36,7 @@ pub(super) struct Rotations {
     flights: Flights,
     unsaved: UnsavedValues,
     /// Values that an upstream has accepted since the last look.
-    accepted: Mutex<HashSet<Unproven>>,
+    accepted: Mutex<HashSet<SecretVersion>>,
     /// Rotations that were asked for and must wait.
     wanted: Mutex<HashMap<SecretName, Trigger>>,
     /// What the store could not take of how rotations went.

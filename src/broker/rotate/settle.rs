@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Broker, Replaced, RotationFault, Unproven, check::Checked, lock};
+use super::{Broker, Replaced, RotationFault, SecretVersion, check::Checked, lock};
 use crate::{
     audit::{Action, Outcome},
     base::SecretName,
@@ -21,7 +21,7 @@ const KEPT_FOR_CHECK: Duration = Duration::from_hours(24);
 
 impl Broker {
     /// An upstream accepted a request that carried these values.
-    pub fn accepted(&self, unproven: &[Unproven]) {
+    pub fn accepted(&self, unproven: &[SecretVersion]) {
         if unproven.is_empty() {
             return;
         }
@@ -84,7 +84,7 @@ impl Broker {
     /// Settles what upstreams have accepted since the last look.
     pub(super) fn settle_accepted(&self) {
         let accepted = std::mem::take(&mut *lock(&self.rotations.accepted));
-        for Unproven { name, generation } in accepted {
+        for SecretVersion { name, generation } in accepted {
             if let Some(record) = self.unproven(&name).filter(|record| record.generation == generation) {
                 self.settle(&record, "an upstream took it");
             }
