@@ -138,6 +138,7 @@ fn without_hook(record: &SecretRecord) -> Option<Warning> {
 }
 
 fn failed_hook(record: &SecretRecord, health: &RotationHealth) -> Option<Warning> {
+    record.rotate_via.as_ref()?;
     let (Some(error), 1..) = (&health.error, health.failures) else { return None };
     let (name, times) = (&record.name, health.failures);
     let message = format!("rotation failed {times} times: {error}; mend the hook, then `secrets rotate {name}`");

@@ -80,10 +80,13 @@ impl Broker {
         }
         check_schedule(change.new_schedule())?;
         self.parts.audit.append(&Event::new(Action::SecretUpdate).secret(name))?;
-        let gives_value = change.is_giving_value();
+        let (gives_value, sets_hook) = (change.is_giving_value(), change.is_setting_hook());
         let record = self.parts.store.update(name, change)?;
         if gives_value {
             self.rotations.forget(name);
+        }
+        if sets_hook {
+            self.rotations.forget_health(name);
         }
         self.echoes.forget(name);
         Ok(record)

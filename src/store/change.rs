@@ -121,7 +121,8 @@ impl SecretChange {
         self
     }
 
-    /// Another rotation command; `None` or an empty one means none.
+    /// Another rotation command; `None` or an empty one means none. How the old one went is forgotten, but not that a
+    /// rotation is owed.
     #[must_use]
     pub fn rotate_via(mut self, command: Option<String>) -> Self {
         self.rotate_via = To::Set(command.filter(|text| !text.is_empty()));
@@ -145,6 +146,11 @@ impl SecretChange {
     /// Whether it brings a value that a person or a program gave.
     pub fn is_giving_value(&self) -> bool {
         matches!(self.value, To::Set(NewValue::Given(_)))
+    }
+
+    /// Whether it brings another rotation command, or takes it away.
+    pub const fn is_setting_hook(&self) -> bool {
+        matches!(self.rotate_via, To::Set(_))
     }
 
     /// The schedule that it sets, if it sets one.
@@ -172,7 +178,10 @@ impl SecretChange {
         if let To::Set(value) = self.value {
             value.apply(&mut next, now);
         }
-        self.rotate_via.apply(&mut next.rotate_via);
+        if let To::Set(command) = self.rotate_via {
+            next.health = RotationHealth { owed: next.health.owed && command.is_some(), ..RotationHealth::default() };
+            next.rotate_via = command;
+        }
         self.binding.apply(&mut next.binding);
         self.raw.apply(&mut next.raw);
         self.format.apply(&mut next.plan.format);

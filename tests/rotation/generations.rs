@@ -134,7 +134,7 @@ async fn attack_125_hostile_hooks_change_nothing_but_the_record() {
         let last = &ended[at];
         assert!(!last.success && last.error.is_some(), "{last:?}");
         assert_eq!(last.details.as_deref(), Some(format!("manual; {status}").as_str()), "{hook}");
-        assert_eq!(record(house.broker()).health.failures as usize, at + 1);
+        assert_eq!(record(house.broker()).health.failures, 1, "another hook is another matter");
     }
     let kept = record(house.broker());
     assert_eq!((kept.value.expose(), kept.generation, kept.last_rotated), (SECRET.as_bytes(), 1, None));

@@ -50,8 +50,13 @@ impl Rotations {
     /// The secret has another value now, or is gone.
     pub(super) fn forget(&self, name: &SecretName) {
         self.unsaved.remove(name);
-        lock(&self.health).remove(name);
         lock(&self.checked).remove(name);
+        self.forget_health(name);
+    }
+
+    /// The secret has another hook now.
+    pub(super) fn forget_health(&self, name: &SecretName) {
+        lock(&self.health).remove(name);
     }
 }
 

@@ -79,6 +79,19 @@ fn a_value_that_a_person_gives_ends_what_was_known_of_the_old_one() {
 }
 
 #[test]
+fn another_hook_begins_anew_but_owes_what_the_old_one_did() {
+    let house = House::new();
+    let store = house.create();
+    store.insert(new("k", b"one").rotate_via("old")).unwrap();
+    let failed = RotationHealth { failures: 2, owed: true, ..RotationHealth::default() };
+    let change = |change: SecretChange| store.update(&name("k"), change).unwrap().health.clone();
+    change(SecretChange::new().health(failed));
+    let mended = change(SecretChange::new().rotate_via(Some("new".to_owned())));
+    assert_eq!(mended, RotationHealth { owed: true, ..RotationHealth::default() });
+    assert_eq!(change(SecretChange::new().rotate_via(None)), RotationHealth::default());
+}
+
+#[test]
 fn a_change_for_an_older_generation_is_refused() {
     let house = House::new();
     let store = house.create();
