@@ -42,7 +42,7 @@ pub enum AtomicFileError {
 }
 
 impl AtomicFileError {
-    fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, path: path.to_owned(), source }
     }
 
@@ -100,7 +100,7 @@ fn keep_previous(path: &Path, previous: Option<&Path>) -> Result<(), AtomicFileE
     })
 }
 
-fn sync_folder(folder: &Path) -> Result<(), AtomicFileError> {
+pub(super) fn sync_folder(folder: &Path) -> Result<(), AtomicFileError> {
     File::open(folder).and_then(|f| f.sync_all()).map_err(AtomicFileError::io("sync", folder))
 }
 

@@ -79,7 +79,7 @@ pub struct Clock(Source);
 #[derive(Clone, Debug)]
 enum Source {
     System,
-    Manual { wall: Arc<AtomicI64>, boot: Arc<AtomicU64> },
+    Manual { wall: Arc<AtomicI64>, boot: Arc<AtomicU64>, awake: Arc<AtomicU64> },
 }
 
 impl Clock {
@@ -90,7 +90,7 @@ impl Clock {
 
     /// A clock that stands still until told; for tests.
     pub fn manual(wall: Timestamp) -> Self {
-        Self(Source::Manual { wall: Arc::new(AtomicI64::new(wall.0)), boot: Arc::new(AtomicU64::new(0)) })
+        Self(Source::Manual { wall: Arc::new(AtomicI64::new(wall.0)), boot: Arc::default(), awake: Arc::default() })
     }
 
     /// Wall-clock time.
@@ -112,8 +112,25 @@ impl Clock {
         }
     }
 
-    /// Moves a manual clock's two hands; a system clock ignores it.
+    /// Time since the machine started without the time that it was suspended (`CLOCK_MONOTONIC`); never goes back.
+    /// Where it falls behind [`Clock::boot`], the machine has slept.
+    pub fn awake(&self) -> Duration {
+        match &self.0 {
+            Source::System => awake_time(),
+            Source::Manual { awake, .. } => Duration::from_millis(awake.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Moves a manual clock's hands; a system clock ignores it.
     pub fn advance(&self, by: Duration) {
+        self.suspend(by);
+        if let Source::Manual { awake, .. } = &self.0 {
+            awake.fetch_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
+    }
+
+    /// Moves the hands of a manual clock that go on while a machine sleeps; a system clock ignores it.
+    pub fn suspend(&self, by: Duration) {
         self.set_wall(self.now().plus(by));
         if let Source::Manual { boot, .. } = &self.0 {
             boot.fetch_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -140,13 +157,20 @@ impl Clock {
 
 #[cfg(target_os = "linux")]
 fn boot_time() -> Duration {
-    let spec = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    Duration::new(u64::try_from(spec.tv_sec).unwrap_or(0), u32::try_from(spec.tv_nsec).unwrap_or(0))
+    system_time(rustix::time::ClockId::Boottime)
 }
 
 #[cfg(not(target_os = "linux"))]
 fn boot_time() -> Duration {
-    let spec = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    awake_time()
+}
+
+fn awake_time() -> Duration {
+    system_time(rustix::time::ClockId::Monotonic)
+}
+
+fn system_time(id: rustix::time::ClockId) -> Duration {
+    let spec = rustix::time::clock_gettime(id);
     Duration::new(u64::try_from(spec.tv_sec).unwrap_or(0), u32::try_from(spec.tv_nsec).unwrap_or(0))
 }
 
@@ -205,6 +229,17 @@ mod tests {
         let end = clock.deadline(Duration::from_mins(1));
         clock.set_wall(clock.now().plus(Duration::from_secs(61))); // set forward: the wall end wins
         assert!(end.is_past(&clock));
+    }
+
+    #[test]
+    fn a_sleeping_machine_falls_behind_on_one_clock_only() {
+        let clock = Clock::manual(Timestamp::from_millis(0));
+        clock.advance(Duration::from_secs(5));
+        clock.suspend(Duration::from_hours(8));
+        assert_eq!(clock.boot().checked_sub(clock.awake()), Some(Duration::from_hours(8)));
+        let system = Clock::system();
+        let awake = system.awake();
+        assert!(awake > Duration::ZERO && system.awake() >= awake && system.boot() >= awake);
     }
 
     #[test]

@@ -93,6 +93,11 @@ impl Home {
         self.file(self.moved.leases.as_ref(), "leases.age")
     }
 
+    /// Whether the kill switch is tripped; readable without the identity, which it outlives.
+    pub fn kill_state(&self) -> PathBuf {
+        self.0.join("kill.json")
+    }
+
     /// The audit log.
     pub fn audit(&self) -> PathBuf {
         self.file(self.moved.audit.as_ref(), "audit.log")
