@@ -13,7 +13,7 @@
 //! |--:|---|---|
 //! | 0 | [`base`], [`recipe`] | words: ids, hosts, time, secret bytes; how a credential stands in a request |
 //! | 1 | [`store`], [`lease`], [`audit`], [`ca`], [`net`], [`project`], [`trust`] | nouns |
-//! | 2 | [`inject`], [`policy`], [`rotation`], [`scan`] | verbs |
+//! | 2 | [`inject`], [`killswitch`], [`policy`], [`rotation`], [`scan`] | verbs |
 //! | 3 | [`broker`] | the use-cases |
 //! | 4 | [`proxy`], [`control`] | doors: data plane and control plane |
 //! | 5 | [`daemon`] | the house: settings to a running whole |
@@ -60,6 +60,7 @@ pub mod store;
 pub mod trust;
 
 pub mod inject;
+pub mod killswitch;
 pub mod policy;
 pub mod rotation;
 pub mod scan;

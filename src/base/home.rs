@@ -95,7 +95,7 @@ impl Home {
 
     /// Whether the kill switch is tripped; readable without the identity, which it outlives.
     pub fn kill_state(&self) -> PathBuf {
-        self.0.join("kill.json")
+        self.folder.join("kill.json")
     }
 
     /// The audit log.

@@ -17,7 +17,7 @@ use rustls::ServerConfig;
 use zeroize::Zeroizing;
 
 pub use error::Error;
-pub use root::PublicRoot;
+pub use root::{PublicRoot, root_files};
 pub use scope::NameScope;
 
 use self::{

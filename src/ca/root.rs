@@ -137,6 +137,12 @@ pub(super) fn key_path(folder: &Path) -> PathBuf {
     folder.join("root.key.age")
 }
 
+/// What an authority in this folder consists of: the sealed key and the certificate. Both go when the key is destroyed,
+/// because a certificate without its key stands in the way of a new root.
+pub fn root_files(folder: &Path) -> [PathBuf; 2] {
+    [key_path(folder), certificate_path(folder)]
+}
+
 fn retired_path(folder: &Path, root: &PublicRoot) -> PathBuf {
     let short: String = root.fingerprint.chars().filter(char::is_ascii_hexdigit).take(16).collect();
     folder.join(format!("root-{}.pem", short.to_ascii_lowercase()))

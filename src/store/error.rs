@@ -159,6 +159,9 @@ pub enum Error {
         /// The version it names.
         version: u64,
     },
+    /// The kill switch has wiped the store; this process knows nothing of it any more.
+    #[error("the store in `{}` was wiped by the kill switch; run `secrets init` for a new one", .0.display())]
+    Wiped(PathBuf),
 }
 
 /// What an identity file holds in place of one X25519 identity.

@@ -5,9 +5,11 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use age::x25519;
+use arc_swap::ArcSwapOption;
 
 use super::{
     Error,
@@ -26,7 +28,9 @@ pub(super) struct Files {
     home: Home,
     pub(super) store: PathBuf,
     previous: PathBuf,
-    identity: x25519::Identity,
+    recipient: x25519::Recipient,
+    /// Gone once the store was wiped.
+    identity: ArcSwapOption<x25519::Identity>,
 }
 
 /// What the file holds, and the hash of the file that held it.
@@ -89,19 +93,32 @@ impl Files {
     }
 
     fn at(home: &Home, identity: x25519::Identity) -> Self {
-        Self { home: home.clone(), store: home.store(), previous: previous(home), identity }
+        Self {
+            home: home.clone(),
+            store: home.store(),
+            previous: previous(home),
+            recipient: identity.to_public(),
+            identity: ArcSwapOption::from_pointee(identity),
+        }
     }
 
-    pub(super) const fn identity(&self) -> &x25519::Identity {
-        &self.identity
+    /// The identity, as long as there is one: sealing needs it too, so that nothing is sealed for nobody.
+    pub(super) fn identity(&self) -> Result<Arc<x25519::Identity>, Error> {
+        self.identity.load_full().ok_or_else(|| Error::Wiped(self.home.folder().to_owned()))
     }
 
-    pub(super) fn recipient(&self) -> x25519::Recipient {
-        self.identity.to_public()
+    /// Lets go of the identity, which is wiped from memory with its last user.
+    pub(super) fn forget_identity(&self) {
+        self.identity.store(None);
+    }
+
+    pub(super) const fn recipient(&self) -> &x25519::Recipient {
+        &self.recipient
     }
 
     /// Waits for the lock that every writer of the store takes.
     pub(super) fn lock(&self) -> Result<FileLock, Error> {
+        self.identity()?; // a store that was wiped is written no more
         Ok(FileLock::wait(&lock(&self.store))?)
     }
 
@@ -127,7 +144,7 @@ impl Files {
     }
 
     fn unseal(&self, sealed: &[u8]) -> Result<State, Error> {
-        let plain = sealed::unseal(&self.identity, sealed)
+        let plain = sealed::unseal(&*self.identity()?, sealed)
             .map_err(|fault| Error::Sealed { path: self.store.clone(), fault })?;
         let document = format::parse(&plain).map_err(|fault| self.fault(fault))?;
         Ok(State { document, digest: sha256(sealed) })
@@ -136,8 +153,8 @@ impl Files {
     /// Replaces the store; the old file stays as the previous generation. Call with the lock.
     pub(super) fn replace(&self, document: Document) -> Result<State, Error> {
         let plain = format::print(&document).map_err(|fault| self.fault(fault))?;
-        let sealed = sealed::seal(&self.recipient(), &plain)
-            .map_err(|fault| Error::Sealed { path: self.store.clone(), fault })?;
+        let sealed =
+            sealed::seal(&self.recipient, &plain).map_err(|fault| Error::Sealed { path: self.store.clone(), fault })?;
         if sealed.len() as u64 > MAX_LEN {
             return Err(Error::Full { max: MAX_LEN });
         }

@@ -150,6 +150,16 @@ impl Store {
         self.write(|document, _| document.records.remove(name).ok_or_else(|| Error::UnknownSecret(name.clone())))
     }
 
+    /// Lets go of every value and of the identity, in memory; from now on nothing is read, written or sealed
+    /// ([`Error::Wiped`]). The files are somebody else's to wipe. A write that is under way is waited for.
+    pub fn forget(&self) {
+        blocking(|| {
+            let _turn = self.turn();
+            self.0.files.forget_identity();
+            self.0.state.store(Arc::new(State { document: Document::default(), digest: [0; 32] }));
+        });
+    }
+
     /// Looks whether another process wrote the file, and takes what it wrote. An unreadable file is an error and
     /// leaves us with what we have.
     pub fn refresh(&self) -> Result<Refreshed, Error> {
@@ -165,12 +175,13 @@ impl Store {
 
     /// Seals bytes to the store's identity, for files of other parts: leases, the key of the certificate authority.
     pub fn seal(&self, plain: &[u8]) -> Result<Vec<u8>, Error> {
-        sealed::seal(&self.0.files.recipient(), plain).map_err(Error::Unseal)
+        self.0.files.identity()?;
+        sealed::seal(self.0.files.recipient(), plain).map_err(Error::Unseal)
     }
 
     /// Unseals what [`Store::seal`] sealed; the buffer is wiped on drop.
     pub fn unseal(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
-        sealed::unseal(self.0.files.identity(), sealed).map_err(Error::Unseal)
+        sealed::unseal(&*self.0.files.identity()?, sealed).map_err(Error::Unseal)
     }
 
     /// The public counterpart of the identity, `age1...`.

@@ -331,3 +331,19 @@ fn other_parts_seal_with_the_stores_identity() {
     assert!(matches!(stranger.unseal(&sealed), Err(Error::Unseal(SealFault::Foreign))));
     assert!(store.recipient().starts_with("age1"));
 }
+
+#[test]
+fn a_store_that_was_wiped_gives_takes_and_seals_nothing() {
+    let house = House::new();
+    let store = house.create();
+    store.insert(NewSecret::new("a".parse().unwrap(), SecretBytes::new(b"value".to_vec()))).unwrap();
+    let sealed = store.seal(b"lease").unwrap();
+    let before = std::fs::read(house.home.store()).unwrap();
+    store.forget();
+    assert!(store.get(&"a".parse().unwrap()).is_none() && store.list().is_empty());
+    let new = NewSecret::new("b".parse().unwrap(), SecretBytes::new(b"value".to_vec()));
+    assert!(matches!(store.insert(new), Err(Error::Wiped(_))));
+    assert!(matches!(store.seal(b"x"), Err(Error::Wiped(_))) && matches!(store.unseal(&sealed), Err(Error::Wiped(_))));
+    assert!(store.refresh().is_err() && store.list().is_empty(), "the file is not read again");
+    assert_eq!(std::fs::read(house.home.store()).unwrap(), before, "nor written");
+}

@@ -1,0 +1,200 @@
+//! `[heartbeat]` of the settings, and the heartbeat that it describes once it is checked.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::target::Target;
+use crate::{
+    base::{Ed25519Key, Scheme, SecretName, TimeToLive},
+    killswitch::{Error, Plan},
+};
+
+/// `[heartbeat]`. The keys of agent-secrets keep their names: `enabled`, `url`, `interval`, `timeout`, `fail_action`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HeartbeatSection {
+    /// Whether it beats. Default no.
+    pub enabled: bool,
+    /// The address that has to answer with a 2xx. `https://`; `http://` on this machine, and elsewhere only with
+    /// `public_key` and without `bearer`. It may lie in a private network, because only the operator can write it here.
+    pub url: Option<String>,
+    /// `GET` (default) or `POST`.
+    pub method: HeartbeatMethod,
+    /// How long from the end of one beat to the next; at least 10 ms.
+    pub interval: Option<TimeToLive>,
+    /// How long a beat may take, from the look-up of the name to the head of the answer.
+    pub timeout: Option<TimeToLive>,
+    /// How many beats in a row have to fail. Default 3.
+    pub misses: Option<u32>,
+    /// How long misses do not count after the daemon's start, after the machine slept, and after a reset. Default 1 min.
+    pub grace: Option<TimeToLive>,
+    /// Up to this much is added to each interval, at random. Default a tenth of the interval.
+    pub jitter: Option<TimeToLive>,
+    /// The secret that is sent as `Authorization: Bearer`.
+    pub bearer: Option<SecretName>,
+    /// The Ed25519 key, in base64, whose signature makes an answer one: see [`super::Heart`].
+    pub public_key: Option<Ed25519Key>,
+    /// What happens when it fails; nothing but a record by default.
+    pub fail_action: FailAction,
+}
+
+/// How the address is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum HeartbeatMethod {
+    /// Without a body.
+    #[default]
+    Get,
+    /// With the nonce as JSON.
+    Post,
+}
+
+/// `heartbeat.fail_action`. Any of them trips the kill switch, which revokes, cuts and latches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FailAction {
+    /// Trip the kill switch.
+    pub revoke_all: bool,
+    /// Trip it and rotate every secret that has a hook.
+    pub rotate_all: bool,
+    /// Trip it and wipe the store.
+    pub wipe_store: bool,
+}
+
+impl FailAction {
+    /// What the switch is tripped with; `None` when a failure is only recorded.
+    pub const fn plan(self) -> Option<Plan> {
+        if self.revoke_all || self.rotate_all || self.wipe_store {
+            Some(Plan { rotate: self.rotate_all, wipe: self.wipe_store })
+        } else {
+            None
+        }
+    }
+}
+
+/// A heartbeat that can beat.
+#[derive(Clone, Debug)]
+pub struct Heartbeat {
+    pub(super) target: Target,
+    pub(super) method: HeartbeatMethod,
+    pub(super) interval: Duration,
+    pub(super) timeout: Duration,
+    pub(super) misses: u32,
+    pub(super) grace: Duration,
+    pub(super) jitter: Duration,
+    pub(super) bearer: Option<SecretName>,
+    pub(super) key: Option<Ed25519Key>,
+    pub(super) plan: Option<Plan>,
+}
+
+impl Heartbeat {
+    /// The host and port that it asks.
+    pub const fn authority(&self) -> &crate::base::Authority {
+        &self.target.authority
+    }
+}
+
+/// More would hide a failure for ever.
+const MOST_MISSES: u32 = 1_000;
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
+
+impl HeartbeatSection {
+    /// The heartbeat, `None` when it is not enabled.
+    ///
+    /// # Errors
+    /// It is enabled, and a key that it needs is missing or has a value that it cannot work with.
+    pub fn checked(&self) -> Result<Option<Heartbeat>, Error> {
+        if !self.enabled {
+            return Ok(None);
+        }
+        let fault = |key, why: &str| Error::Heartbeat { key, why: why.to_owned() };
+        let missing = |key| fault(key, "is missing, and an enabled heartbeat needs it");
+        let url = self.url.as_deref().filter(|url| !url.is_empty()).ok_or_else(|| missing("url"))?;
+        let target: Target = url.parse().map_err(|why| Error::Heartbeat { key: "url", why })?;
+        let interval = self.interval.ok_or_else(|| missing("interval"))?.get();
+        let timeout = self.timeout.ok_or_else(|| missing("timeout"))?.get();
+        if interval < SHORTEST_INTERVAL {
+            return Err(fault("interval", "is shorter than 10ms"));
+        }
+        let misses = self.misses.unwrap_or(3);
+        if misses == 0 || misses > MOST_MISSES {
+            return Err(fault("misses", "is not between 1 and 1000"));
+        }
+        let is_clear = target.scheme == Scheme::Http && !target.is_loopback();
+        if is_clear && self.bearer.is_some() {
+            return Err(fault("bearer", "would be sent in clear text; use an `https://` address"));
+        }
+        if is_clear && self.public_key.is_none() {
+            return Err(fault("url", "is `http://`, where anybody can answer; use `https://` or set `public_key`"));
+        }
+        Ok(Some(Heartbeat {
+            target,
+            method: self.method,
+            interval,
+            timeout,
+            misses,
+            grace: self.grace.map_or(Duration::from_mins(1), TimeToLive::get),
+            jitter: self.jitter.map_or(interval / 10, TimeToLive::get),
+            bearer: self.bearer.clone(),
+            key: self.public_key,
+            plan: self.fail_action.plan(),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(json: &str) -> Result<Option<Heartbeat>, String> {
+        let section: HeartbeatSection = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        section.checked().map_err(|error| error.to_string())
+    }
+
+    const REST: &str = r#""enabled":true,"interval":"1m","timeout":"5s""#;
+
+    #[test]
+    fn nothing_beats_unless_it_is_enabled() {
+        assert!(checked("{}").unwrap().is_none());
+        assert!(checked(r#"{"enabled":false,"url":""}"#).unwrap().is_none());
+    }
+
+    #[test]
+    fn the_keys_of_agent_secrets_are_enough() {
+        let beat = checked(&format!(r#"{{{REST},"url":"https://a.test/x","fail_action":{{"wipe_store":true}}}}"#));
+        let beat = beat.unwrap().unwrap();
+        assert_eq!((beat.misses, beat.grace, beat.jitter), (3, Duration::from_mins(1), Duration::from_secs(6)));
+        assert_eq!(beat.plan, Some(Plan { rotate: false, wipe: true }));
+    }
+
+    #[test]
+    fn what_an_enabled_heartbeat_lacks_is_named() {
+        for (json, key) in [
+            (r#"{"enabled":true}"#.to_owned(), "heartbeat.url"),
+            (r#"{"enabled":true,"url":"https://a.test/","timeout":"5s"}"#.to_owned(), "heartbeat.interval"),
+            (r#"{"enabled":true,"url":"https://a.test/","interval":"5s"}"#.to_owned(), "heartbeat.timeout"),
+            (r#"{"enabled":true,"url":"https://a.test/","interval":"1ms","timeout":"5s"}"#.to_owned(), "interval"),
+            (format!(r#"{{{REST},"url":"https://a.test/","misses":0}}"#), "heartbeat.misses"),
+            (format!(r#"{{{REST},"url":"a.test"}}"#), "heartbeat.url"),
+            (format!(r#"{{{REST},"url":"https://a.test/","uri":"x"}}"#), "unknown field `uri`"),
+            (format!(r#"{{{REST},"url":"https://a.test/","method":"PUT"}}"#), "PUT"),
+            (format!(r#"{{{REST},"url":"https://a.test/","public_key":"AAAA"}}"#), "32 bytes"),
+            (format!(r#"{{{REST},"url":"https://a.test/","timeout":"0s"}}"#), "timeout"),
+        ] {
+            let why = checked(&json).err().unwrap_or_default();
+            assert!(why.contains(key), "{json}: {why}");
+        }
+    }
+
+    #[test]
+    fn clear_text_is_for_this_machine_or_for_signed_answers() {
+        let key = "PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=";
+        let with = |more: &str| checked(&format!("{{{REST},{more}}}"));
+        assert!(with(r#""url":"http://127.0.0.1:1/","bearer":"beat""#).is_ok());
+        assert!(with(r#""url":"http://a.test/""#).unwrap_err().contains("https://"));
+        assert!(with(&format!(r#""url":"http://a.test/","public_key":"{key}""#)).is_ok());
+        let both = with(&format!(r#""url":"http://a.test/","public_key":"{key}","bearer":"beat""#));
+        assert!(both.unwrap_err().contains("heartbeat.bearer"));
+    }
+}
