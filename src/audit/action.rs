@@ -54,7 +54,12 @@ words!(
         DaemonStop = "daemon_stop",
         /// An env file was written.
         EnvWrite = "env_write",
-        /// The kill switch was tripped or reset.
+        /// A heartbeat was missed.
+        HeartbeatFail = "heartbeat_fail",
+        /// The heartbeat is back after misses.
+        HeartbeatRecovered = "heartbeat_recovered",
+        /// A step of the kill switch: `details` begins with `latch`, `revoke_all`, `cut`, `keep`, `rotate_all`, `wipe_store`
+        /// or `reset`.
         Killswitch = "killswitch",
         /// A lease was issued.
         LeaseAcquire = "lease_acquire",

@@ -13,8 +13,13 @@ use crate::{
 impl Broker {
     /// A permit for the lease that this text is the token of, presented by way of `session`.
     pub fn authorize(&self, text: &[u8], session: Option<SessionId>) -> Result<Permit, Refusal> {
+        self.ready()?;
         let lease = match self.parts.leases.find(text) {
             Found::Live(lease) => lease,
+            Found::Ended(CutReason::Killed) => {
+                let detail = "the lease ended when the kill switch was tripped";
+                return Err(Refusal::new(RefusalCode::Killed, detail, AGAIN));
+            }
             Found::Ended(reason) => return Err(Refusal::of_cut(reason)),
             Found::Unknown if looks_like_lease(text) => {
                 return Err(self.unknown(session));

@@ -64,6 +64,11 @@ impl EchoCache {
         echoes
     }
 
+    /// Forgets every matcher.
+    pub(super) fn forget_all(&self) {
+        self.0.store(Arc::default());
+    }
+
     /// Forgets matchers of a secret that has changed or gone.
     pub(super) fn forget(&self, name: &SecretName) {
         self.0.rcu(|known| {
@@ -77,6 +82,7 @@ impl EchoCache {
 impl Broker {
     /// The current values of the secrets that these permits are for.
     pub fn credentials(&self, permits: &[Permit]) -> Result<Credentials, Refusal> {
+        self.ready()?;
         let mut values = Vec::with_capacity(permits.len());
         let mut versions = Vec::with_capacity(permits.len());
         let (mut former, mut unproven) = (Vec::new(), Vec::new());

@@ -28,6 +28,9 @@ pub enum Fault {
     Us,
 }
 
+/// Why an exchange was cut in an emergency.
+const KILLED: &str = "the kill switch was tripped, which ended the lease and the exchange";
+
 /// What gives a command new leases.
 pub(super) const AGAIN: &str = "secrets exec -- COMMAND";
 
@@ -42,7 +45,7 @@ impl Refusal {
         let (code, detail, fix) = match reason {
             CutReason::Drained => (RefusalCode::Draining, "the daemon is stopping", "secrets serve"),
             CutReason::Expired => (RefusalCode::Expired, "the lease has expired", AGAIN),
-            CutReason::Killed => (RefusalCode::Killed, "the kill switch is tripped", "secrets status"),
+            CutReason::Killed => (RefusalCode::Killed, KILLED, "secrets kill --reset"),
             CutReason::Revoked => (RefusalCode::Revoked, "the lease was revoked", AGAIN),
             CutReason::SessionEnded => (RefusalCode::TokenForeignSession, "the lease's session has ended", AGAIN),
         };
@@ -76,6 +79,12 @@ pub enum Error {
     /// The audit log cannot take the record, so nothing was done.
     #[error("the audit log cannot take the record, so nothing was done: {0}")]
     Audit(#[from] crate::audit::Error),
+    /// The kill switch is tripped.
+    #[error("the kill switch is {0}; nothing is leased until the operator resets it")]
+    Killed(String),
+    /// The kill switch cannot be kept or reset.
+    #[error(transparent)]
+    KillSwitch(#[from] crate::killswitch::Error),
     /// The lease table refused.
     #[error(transparent)]
     Lease(#[from] crate::lease::Error),

@@ -99,9 +99,11 @@ impl Broker {
     pub fn open_session(&self, client: ClientId, around: Around) -> Result<Arc<Session>, Error> {
         let session = self.sessions.open(client, around);
         let event = Event::new(Action::SessionOpen).session(session.id()).client(session.client());
-        if let Err(error) = self.parts.audit.append(&event) {
+        // The latch is asked after the session is there to be cut.
+        let opened = self.unlatched().and_then(|()| Ok(self.parts.audit.append(&event)?));
+        if let Err(error) = opened {
             self.sessions.close(session.id(), CutReason::SessionEnded);
-            return Err(error.into());
+            return Err(error);
         }
         Ok(session)
     }
@@ -141,6 +143,7 @@ impl Broker {
 
     /// A lease that cannot be recorded is taken back before anybody has it.
     fn issue_recorded(&self, new: NewLease, action: Action) -> Result<(Arc<Lease>, Option<LeaseToken>), Error> {
+        self.unlatched()?;
         let issued = self.parts.leases.issue(new)?;
         if let Some(replaced) = &issued.replaced {
             let event = Event::new(Action::LeaseReplace).lease(replaced.id).secret(&replaced.secret);
@@ -154,9 +157,13 @@ impl Broker {
         if let Some(scope) = lease.scope() {
             event = event.service(&scope.service);
         }
-        let kept = self.parts.audit.append(&event).map_err(Error::from).and_then(|()| self.persist(&lease));
+        let recorded = self.parts.audit.append(&event).map_err(Error::from);
+        let kept = recorded.and_then(|()| self.persist(&lease)).and_then(|()| self.unlatched());
         if let Err(error) = kept {
             self.parts.leases.revoke(&lease.id, CutReason::Revoked);
+            if matches!(error, Error::Killed(_)) {
+                self.persist(&lease)?; // it is on disk already
+            }
             return Err(error);
         }
         Ok((lease, issued.token))

@@ -8,6 +8,8 @@ mod credential;
 mod error;
 mod guesses;
 mod health;
+mod heartbeat;
+mod kill;
 mod leases;
 mod permit;
 mod persist;
@@ -16,7 +18,7 @@ mod rotate;
 mod secrets;
 mod sessions;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 pub use credential::{Credentials, SecretVersion};
 pub use error::{Error, Fault, Refusal, RotationFault};
@@ -29,7 +31,8 @@ pub use sessions::{Around, Session, Tunnels};
 
 use crate::{
     audit::{Action, AuditLog, Event},
-    base::{Clock, CutReason, Timestamp},
+    base::{Clock, CutReason, Home, Timestamp},
+    killswitch::KillSwitch,
     lease::{LeaseBounds, LeaseTable},
     net::Errands,
     policy::{Live, PolicySet},
@@ -63,8 +66,10 @@ pub struct Parts {
     pub bounds: LeaseBounds,
     /// What to do about stray tokens.
     pub on_stray: OnStray,
-    /// Where live leases are kept sealed.
-    pub leases_file: PathBuf,
+    /// The emergency stop.
+    pub kill: KillSwitch,
+    /// Where live leases are kept sealed, and what a wipe destroys.
+    pub home: Home,
     /// The way of requests of our own.
     pub errands: Errands,
     /// How long a rotation hook may take.
@@ -88,7 +93,7 @@ impl Broker {
     pub fn new(parts: Parts) -> Arc<Self> {
         Arc::new(Self {
             started_at: parts.clock.now(),
-            persisted: persist::Persister::new(parts.leases_file.clone()),
+            persisted: persist::Persister::new(parts.home.leases()),
             parts,
             sessions: sessions::Sessions::default(),
             main_tunnels: Tunnels::default(),

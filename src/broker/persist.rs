@@ -3,7 +3,7 @@
 use std::{
     path::PathBuf,
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -22,6 +22,11 @@ impl Persister {
     pub(super) const fn new(file: PathBuf) -> Self {
         Self { file, wanted: AtomicU64::new(0), written: Mutex::new(0) }
     }
+
+    /// While it is held, nobody writes.
+    pub(super) fn turn(&self) -> MutexGuard<'_, u64> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Broker {
@@ -37,7 +42,7 @@ impl Broker {
 
     fn persist_now(&self) -> Result<(), Error> {
         let mine = self.persisted.wanted.fetch_add(1, Ordering::AcqRel) + 1;
-        let mut written = self.persisted.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut written = self.persisted.turn();
         if *written >= mine {
             return Ok(());
         }

@@ -41,10 +41,7 @@ impl Broker {
     /// Revokes every lease and cuts every exchange and tunnel; says how many leases.
     pub fn revoke_all(&self) -> Result<usize, Error> {
         let revoked = self.parts.leases.revoke_where(|_| true, CutReason::Revoked);
-        self.main_tunnels.cut(CutReason::Revoked);
-        for session in self.sessions.all() {
-            session.tunnels().cut(CutReason::Revoked);
-        }
+        self.cut_tunnels(CutReason::Revoked);
         for lease in &revoked {
             self.parts.audit.append_lazily(&Self::revoke_event(lease, CutReason::Revoked));
         }

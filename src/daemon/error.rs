@@ -21,6 +21,12 @@ pub enum Error {
     /// A file of the home cannot be used.
     #[error(transparent)]
     File(#[from] crate::base::AtomicFileError),
+    /// A part of the settings or the kill switch does not work.
+    #[error(transparent)]
+    Killswitch(#[from] crate::killswitch::Error),
+    /// What a start has to do with leases or the record failed.
+    #[error(transparent)]
+    Broker(#[from] crate::broker::Error),
     /// The bounds of lease times contradict each other.
     #[error(transparent)]
     Bounds(#[from] crate::lease::Error),

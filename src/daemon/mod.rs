@@ -5,6 +5,8 @@
 mod authority;
 mod error;
 mod health;
+mod heart;
+mod kill_calls;
 mod logging;
 mod notes;
 mod policy_calls;
@@ -34,6 +36,7 @@ use crate::{
     broker::{Broker, Parts},
     ca::{CertificateAuthority, Sealer},
     control,
+    killswitch::KillSwitch,
     lease::{LeaseTable, Snapshot},
     net::{Errands, TlsClient},
     policy::{Changed, Live},
@@ -116,18 +119,22 @@ pub async fn build(options: &Options, clock: Clock) -> Result<Running, Error> {
     let ca = CertificateAuthority::create_or_open(&home.ca(), &StoreSealer(&store), clock.clone())?;
     let tls = TlsClient::new(&settings.upstream.extra_roots)?;
     let dialer = settings.dialer();
+    let heart = heart::heart(settings, &tls, &clock)?;
+    let kill = KillSwitch::open(home.kill_state(), clock.clone());
     let broker = Broker::new(Parts {
-        leases: restore_leases(home, &store, &clock)?,
+        leases: restore_leases(home, &store, &clock, &kill)?,
         store,
         audit: audit.clone(),
         policy,
         clock,
         bounds: settings.bounds()?,
         on_stray: settings.on_stray,
-        leases_file: home.leases(),
         errands: Errands::new(dialer.clone(), tls.clone()),
         rotation_timeout: settings.rotation_timeout.get(),
+        kill,
+        home: home.clone(),
     });
+    broker.hold_latch()?;
     let stop = CutSwitch::new();
     let proxy = Arc::new(Proxy::new(Arc::clone(&broker), ca.clone(), dialer, tls, Limits::default(), stop.watch()));
     let demand = if settings.proxy.require_auth { Demand::Credentials } else { Demand::Nothing };
@@ -144,6 +151,7 @@ pub async fn build(options: &Options, clock: Clock) -> Result<Running, Error> {
         proxy_address,
         stop: stop.clone(),
         store_warning: store_warning.clone(),
+        heart: heart.clone(),
     };
     let mut tasks = JoinSet::new();
     let watch = stop.watch();
@@ -157,6 +165,10 @@ pub async fn build(options: &Options, clock: Clock) -> Result<Running, Error> {
     spawn_until(&mut tasks, &stop, rotate(Arc::clone(&broker)));
     spawn_until(&mut tasks, &stop, flush_audit(audit));
     spawn_until(&mut tasks, &stop, reload_policy(Arc::clone(&broker)));
+    spawn_until(&mut tasks, &stop, heart::follow_kill_file(Arc::clone(&broker)));
+    if let Some(heart) = heart {
+        spawn_until(&mut tasks, &stop, heart::keep_beating(Arc::clone(&broker), heart, stop.clone()));
+    }
     Ok(Running { proxy_address, broker, stop, tasks, _lock: lock })
 }
 
@@ -221,7 +233,18 @@ async fn reload_policy(broker: Arc<Broker>) {
     }
 }
 
-fn restore_leases(home: &Home, store: &Store, clock: &Clock) -> Result<LeaseTable, Error> {
+/// The leases of the last run. Those that cannot be read stop the start, unless the kill switch ends them all anyway.
+fn restore_leases(home: &Home, store: &Store, clock: &Clock, kill: &KillSwitch) -> Result<LeaseTable, Error> {
+    match read_leases(home, store, clock) {
+        Err(error) if kill.is_tripped() => {
+            tracing::warn!(%error, "the leases of the last run are gone, and would have ended");
+            Ok(LeaseTable::new(clock.clone(), HashKey::generate()))
+        }
+        other => other,
+    }
+}
+
+fn read_leases(home: &Home, store: &Store, clock: &Clock) -> Result<LeaseTable, Error> {
     let path = home.leases();
     let fault = |why: String| Error::Leases { path: path.clone(), why };
     let sealed = match read_bounded(&path, 64 * 1024 * 1024) {

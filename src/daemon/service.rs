@@ -15,6 +15,7 @@ use crate::{
     broker::{Broker, NewValue},
     ca::CertificateAuthority,
     control::{self, Answer, Call, Connection, Failure, FailureCode, HookChange, Peer},
+    killswitch::Heart,
     lease::Lease,
     policy,
     proxy::Proxy,
@@ -31,6 +32,7 @@ pub(super) struct Desk {
     pub(super) stop: CutSwitch,
     /// What was mended before the start, for `status`.
     pub(super) store_warning: Option<String>,
+    pub(super) heart: Option<Arc<Heart>>,
 }
 
 pub(super) type Outcome = Result<Answer, Failure>;
@@ -59,6 +61,12 @@ impl control::Service for Desk {
             }
             Call::RevokeAll(_) => self.broker.revoke_all().map(revoked).map_err(failure),
             Call::Revoke(revoke) => self.revoke(&revoke),
+            Call::TripKill(trip) => self.trip(trip).await,
+            Call::ResetKill(_) => self.reset(),
+            Call::HeartbeatQuery(_) => {
+                Ok(control::HeartbeatStatus { heartbeat: self.heartbeat(), kill: self.kill_state() }.into())
+            }
+            Call::TestHeartbeat(_) => self.test_heartbeat().await,
             Call::AuditTail(tail) => self.audit_tail(tail.tail),
             Call::FlushAudit(_) => {
                 self.broker.audit().flush().map_err(|error| failure(error.into()))?;
@@ -293,7 +301,7 @@ impl Desk {
             started_at: self.broker.started_at(),
             secrets_count: self.broker.store().list().len() as u64,
             active_leases: self.broker.leases().list().len() as u64,
-            heartbeat: None,
+            heartbeat: Some(self.heartbeat()),
             store_state: Some("loaded".to_owned()),
             store_warning: self.store_warning.clone(),
             sessions: self.broker.session_count() as u64,
@@ -302,6 +310,7 @@ impl Desk {
             proxy_addr: self.proxy_address.to_string(),
             audit_healthy: self.broker.audit().is_healthy(),
             policy_faults: policy.failure.as_ref().map(faults).unwrap_or_default(),
+            kill: Some(self.kill_state()),
         }
     }
 

@@ -13,6 +13,8 @@ pub(super) fn failure(error: Error) -> Failure {
     match error {
         Error::Audit(_) => Failure::new(FailureCode::AuditUnavailable, message),
         Error::Lease(error) => lease_failure(&error),
+        Error::Killed(_) => Failure::new(FailureCode::Killed, message).with_fix("secrets kill --reset"),
+        Error::KillSwitch(_) => Failure::new(FailureCode::Io, message).with_fix("secrets kill --reset"),
         Error::LeaseUnknown(_) => Failure::new(FailureCode::LeaseNotFound, message),
         Error::NoService(name) => {
             Failure::new(FailureCode::Policy, message).with_fix(format!("secrets update {name} --service SERVICE"))

@@ -11,7 +11,7 @@ mod trip;
 mod wipe;
 
 pub use error::Error;
-pub use heartbeat::{FailAction, Heart, Heartbeat, HeartbeatMethod, HeartbeatSection, Miss, Pulse, Verdict};
+pub use heartbeat::{FailAction, Heart, Heartbeat, HeartbeatMethod, HeartbeatSection, Miss, Pulse, Record, Verdict};
 pub use plan::{KillReport, Plan, Step, StepDone};
 pub use switch::{KillState, KillSwitch};
 pub use trip::{Trip, Tripper};

@@ -175,6 +175,9 @@ pub(super) fn open_record(site: &Site, decided: Decided) -> Result<Opened, Refus
         hop::ask_for_readable_answers(&mut parts.headers);
     }
     let flow = Flow::new(watches(site, &permits));
+    if let Err(refusal) = site.broker.ready() {
+        return Err(Refused::Before(Box::new(notes), refusal));
+    }
     match notes.begin(site.broker.audit().clone(), Arc::clone(&flow), site.broker.clock().clone()) {
         Ok(outcome) => {
             let (body, permits) = (Source::Client(body, None), permits.into());

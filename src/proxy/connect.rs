@@ -123,6 +123,9 @@ async fn pass_through(
     notes: Notes,
 ) -> Result<Mode, Refused> {
     let flow = Flow::new(vec![shared.broker.tunnels(entrance.session()).watch()]);
+    if let Err(refusal) = shared.broker.ready() {
+        return Err(Refused::Before(Box::new(notes), refusal));
+    }
     let begun = notes.begin(shared.broker.audit().clone(), Arc::clone(&flow), shared.broker.clock().clone());
     let mut outcome = begun.map_err(|refused| Refused::Before(Box::new(refused.0), refused.1))?;
     match shared.pool.dialer().dial(authority).await {

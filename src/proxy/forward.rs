@@ -212,6 +212,9 @@ fn shape(parts: &mut Parts, http2: bool, authority: &crate::base::Authority) {
 /// Station 10: out it goes; an old connection that turns out dead before a byte was sent is replaced once.
 pub(super) async fn send(site: &Site, ready: Ready) -> Result<Sent, Refused> {
     let Ready { request, checkout, flow, outcome, scrub, versions, unproven, upgrading } = ready;
+    if let Some(reason) = flow.cut() {
+        return Err(Refused::After(Box::new(outcome), Refusal::of_cut(reason)));
+    }
     let request = match request {
         Outgoing::Anonymous(request) => request,
         Outgoing::Armed(armed) => armed.open(),

@@ -42,10 +42,11 @@ impl Front {
     /// Answers one request.
     pub(super) async fn answer(&self, request: Request<Incoming>) -> (Response<AnswerBody>, Next) {
         let kind = if request.method() == Method::CONNECT { Kind::Tunnel } else { Kind::Request };
-        let entrance = match self.admit(request.headers()) {
+        let entrance = match self.shared.broker.ready().and_then(|()| self.admit(request.headers())) {
             Ok(entrance) => entrance,
             Err(refusal) => {
-                let notes = Notes::new(kind, request.method().clone(), request.uri().clone(), None);
+                let mut notes = Notes::new(kind, request.method().clone(), request.uri().clone(), None);
+                self.entrance.note(&mut notes);
                 let refused = Refused::Before(Box::new(notes), refusal);
                 return (refused.answer(&self.shared.broker), Next::Requests);
             }

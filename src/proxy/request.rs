@@ -37,7 +37,7 @@ pub(super) fn receive(site: &Site, places: &[ListedPlace], request: Request<Inco
     let (mut parts, body) = request.into_parts();
     let mut notes = Notes::new(Kind::Request, parts.method.clone(), parts.uri.clone(), Some(site.authority.clone()));
     site.entrance.note(&mut notes);
-    let understood = check(site, &parts).and_then(|upgrading| {
+    let understood = site.broker.ready().and_then(|()| check(site, &parts)).and_then(|upgrading| {
         hop::clean_request(&mut parts.headers, upgrading);
         let held = find_held(&parts, places)?;
         Ok((upgrading, held))

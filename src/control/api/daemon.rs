@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PolicyFault, empty_request};
+use super::{Kill, PolicyFault, empty_request};
 use crate::base::{LeaseId, Timestamp};
 
 empty_request! {
@@ -104,19 +104,46 @@ pub struct Status {
     /// Why the last policy reload was refused; empty when the files on disk are the set in force.
     #[serde(default)]
     pub policy_faults: Vec<PolicyFault>,
+    /// What the kill switch is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kill: Option<Kill>,
 }
 
-/// The heartbeat's settings.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The heartbeat: its settings and how it has been.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heartbeat {
     /// Whether it beats.
     pub enabled: bool,
-    /// What it asks.
+    /// What it asks, without the query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// How often, as a duration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<String>,
+    /// How many misses in a row fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<u32>,
+    /// How many there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub misses: Option<u32>,
+    /// Whether a failure would trip the kill switch now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub armed: Option<bool>,
+    /// Whether an answer has to be signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<bool>,
+    /// What a failure does, in agent-secrets' words; empty when it is only recorded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fail_action: Vec<String>,
+    /// When it last was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_beat: Option<Timestamp>,
+    /// When it was last missed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_miss: Option<Timestamp>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
 }
 
 /// The answer to `secrets.health`.

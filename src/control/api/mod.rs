@@ -4,6 +4,7 @@
 //! unknown parameters in silence as the original does, ours refuse them.
 
 mod daemon;
+mod kill;
 mod note;
 mod policy;
 mod rotation;
@@ -11,12 +12,15 @@ mod secrets;
 mod session;
 mod value;
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 pub use daemon::{
     AuditEntries, AuditEntry, AuditTail, Certificate, FlushAudit, Health, HealthQuery, HealthWarning, Heartbeat, Ping,
     Pong, RestartAccepted, RestartDaemon, ShowCa, Status, StatusQuery, StopDaemon,
+};
+pub use kill::{
+    HeartbeatQuery, HeartbeatStatus, HeartbeatTested, Kill, KillStep, Killed, ResetKill, TestHeartbeat, TripKill,
 };
 pub use note::Note;
 pub use policy::{
@@ -32,6 +36,7 @@ pub use session::{LeaseToken, OpenSession, Revoke, SessionLease, SessionOpened, 
 pub use value::{WireToken, WireValue};
 
 use super::failure::{Failure, FailureCode};
+use crate::base::empty_is_none;
 
 /// A request type: names its method and the type of its result.
 pub trait Method: Serialize + DeserializeOwned + Into<Call> + Send {
@@ -100,6 +105,10 @@ methods! {
     "session.open" OpenSession => SessionOpened;
     "lease.token" LeaseToken => TokenLeased;
     "revoke" Revoke => Revoked;
+    "kill.trip" TripKill => Killed;
+    "kill.reset" ResetKill => Done;
+    "heartbeat.status" HeartbeatQuery => HeartbeatStatus;
+    "heartbeat.test" TestHeartbeat => HeartbeatTested;
     "policy.explain" ExplainPolicy => Explanation;
     "policy.list" ListPolicy => PolicyList;
     "policy.reload" ReloadPolicy => PolicyReloaded;
@@ -130,8 +139,9 @@ macro_rules! answers {
 }
 
 answers! {
-    Added, AuditEntries, Certificate, Done, EasyPolicyWritten, Explanation, Health, Leased, PolicyList, PolicyReloaded,
-    Pong, RestartAccepted, Revoked, Rotated, RotationsRun, SecretList, SessionOpened, Status, TokenLeased,
+    Added, AuditEntries, Certificate, Done, EasyPolicyWritten, Explanation, Health, HeartbeatStatus, HeartbeatTested,
+    Killed, Leased, PolicyList, PolicyReloaded, Pong, RestartAccepted, Revoked, Rotated, RotationsRun, SecretList,
+    SessionOpened, Status, TokenLeased,
 }
 
 /// The longest echo of a name that the sender chose.
@@ -174,18 +184,6 @@ macro_rules! empty_request {
     };
 }
 use empty_request;
-
-/// `""` and a missing field mean the same to clients written in Go.
-fn empty_is_none<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: std::str::FromStr<Err: std::fmt::Display>,
-{
-    match Option::<String>::deserialize(deserializer)?.as_deref() {
-        None | Some("") => Ok(None),
-        Some(text) => text.parse().map(Some).map_err(serde::de::Error::custom),
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -49,6 +49,19 @@ pub const KEYS: &[Key] = &[
     Key::new("upstream.allow_addresses", Kind::Other, "[]", "private ranges that may be dialled: \"10.0.0.0/8\""),
     Key::new("upstream.hosts", Kind::Other, "{}", "hosts at fixed addresses: { \"api.test\" = \"127.0.0.1:8443\" }"),
     Key::new("audit.durability", Kind::Other, "\"write\"", "or \"fsync\": records survive a power cut"),
+    Key::new("heartbeat.enabled", Kind::Other, "false", "whether an address has to go on answering"),
+    Key::new("heartbeat.url", Kind::Other, "", "the address; https, or http on this machine or with public_key"),
+    Key::new("heartbeat.method", Kind::Other, "\"GET\"", "or \"POST\""),
+    Key::new("heartbeat.interval", Kind::Duration, "\"1m\"", "from the end of a beat to the next"),
+    Key::new("heartbeat.timeout", Kind::Duration, "\"10s\"", "how long a beat may take"),
+    Key::new("heartbeat.misses", Kind::Other, "3", "how many beats in a row have to fail"),
+    Key::new("heartbeat.grace", Kind::Duration, "\"1m\"", "no miss counts so soon after start, sleep or reset"),
+    Key::new("heartbeat.jitter", Kind::Duration, "\"5s\"", "up to this much is added to each interval"),
+    Key::new("heartbeat.bearer", Kind::Other, "", "the secret that is sent as a bearer token"),
+    Key::new("heartbeat.public_key", Kind::Other, "", "the Ed25519 key that has to sign each answer, in base64"),
+    Key::new("heartbeat.fail_action.revoke_all", Kind::Other, "false", "a failure trips the kill switch"),
+    Key::new("heartbeat.fail_action.rotate_all", Kind::Other, "false", "trips it and rotates every secret"),
+    Key::new("heartbeat.fail_action.wipe_store", Kind::Other, "false", "trips it and wipes the store"),
 ];
 
 /// The commented file that `init` writes: every key with its default.

@@ -29,6 +29,7 @@ use crate::{
     base::{Home, Host, TimeToLive},
     broker::OnStray,
     control::SocketAccess,
+    killswitch::HeartbeatSection,
     lease::LeaseBounds,
     net::{AddressGuard, Dialer, Network},
 };
@@ -56,6 +57,8 @@ pub struct Settings {
     pub upstream: UpstreamSection,
     /// The record.
     pub audit: AuditSection,
+    /// Who has to go on answering.
+    pub heartbeat: HeartbeatSection,
 }
 
 /// `[proxy]`
@@ -100,6 +103,7 @@ impl Default for Settings {
             proxy: ProxySection::default(),
             upstream: UpstreamSection::default(),
             audit: AuditSection::default(),
+            heartbeat: HeartbeatSection::default(),
         }
     }
 }
@@ -143,7 +147,7 @@ impl Settings {
                 self.proxy.listen
             ));
         }
-        Ok(())
+        self.heartbeat.checked().map(drop).map_err(|error| error.to_string())
     }
 
     pub(super) fn bounds(&self) -> Result<LeaseBounds, Error> {

@@ -8,5 +8,5 @@ mod target;
 
 pub use heart::Heart;
 pub use probe::Miss;
-pub use pulse::{Pulse, Verdict};
+pub use pulse::{Pulse, Record, Verdict};
 pub use section::{FailAction, Heartbeat, HeartbeatMethod, HeartbeatSection};

@@ -2,45 +2,68 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::target::Target;
 use crate::{
-    base::{Ed25519Key, Scheme, SecretName, TimeToLive},
+    base::{Ed25519Key, Scheme, SecretName, TimeToLive, empty_is_none},
     killswitch::{Error, Plan},
 };
 
 /// `[heartbeat]`. The keys of agent-secrets keep their names: `enabled`, `url`, `interval`, `timeout`, `fail_action`.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
+/// The settings file finds unknown keys.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub struct HeartbeatSection {
     /// Whether it beats. Default no.
     pub enabled: bool,
     /// The address that has to answer with a 2xx. `https://`; `http://` on this machine, and elsewhere only with
     /// `public_key` and without `bearer`. It may lie in a private network, because only the operator can write it here.
+    #[serde(deserialize_with = "empty_is_none")]
     pub url: Option<String>,
     /// `GET` (default) or `POST`.
     pub method: HeartbeatMethod,
-    /// How long from the end of one beat to the next; at least 10 ms.
-    pub interval: Option<TimeToLive>,
-    /// How long a beat may take, from the look-up of the name to the head of the answer.
-    pub timeout: Option<TimeToLive>,
+    /// How long from the end of one beat to the next; at least 10 ms. Default 1 min.
+    pub interval: TimeToLive,
+    /// How long a beat may take, from the look-up of the name to the head of the answer. Default 10 s.
+    pub timeout: TimeToLive,
     /// How many beats in a row have to fail. Default 3.
-    pub misses: Option<u32>,
+    pub misses: u32,
     /// How long misses do not count after the daemon's start, after the machine slept, and after a reset. Default 1 min.
-    pub grace: Option<TimeToLive>,
-    /// Up to this much is added to each interval, at random. Default a tenth of the interval.
-    pub jitter: Option<TimeToLive>,
+    pub grace: TimeToLive,
+    /// Up to this much is added to each interval, at random. Default 5 s.
+    pub jitter: TimeToLive,
     /// The secret that is sent as `Authorization: Bearer`.
+    #[serde(deserialize_with = "empty_is_none")]
     pub bearer: Option<SecretName>,
     /// The Ed25519 key, in base64, whose signature makes an answer one: see [`super::Heart`].
+    #[serde(deserialize_with = "empty_is_none")]
     pub public_key: Option<Ed25519Key>,
     /// What happens when it fails; nothing but a record by default.
     pub fail_action: FailAction,
 }
 
+impl Default for HeartbeatSection {
+    fn default() -> Self {
+        let seconds = |seconds| TimeToLive::new(Duration::from_secs(seconds));
+        Self {
+            enabled: false,
+            url: None,
+            method: HeartbeatMethod::default(),
+            interval: seconds(60),
+            timeout: seconds(10),
+            misses: 3,
+            grace: seconds(60),
+            jitter: seconds(5),
+            bearer: None,
+            public_key: None,
+            fail_action: FailAction::default(),
+        }
+    }
+}
+
 /// How the address is asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum HeartbeatMethod {
     /// Without a body.
@@ -51,8 +74,8 @@ pub enum HeartbeatMethod {
 }
 
 /// `heartbeat.fail_action`. Any of them trips the kill switch, which revokes, cuts and latches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub struct FailAction {
     /// Trip the kill switch.
     pub revoke_all: bool,
@@ -109,16 +132,12 @@ impl HeartbeatSection {
             return Ok(None);
         }
         let fault = |key, why: &str| Error::Heartbeat { key, why: why.to_owned() };
-        let missing = |key| fault(key, "is missing, and an enabled heartbeat needs it");
-        let url = self.url.as_deref().filter(|url| !url.is_empty()).ok_or_else(|| missing("url"))?;
+        let url = self.url.as_deref().ok_or_else(|| fault("url", "is missing, and an enabled heartbeat needs it"))?;
         let target: Target = url.parse().map_err(|why| Error::Heartbeat { key: "url", why })?;
-        let interval = self.interval.ok_or_else(|| missing("interval"))?.get();
-        let timeout = self.timeout.ok_or_else(|| missing("timeout"))?.get();
-        if interval < SHORTEST_INTERVAL {
+        if self.interval.get() < SHORTEST_INTERVAL {
             return Err(fault("interval", "is shorter than 10ms"));
         }
-        let misses = self.misses.unwrap_or(3);
-        if misses == 0 || misses > MOST_MISSES {
+        if self.misses == 0 || self.misses > MOST_MISSES {
             return Err(fault("misses", "is not between 1 and 1000"));
         }
         let is_clear = target.scheme == Scheme::Http && !target.is_loopback();
@@ -131,11 +150,11 @@ impl HeartbeatSection {
         Ok(Some(Heartbeat {
             target,
             method: self.method,
-            interval,
-            timeout,
-            misses,
-            grace: self.grace.map_or(Duration::from_mins(1), TimeToLive::get),
-            jitter: self.jitter.map_or(interval / 10, TimeToLive::get),
+            interval: self.interval.get(),
+            timeout: self.timeout.get(),
+            misses: self.misses,
+            grace: self.grace.get(),
+            jitter: self.jitter.get(),
             bearer: self.bearer.clone(),
             key: self.public_key,
             plan: self.fail_action.plan(),
@@ -164,7 +183,7 @@ mod tests {
     fn the_keys_of_agent_secrets_are_enough() {
         let beat = checked(&format!(r#"{{{REST},"url":"https://a.test/x","fail_action":{{"wipe_store":true}}}}"#));
         let beat = beat.unwrap().unwrap();
-        assert_eq!((beat.misses, beat.grace, beat.jitter), (3, Duration::from_mins(1), Duration::from_secs(6)));
+        assert_eq!((beat.misses, beat.grace, beat.jitter), (3, Duration::from_mins(1), Duration::from_secs(5)));
         assert_eq!(beat.plan, Some(Plan { rotate: false, wipe: true }));
     }
 
@@ -172,15 +191,13 @@ mod tests {
     fn what_an_enabled_heartbeat_lacks_is_named() {
         for (json, key) in [
             (r#"{"enabled":true}"#.to_owned(), "heartbeat.url"),
-            (r#"{"enabled":true,"url":"https://a.test/","timeout":"5s"}"#.to_owned(), "heartbeat.interval"),
-            (r#"{"enabled":true,"url":"https://a.test/","interval":"5s"}"#.to_owned(), "heartbeat.timeout"),
+            (r#"{"enabled":true,"url":""}"#.to_owned(), "heartbeat.url"),
             (r#"{"enabled":true,"url":"https://a.test/","interval":"1ms","timeout":"5s"}"#.to_owned(), "interval"),
             (format!(r#"{{{REST},"url":"https://a.test/","misses":0}}"#), "heartbeat.misses"),
             (format!(r#"{{{REST},"url":"a.test"}}"#), "heartbeat.url"),
-            (format!(r#"{{{REST},"url":"https://a.test/","uri":"x"}}"#), "unknown field `uri`"),
             (format!(r#"{{{REST},"url":"https://a.test/","method":"PUT"}}"#), "PUT"),
             (format!(r#"{{{REST},"url":"https://a.test/","public_key":"AAAA"}}"#), "32 bytes"),
-            (format!(r#"{{{REST},"url":"https://a.test/","timeout":"0s"}}"#), "timeout"),
+            (r#"{"enabled":true,"url":"https://a.test/","timeout":"0s"}"#.to_owned(), "out of range"),
         ] {
             let why = checked(&json).err().unwrap_or_default();
             assert!(why.contains(key), "{json}: {why}");

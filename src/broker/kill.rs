@@ -1,0 +1,136 @@
+//! The kill switch: latch, revoke, cut, keep, rotate, wipe; each step recorded, and none stopped by another's failure.
+//!
+//! Invariant: latch and cut touch nothing but memory and come before everything that can wait or fail: a full or hanging
+//! disk, of the record too, delays no cut. Whoever may have slipped past the latch is cut with the rest, because all of
+//! them watch first and ask the latch then.
+
+use std::time::Duration;
+
+use super::{Broker, Error, Refusal};
+use crate::{
+    audit::{Action, Event, Outcome},
+    base::{self, CutReason, RefusalCode},
+    killswitch::{KillReport, KillSwitch, Plan, Step, Trip, Tripper, wipe_home},
+};
+
+impl Broker {
+    /// The switch, for whoever watches or shows it.
+    pub const fn kill_switch(&self) -> &KillSwitch {
+        &self.parts.kill
+    }
+
+    /// Refuses while the switch is tripped. Whoever can be cut takes the watch first.
+    pub fn ready(&self) -> Result<(), Refusal> {
+        if !self.parts.kill.is_tripped() {
+            return Ok(());
+        }
+        let why = self.parts.kill.trip().map_or_else(|| "tripped".to_owned(), |trip| trip.to_string());
+        let detail = format!("the kill switch is {why}; nothing is forwarded until the operator resets it");
+        Err(Refusal::new(RefusalCode::Killed, detail, "secrets kill --reset"))
+    }
+
+    /// The same for what is no request.
+    pub(super) fn unlatched(&self) -> Result<(), Error> {
+        self.parts
+            .kill
+            .is_tripped()
+            .then(|| self.parts.kill.trip())
+            .flatten()
+            .map_or(Ok(()), |trip| Err(Error::Killed(trip.to_string())))
+    }
+
+    /// Trips the switch and works off the plan. What was tripped before stays tripped since then; everything else is done
+    /// again, and finds less to do.
+    pub async fn kill(&self, plan: Plan, by: Tripper, reason: &str) -> KillReport {
+        let begun = self.parts.clock.boot();
+        let trip = self.parts.kill.pull(by, reason);
+        let ended = self.parts.leases.revoke_where(|_| true, CutReason::Killed);
+        self.cut_tunnels(CutReason::Killed);
+        let took = self.parts.clock.boot().saturating_sub(begun);
+
+        let mut report = KillReport::new(trip);
+        report.leases = ended.len();
+        let latched = Ok(report.trip.to_string());
+        self.close_step(&mut report, Step::Latch, latched, None);
+        for lease in &ended {
+            self.parts.audit.append_lazily(&Self::revoke_event(lease, CutReason::Killed));
+        }
+        self.close_step(&mut report, Step::RevokeAll, Ok(format!("{} leases", ended.len())), None);
+        self.close_step(&mut report, Step::Cut, Ok("live exchanges and tunnels".to_owned()), Some(took));
+        let kept = self.keep_latch();
+        self.close_step(&mut report, Step::Keep, kept, None);
+        if plan.wipe {
+            let wiped = base::blocking(|| self.wipe());
+            self.close_step(&mut report, Step::WipeStore, wiped, None);
+        }
+        let recorded = self.parts.audit.flush();
+        report.add(Step::Record, recorded.map(|()| "in the audit log".to_owned()).map_err(|error| error.to_string()));
+        report
+    }
+
+    /// Ends the trip; gives it, or `None` when there was none. Recorded first, and not done when that fails.
+    pub fn reset_kill(&self) -> Result<Option<Trip>, Error> {
+        let Some(trip) = self.parts.kill.trip() else { return Ok(None) };
+        let details = format!("reset: was {trip}");
+        self.parts.audit.append(&Event::new(Action::Killswitch).details(&details))?;
+        self.parts.kill.reset().map_err(|error| {
+            let why = error.to_string();
+            let event = Event::new(Action::Killswitch).outcome(Outcome::Failed).details("reset").error(&why);
+            self.parts.audit.append_lazily(&event);
+            Error::KillSwitch(error)
+        })
+    }
+
+    /// What a start does with a switch that is tripped: no lease of the last run comes back.
+    pub fn hold_latch(&self) -> Result<(), Error> {
+        let Some(trip) = self.parts.kill.trip() else { return Ok(()) };
+        let ended = self.parts.leases.revoke_where(|_| true, CutReason::Killed);
+        for lease in &ended {
+            self.parts.audit.append_lazily(&Self::revoke_event(lease, CutReason::Killed));
+        }
+        let details = format!("latch: still {trip}; {} leases of the last run ended", ended.len());
+        self.parts.audit.append(&Event::new(Action::Killswitch).details(&details))?;
+        self.persist_all()
+    }
+
+    pub(super) fn cut_tunnels(&self, reason: CutReason) {
+        self.main_tunnels.cut(reason);
+        for session in self.sessions.all() {
+            session.tunnels().cut(reason);
+        }
+    }
+
+    fn keep_latch(&self) -> Result<String, String> {
+        let latch = self.parts.kill.keep().map_err(|error| error.to_string());
+        let leases = self.persist_all().map_err(|error| error.to_string());
+        match (latch, leases) {
+            (Ok(()), Ok(())) => Ok("the latch is on disk, and no lease is".to_owned()),
+            (Err(latch), Err(leases)) => Err(format!("{latch}; {leases}")),
+            (Err(why), Ok(())) | (Ok(()), Err(why)) => Err(why),
+        }
+    }
+
+    /// Memory first, so that nothing writes again what was wiped.
+    fn wipe(&self) -> Result<String, String> {
+        let _no_writer = self.persisted.turn();
+        self.parts.store.forget();
+        self.echoes.forget_all();
+        wipe_home(&self.parts.home).map(|count| format!("{count} files overwritten and removed"))
+    }
+
+    fn close_step(&self, report: &mut KillReport, step: Step, result: Result<String, String>, took: Option<Duration>) {
+        let details = match &result {
+            Ok(done) => format!("{step}: {done}"),
+            Err(_) => step.to_string(),
+        };
+        let mut event = Event::new(Action::Killswitch).reason(CutReason::Killed).details(&details);
+        if let Err(why) = &result {
+            event = event.outcome(Outcome::Failed).error(why);
+        }
+        if let Some(took) = took {
+            event = event.duration(took);
+        }
+        self.parts.audit.append_lazily(&event);
+        report.add(step, result);
+    }
+}
