@@ -4,8 +4,6 @@
 //! disk, of the record too, delays no cut. Whoever may have slipped past the latch is cut with the rest, because all of
 //! them watch first and ask the latch then.
 
-use std::time::Duration;
-
 use super::{Broker, Error, Refusal};
 use crate::{
     audit::{Action, Event, Outcome},
@@ -48,23 +46,23 @@ impl Broker {
         self.cut_tunnels(CutReason::Killed);
         let took = self.parts.clock.boot().saturating_sub(begun);
 
+        let audit = &self.parts.audit;
         let mut report = KillReport::new(trip);
         report.leases = ended.len();
         let latched = Ok(report.trip.to_string());
-        self.close_step(&mut report, Step::Latch, latched, None);
+        report.record(audit, Step::Latch, latched, None);
         for lease in &ended {
-            self.parts.audit.append_lazily(&Self::revoke_event(lease, CutReason::Killed));
+            audit.append_lazily(&Self::revoke_event(lease, CutReason::Killed));
         }
-        self.close_step(&mut report, Step::RevokeAll, Ok(format!("{} leases", ended.len())), None);
-        self.close_step(&mut report, Step::Cut, Ok("live exchanges and tunnels".to_owned()), Some(took));
+        report.record(audit, Step::RevokeAll, Ok(format!("{} leases", ended.len())), None);
+        report.record(audit, Step::Cut, Ok("live exchanges and tunnels".to_owned()), took);
         let kept = self.keep_latch();
-        self.close_step(&mut report, Step::Keep, kept, None);
+        report.record(audit, Step::Keep, kept, None);
         if plan.wipe {
             let wiped = base::blocking(|| self.wipe());
-            self.close_step(&mut report, Step::WipeStore, wiped, None);
+            report.record(audit, Step::WipeStore, wiped, None);
         }
-        let recorded = self.parts.audit.flush();
-        report.add(Step::Record, recorded.map(|()| "in the audit log".to_owned()).map_err(|error| error.to_string()));
+        report.close(audit);
         report
     }
 
@@ -116,21 +114,5 @@ impl Broker {
         self.parts.store.forget();
         self.echoes.forget_all();
         wipe_home(&self.parts.home).map(|count| format!("{count} files overwritten and removed"))
-    }
-
-    fn close_step(&self, report: &mut KillReport, step: Step, result: Result<String, String>, took: Option<Duration>) {
-        let details = match &result {
-            Ok(done) => format!("{step}: {done}"),
-            Err(_) => step.to_string(),
-        };
-        let mut event = Event::new(Action::Killswitch).reason(CutReason::Killed).details(&details);
-        if let Err(why) = &result {
-            event = event.outcome(Outcome::Failed).error(why);
-        }
-        if let Some(took) = took {
-            event = event.duration(took);
-        }
-        self.parts.audit.append_lazily(&event);
-        report.add(step, result);
     }
 }

@@ -108,6 +108,7 @@ impl Subject<'_> {
                 "secrets status".to_owned()
             }
             FailureCode::EmptyValue => format!("{} {name} --value-file FILE", self.command),
+            FailureCode::Killed => "secrets kill --reset".to_owned(),
             FailureCode::Draining => "secrets serve &".to_owned(),
             FailureCode::InvalidParams => format!("{} --help", self.command),
             FailureCode::MethodNotFound => "secrets stop".to_owned(), // an older daemon; the next command starts ours

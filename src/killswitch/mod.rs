@@ -5,6 +5,7 @@
 
 mod error;
 mod heartbeat;
+mod offline;
 mod plan;
 mod switch;
 mod trip;
@@ -12,6 +13,7 @@ mod wipe;
 
 pub use error::Error;
 pub use heartbeat::{FailAction, Heart, Heartbeat, HeartbeatMethod, HeartbeatSection, Miss, Pulse, Record, Verdict};
+pub use offline::kill_offline;
 pub use plan::{KillReport, Plan, Step, StepDone};
 pub use switch::{KillState, KillSwitch};
 pub use trip::{Trip, Tripper};

@@ -1,10 +1,14 @@
 //! The plan that a trip works off, step by step, and what became of each.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use super::Trip;
+use crate::{
+    audit::{Action, AuditLog, Event, Outcome},
+    base::CutReason,
+};
 
 /// A step of the plan, in the order in which they are taken. A failed one does not stop the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -85,6 +89,36 @@ impl KillReport {
     /// Adds what became of a step.
     pub fn add(&mut self, step: Step, result: Result<String, String>) {
         self.steps.push(StepDone { step, result });
+    }
+
+    /// Adds what became of a step and records it, with the time that it took where that is promised. Waits for nothing:
+    /// a record that cannot be written now is kept, and [`Step::Record`] tells.
+    pub fn record(
+        &mut self,
+        audit: &AuditLog,
+        step: Step,
+        result: Result<String, String>,
+        took: impl Into<Option<Duration>>,
+    ) {
+        let details = match &result {
+            Ok(done) => format!("{step}: {done}"),
+            Err(_) => step.to_string(),
+        };
+        let mut event = Event::new(Action::Killswitch).reason(CutReason::Killed).details(&details);
+        if let Err(why) = &result {
+            event = event.outcome(Outcome::Failed).error(why);
+        }
+        if let Some(took) = took.into() {
+            event = event.duration(took);
+        }
+        audit.append_lazily(&event);
+        self.add(step, result);
+    }
+
+    /// Has everything written that was recorded, and adds whether it was.
+    pub fn close(&mut self, audit: &AuditLog) {
+        let written = audit.flush().map(|()| "in the audit log".to_owned()).map_err(|error| error.to_string());
+        self.add(Step::Record, written);
     }
 
     /// Whether the step was tried.

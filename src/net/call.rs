@@ -12,7 +12,7 @@ use http_body_util::Full;
 use super::{Dialer, Error, Offer, Pool, PoolSettings, TlsClient};
 use crate::base::{Authority, Scheme};
 
-/// Asks over HTTP/1.1. Clones share nothing that matters.
+/// Asks over HTTP/1.1. Clones share their roots.
 #[derive(Clone)]
 pub struct Caller(Arc<Pool<Full<Bytes>>>);
 
@@ -28,8 +28,9 @@ impl Caller {
         &self,
         scheme: Scheme,
         authority: &Authority,
-        mut request: Request<Full<Bytes>>,
+        request: Request<Bytes>,
     ) -> Result<Parts, Error> {
+        let mut request = request.map(Full::new);
         let host =
             if authority.port == scheme.default_port() { authority.host.to_string() } else { authority.to_string() };
         if let Ok(host) = HeaderValue::try_from(host) {

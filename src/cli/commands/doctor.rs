@@ -10,14 +10,14 @@ use std::{
 use serde::Serialize;
 use serde_json::json;
 
-use super::settings;
+use super::{heartbeat, settings};
 use crate::cli::{
     context::Context, envelope::NextAction, exit::ExitStatus, printer::Outcome, report::Report, sanitize::shell_word,
     table::Table,
 };
 use crate::{
     base::{Clock, Timestamp},
-    control::{Client, ListPolicy, Ping, ShowCa, StatusQuery},
+    control::{Client, Heartbeat, Kill, ListPolicy, Ping, ShowCa, StatusQuery},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -146,6 +146,13 @@ async fn daemon(client: &mut Client, checks: &mut Vec<Check>) {
         } else {
             Check::fault("audit", "events cannot be recorded, and nothing is forwarded without a record", "df -h ~")
         });
+        checks.push(match status.kill {
+            Some(tripped @ Kill::Tripped { .. }) => {
+                Check::fault("kill switch", heartbeat::kill(&tripped), "secrets kill --reset")
+            }
+            Some(Kill::Ready) | None => Check::ok("kill switch", "ready"),
+        });
+        checks.extend(status.heartbeat.and_then(|heart| beats(&heart)));
     }
     if let Ok(policy) = client.call(ListPolicy {}).await {
         checks.push(match policy.faults.first() {
@@ -163,6 +170,16 @@ async fn daemon(client: &mut Client, checks: &mut Vec<Check>) {
     if let Ok(certificate) = client.call(ShowCa {}).await {
         checks.push(certificate_end(certificate.expires_at, Clock::system().now()));
     }
+}
+
+fn beats(heart: &Heartbeat) -> Option<Check> {
+    let summary = heartbeat::summary(heart)?;
+    let is_missed = heart.misses.is_some_and(|misses| misses > 0);
+    Some(if is_missed {
+        Check::warning("heartbeat", summary, "secrets heartbeat test")
+    } else {
+        Check::ok("heartbeat", summary)
+    })
 }
 
 fn certificate_end(ends: Option<Timestamp>, now: Timestamp) -> Check {

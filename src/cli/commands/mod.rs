@@ -15,8 +15,10 @@ mod env;
 mod env_leases;
 mod exec;
 mod health;
+mod heartbeat;
 mod hook;
 mod init;
+mod kill;
 mod lease;
 mod list;
 mod policy;
@@ -69,8 +71,12 @@ pub(super) enum Command {
     Exec(exec::Arguments),
     /// Show what deserves a look: what ends soon, is unused, never rotated, or granted too widely
     Health(health::Arguments),
+    /// Show how the heartbeat has been, or beat once now
+    Heartbeat(heartbeat::Arguments),
     /// Make the home folder, its identity and an empty store
     Init,
+    /// Emergency stop: end every lease, cut every exchange, and let nothing through until it is reset
+    Kill(kill::Arguments),
     /// Print a secret's raw value, or a lease token for it
     Lease(lease::Arguments),
     /// List secrets without their values
@@ -112,7 +118,9 @@ impl Command {
             Self::Env(_) => "secrets env",
             Self::Exec(_) => "secrets exec",
             Self::Health(_) => "secrets health",
+            Self::Heartbeat(arguments) => arguments.name(),
             Self::Init => "secrets init",
+            Self::Kill(_) => "secrets kill",
             Self::Lease(_) => "secrets lease",
             Self::List => "secrets list",
             Self::Policy(arguments) => arguments.name(),
@@ -175,6 +183,8 @@ impl Command {
             Self::Env(arguments) => env::run(context, arguments).await,
             Self::Exec(arguments) => exec::run(context, arguments).await,
             Self::Health(arguments) => health::run(context, arguments).await,
+            Self::Heartbeat(arguments) => heartbeat::run(context, arguments).await,
+            Self::Kill(arguments) => kill::run(context, *arguments).await,
             Self::Lease(arguments) => lease::run(context, arguments).await,
             Self::List => list::run(context).await,
             Self::Policy(arguments) => policy::run(context, arguments).await,

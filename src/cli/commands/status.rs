@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::heartbeat;
 use crate::cli::{context::Context, envelope::NextAction, printer::Outcome, report::Report, table};
 use crate::{
     base::Clock,
@@ -38,6 +39,8 @@ fn human(status: &Status, up: &str) -> String {
         ("leases", format!("{} live, {} sessions", status.active_leases, status.sessions)),
         ("audit", if status.audit_healthy { "records" } else { "cannot record; nothing is forwarded" }.to_owned()),
     ];
+    lines.extend(status.kill.iter().map(|state| ("kill switch", heartbeat::kill(state))));
+    lines.extend(status.heartbeat.iter().filter_map(heartbeat::summary).map(|line| ("heartbeat", line)));
     lines.extend(status.store_warning.iter().map(|warning| ("store", warning.clone())));
     lines.extend(status.policy_faults.iter().map(|fault| ("policy", format!("{}: {}", fault.place, fault.message))));
     table::pairs(lines)

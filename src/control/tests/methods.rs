@@ -60,6 +60,20 @@ fn conversation() -> Vec<(&'static str, Value, Value)> {
             json!({"success": true, "leases_revoked": 2, "message": format!("{:?}", Revoke::Client(client_id("c")))}),
         ),
         (
+            "kill.trip",
+            json!({"wipe": true}),
+            json!({"success": false, "leases_revoked": 1,
+                "kill": {"state": "tripped", "since": TIME, "by": "operator", "reason": "told to"},
+                "steps": [{"step": "wipe_store", "success": false, "message": "rotate: false"}]}),
+        ),
+        ("kill.reset", json!({}), done("ready")),
+        ("heartbeat.status", json!({}), json!({"heartbeat": {"enabled": false}, "kill": {"state": "ready"}})),
+        (
+            "heartbeat.test",
+            json!({}),
+            json!({"success": true, "url": "https://a.test/", "took_ms": 3, "message": "it beats"}),
+        ),
+        (
             "policy.explain",
             json!({"method": "GET", "url": "https://a.test/", "client_id": "c"}),
             json!({"verdict": "deny", "code": "no_grant", "reason": "https://a.test/", "layers": []}),

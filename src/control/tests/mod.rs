@@ -22,7 +22,10 @@ use tokio::{
 };
 
 use super::*;
-use crate::base::{ClientId, CutReason, CutSwitch, SecretBytes, Timestamp};
+use crate::{
+    base::{ClientId, CutReason, CutSwitch, SecretBytes, Timestamp},
+    killswitch::{KillReport, Step, Trip, Tripper},
+};
 
 const ID: &str = "0b2f6a4e-9d0c-4a56-8a0e-2f1f4f9b7c11";
 const TIME: &str = "2025-11-24T16:00:00.123Z";
@@ -46,6 +49,15 @@ impl Drop for Session {
 
 fn time() -> Timestamp {
     Timestamp::parse(TIME).unwrap()
+}
+
+fn killed(asked: TripKill) -> Killed {
+    let trip = Trip { since: time(), by: Tripper::Operator, reason: "told to".into() };
+    let mut report = KillReport::new(trip);
+    report.leases = 1;
+    let why = format!("rotate: {}", asked.rotate);
+    report.add(Step::WipeStore, if asked.wipe { Err(why) } else { Ok(why) });
+    report.into()
 }
 
 impl Service for Fake {
@@ -91,6 +103,15 @@ impl Service for Fake {
             Call::GetSecret(_) => Err(Failure::new(FailureCode::Unauthorized, "lease it instead")),
             Call::HealthQuery(_) | Call::RestartDaemon(_) => {
                 Err(Failure::new(FailureCode::NotAvailable, "not available yet"))
+            }
+            Call::TripKill(trip) => Ok(killed(trip).into()),
+            Call::ResetKill(_) => done("ready"),
+            Call::HeartbeatQuery(_) => {
+                Ok(HeartbeatStatus { heartbeat: Heartbeat::default(), kill: Kill::Ready }.into())
+            }
+            Call::TestHeartbeat(_) => {
+                let (url, message) = ("https://a.test/".into(), "it beats".into());
+                Ok(HeartbeatTested { success: true, url, took_ms: 3, message }.into())
             }
             Call::InitStore(_) => done("exists"),
             Call::LeaseSecret(lease) if lease.client_id.as_str() == "panics" => panic!("as asked"),

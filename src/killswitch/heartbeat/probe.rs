@@ -9,7 +9,6 @@ use http::{
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
     response::Parts,
 };
-use http_body_util::Full;
 
 use super::section::{Heartbeat, HeartbeatMethod};
 use crate::{
@@ -69,13 +68,13 @@ pub(super) async fn beat(beat: &Heartbeat, caller: &Caller, bearer: Option<Heade
     beat.key.map_or(Ok(()), |key| check_signature(&key, &head, &signed_text(&nonce, &beat.target.written)))
 }
 
-fn request(beat: &Heartbeat, nonce: &str, bearer: Option<HeaderValue>) -> Request<Full<Bytes>> {
+fn request(beat: &Heartbeat, nonce: &str, bearer: Option<HeaderValue>) -> Request<Bytes> {
     let (method, body) = match beat.method {
         HeartbeatMethod::Get => (Method::GET, String::new()),
         HeartbeatMethod::Post => (Method::POST, format!("{{\"nonce\":\"{nonce}\"}}")),
     };
     let has_body = !body.is_empty();
-    let mut request = Request::new(Full::new(Bytes::from(body)));
+    let mut request = Request::new(Bytes::from(body));
     *request.method_mut() = method;
     *request.uri_mut() = http::Uri::from(beat.target.path.clone());
     let headers = request.headers_mut();
