@@ -24,12 +24,7 @@ impl Caller {
 
     /// Sends a request in origin form over a connection of its own and gives the head of the answer. The caller bounds
     /// the time.
-    pub async fn call(
-        &self,
-        scheme: Scheme,
-        authority: &Authority,
-        request: Request<Bytes>,
-    ) -> Result<Parts, Error> {
+    pub async fn call(&self, scheme: Scheme, authority: &Authority, request: Request<Bytes>) -> Result<Parts, Error> {
         let mut request = request.map(Full::new);
         let host =
             if authority.port == scheme.default_port() { authority.host.to_string() } else { authority.to_string() };
