@@ -231,11 +231,17 @@ impl FromStr for Origin {
     }
 }
 
+impl Origin {
+    /// What `Host` says: the host, and the port where it is not the scheme's own.
+    pub fn host_field(&self) -> String {
+        let Authority { host, port } = &self.authority;
+        if *port == self.scheme.default_port() { host.to_string() } else { self.authority.to_string() }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Authority { host, port } = &self.authority;
-        write!(f, "{}://{host}", self.scheme.as_str())?;
-        if *port == self.scheme.default_port() { Ok(()) } else { write!(f, ":{port}") }
+        write!(f, "{}://{}", self.scheme.as_str(), self.host_field())
     }
 }
 

@@ -10,7 +10,7 @@ use http::{HeaderValue, Request, header::HOST, response::Parts};
 use http_body_util::Full;
 
 use super::{Dialer, Error, Offer, Pool, PoolSettings, TlsClient};
-use crate::base::{Authority, Scheme};
+use crate::base::Origin;
 
 /// Asks over HTTP/1.1. Clones share their roots.
 #[derive(Clone)]
@@ -24,14 +24,12 @@ impl Caller {
 
     /// Sends a request in origin form over a connection of its own and gives the head of the answer. The caller bounds
     /// the time.
-    pub async fn call(&self, scheme: Scheme, authority: &Authority, request: Request<Bytes>) -> Result<Parts, Error> {
+    pub async fn call(&self, origin: &Origin, request: Request<Bytes>) -> Result<Parts, Error> {
         let mut request = request.map(Full::new);
-        let host =
-            if authority.port == scheme.default_port() { authority.host.to_string() } else { authority.to_string() };
-        if let Ok(host) = HeaderValue::try_from(host) {
+        if let Ok(host) = HeaderValue::try_from(origin.host_field()) {
             request.headers_mut().insert(HOST, host);
         }
-        let connection = self.0.fresh(scheme, authority, Offer::Http1).await?;
+        let connection = self.0.fresh(origin.scheme, &origin.authority, Offer::Http1).await?;
         let (response, _) = connection.send(request).await.map_err(|unsent| unsent.error)?;
         Ok(response.into_parts().0)
     }

@@ -1,10 +1,13 @@
 //! While it is latched nothing is leased and nothing is forwarded, each answer says why, and no restart changes that.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Barrier},
+    time::Duration,
+};
 
 use leasehold::{
     audit,
-    base::{Clock, FileLock, Home},
+    base::{Clock, FileLock, Home, SecretName},
     control::{Client, Error, FailureCode, LeaseSecret, LeaseToken, OpenSession, ResetKill, SessionSecret, TripKill},
     daemon::{self, Options, Running, Settings},
     killswitch::{KillSwitch, Plan, Step, Tripper},
@@ -126,6 +129,52 @@ async fn attack_120_twice_is_the_same() {
     assert_eq!((first.leases, second.leases), (1, 0));
     assert_eq!(first.trip, second.trip, "it is tripped since the first time");
     assert_eq!((failed(&first), failed(&second)), (vec![], vec![]));
+}
+
+#[tokio::test]
+async fn the_latch_alone_refuses_whatever_lives() {
+    let house = House::new().await;
+    let lease = bearer(&house.lease());
+    let mut before = house.http1().await;
+    house.broker().kill_switch().pull(Tripper::Operator, "a test told it to"); // and nothing is revoked or cut yet
+    assert_eq!(house.broker().leases().list().len(), 1);
+    assert_problem(&before.get(HOST, "/echo", &[("Authorization", &lease)]).await, 503, "killed");
+    let permit = house.broker().authorize(lease.trim_start_matches("Bearer ").as_bytes(), None);
+    assert_eq!(permit.err().unwrap().code.as_str(), "killed");
+    let issued = house.broker().issue_token(&"acme_key".parse().unwrap(), &"b".parse().unwrap(), None, None);
+    assert!(issued.err().unwrap().to_string().contains("kill switch"));
+    assert!(house.origin.requests().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn attack_120_whoever_races_the_latch_holds_nothing_afterwards() {
+    let house = House::new().await;
+    let (name, go) = ("acme_key".parse::<SecretName>().unwrap(), Arc::new(Barrier::new(9)));
+    let racer = |at: usize| {
+        let (broker, name, go) = (Arc::clone(house.broker()), name.clone(), Arc::clone(&go));
+        move || {
+            let mut held = Vec::new();
+            go.wait();
+            for turn in 0.. {
+                let client = format!("agent-{at}-{turn}").parse().unwrap();
+                match broker.issue_token(&name, &client, None, None) {
+                    Ok(issued) => held.extend(broker.authorize(issued.token.expose().as_bytes(), None).ok()),
+                    Err(error) => return (held, error.to_string()),
+                }
+            }
+            unreachable!("it ends with the first refusal")
+        }
+    };
+    let racers: Vec<_> = (0..8).map(|at| std::thread::spawn(racer(at))).collect();
+    go.wait();
+    until("some have leases", || house.broker().leases().list().len() > 8).await;
+    assert_eq!(failed(&kill(&house, Plan::default()).await), []);
+    for racer in racers {
+        let (held, why) = racer.join().unwrap();
+        assert!(why.contains("kill switch"), "{why}");
+        assert!(held.iter().all(|permit| permit.watch().reason().is_some()), "whoever got a permit was cut");
+    }
+    assert!(house.broker().leases().list().is_empty());
 }
 
 #[tokio::test]

@@ -57,7 +57,7 @@ pub(super) async fn beat(beat: &Heartbeat, caller: &Caller, bearer: Option<Heade
     }
     let nonce = hex(&random::<32>());
     let request = request(beat, &nonce, bearer);
-    let answered = caller.call(beat.target.scheme, &beat.target.authority, request);
+    let answered = caller.call(&beat.target.origin, request);
     let head = tokio::time::timeout(beat.timeout, answered).await.map_err(|_| Miss::TooLate(beat.timeout))??;
     if head.status.is_redirection() {
         return Err(Miss::Redirect(head.status.as_u16()));

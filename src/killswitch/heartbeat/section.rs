@@ -114,7 +114,7 @@ pub struct Heartbeat {
 impl Heartbeat {
     /// The host and port that it asks.
     pub const fn authority(&self) -> &crate::base::Authority {
-        &self.target.authority
+        &self.target.origin.authority
     }
 }
 
@@ -140,7 +140,7 @@ impl HeartbeatSection {
         if self.misses == 0 || self.misses > MOST_MISSES {
             return Err(fault("misses", "is not between 1 and 1000"));
         }
-        let is_clear = target.scheme == Scheme::Http && !target.is_loopback();
+        let is_clear = target.origin.scheme == Scheme::Http && !target.is_loopback();
         if is_clear && self.bearer.is_some() {
             return Err(fault("bearer", "would be sent in clear text; use an `https://` address"));
         }

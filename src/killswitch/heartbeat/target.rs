@@ -4,13 +4,12 @@ use std::{fmt, str::FromStr};
 
 use http::{Uri, uri::PathAndQuery};
 
-use crate::base::{Authority, Host, Scheme};
+use crate::base::{Authority, Host, Origin, Scheme};
 
 /// An `http://` or `https://` address.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Target {
-    pub(super) scheme: Scheme,
-    pub(super) authority: Authority,
+    pub(super) origin: Origin,
     pub(super) path: PathAndQuery,
     /// As the operator wrote it: what a signed answer signs.
     pub(super) written: String,
@@ -19,7 +18,7 @@ pub(super) struct Target {
 impl Target {
     /// Whether the other end is this machine.
     pub(super) fn is_loopback(&self) -> bool {
-        match &self.authority.host {
+        match &self.origin.authority.host {
             Host::Address(address) => address.to_canonical().is_loopback(),
             host @ Host::Name(_) => host.is_localhost(),
         }
@@ -29,11 +28,7 @@ impl Target {
 /// Without the query, which may hold a token.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let authority = match self.authority.port == self.scheme.default_port() {
-            true => self.authority.host.to_string(),
-            false => self.authority.to_string(),
-        };
-        write!(f, "{}://{authority}{}", self.scheme.as_str(), self.path.path())
+        write!(f, "{}{}", self.origin, self.path.path())
     }
 }
 
@@ -63,7 +58,7 @@ impl FromStr for Target {
             return Err(wanted("has a fragment, which is never sent"));
         }
         let path = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-        Ok(Self { scheme, authority, path, written: text.to_owned() })
+        Ok(Self { origin: Origin { scheme, authority }, path, written: text.to_owned() })
     }
 }
 
