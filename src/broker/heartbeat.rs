@@ -1,5 +1,7 @@
 //! Beating: ask, count, record, and trip the switch when there were too many misses in a row.
 
+use std::sync::Arc;
+
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
@@ -11,7 +13,7 @@ use crate::{
 
 impl Broker {
     /// Beats for as long as it is polled; returns when a failure has wiped the store. One task of the daemon runs it.
-    pub async fn keep_heartbeat(&self, heart: &Heart) {
+    pub async fn keep_heartbeat(self: &Arc<Self>, heart: &Heart) {
         let mut switch = self.kill_switch().watch();
         if self.kill_switch().trip().is_some_and(|trip| trip.by == Tripper::Heartbeat) {
             heart.disarm(); // it fired before the restart
@@ -37,7 +39,7 @@ impl Broker {
         heart.beat(self.bearer(heart)).await
     }
 
-    async fn note_beat(&self, heart: &Heart, beat: &Result<(), Miss>) -> After {
+    async fn note_beat(self: &Arc<Self>, heart: &Heart, beat: &Result<(), Miss>) -> After {
         match (heart.note(beat), beat) {
             (Verdict::Recovered(misses), _) => {
                 let details = format!("after {misses} misses");
@@ -56,7 +58,7 @@ impl Broker {
         After::Beating
     }
 
-    async fn fail(&self, heart: &Heart) -> After {
+    async fn fail(self: &Arc<Self>, heart: &Heart) -> After {
         let Some(plan) = heart.plan() else { return After::Beating };
         let reason = format!("{} heartbeats in a row were missed", heart.threshold());
         let report = self.kill(plan, Tripper::Heartbeat, &reason).await;

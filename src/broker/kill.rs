@@ -4,11 +4,14 @@
 //! disk, of the record too, delays no cut. Whoever may have slipped past the latch is cut with the rest, because all of
 //! them watch first and ask the latch then.
 
-use super::{Broker, Error, Refusal};
+use std::sync::Arc;
+
+use super::{Broker, Error, Refusal, Rotation};
 use crate::{
     audit::{Action, Event, Outcome},
     base::{self, CutReason, RefusalCode},
     killswitch::{KillReport, KillSwitch, Plan, Step, Trip, Tripper, wipe_home},
+    rotation::Trigger,
 };
 
 impl Broker {
@@ -39,7 +42,7 @@ impl Broker {
 
     /// Trips the switch and works off the plan. What was tripped before stays tripped since then; everything else is done
     /// again, and finds less to do.
-    pub async fn kill(&self, plan: Plan, by: Tripper, reason: &str) -> KillReport {
+    pub async fn kill(self: &Arc<Self>, plan: Plan, by: Tripper, reason: &str) -> KillReport {
         let begun = self.parts.clock.boot();
         let trip = self.parts.kill.pull(by, reason);
         let ended = self.parts.leases.revoke_where(|_| true, CutReason::Killed);
@@ -58,6 +61,10 @@ impl Broker {
         report.record(audit, Step::Cut, Ok("live exchanges and tunnels".to_owned()), took);
         let kept = self.keep_latch();
         report.record(audit, Step::Keep, kept, None);
+        if plan.rotate {
+            let rotated = self.rotate_for_kill().await;
+            report.record(audit, Step::RotateAll, rotated, None);
+        }
         if plan.wipe {
             let wiped = base::blocking(|| self.wipe());
             report.record(audit, Step::WipeStore, wiped, None);
@@ -108,11 +115,25 @@ impl Broker {
         }
     }
 
+    /// What was handed out before is worth nothing once its issuer knows the new value.
+    async fn rotate_for_kill(self: &Arc<Self>) -> Result<String, String> {
+        let rotations = self.rotate_all(Trigger::KillSwitch).await;
+        let fault =
+            |rotation: &Rotation| rotation.outcome.as_ref().err().map(|fault| format!("`{}`: {fault}", rotation.name));
+        let faults: Vec<String> = rotations.iter().filter_map(fault).collect();
+        let others = self.parts.store.list().len().saturating_sub(rotations.len());
+        if faults.is_empty() {
+            return Ok(format!("{} secrets rotated; {others} have no hook", rotations.len()));
+        }
+        Err(format!("{} of {} secrets were not rotated: {}", faults.len(), rotations.len(), faults.join("; ")))
+    }
+
     /// Memory first, so that nothing writes again what was wiped.
     fn wipe(&self) -> Result<String, String> {
         let _no_writer = self.persisted.turn();
         self.parts.store.forget();
         self.echoes.forget_all();
+        self.rotations.forget_all();
         wipe_home(&self.parts.home).map(|count| format!("{count} files overwritten and removed"))
     }
 }

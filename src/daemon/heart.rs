@@ -13,7 +13,7 @@ use crate::{
     base::{Clock, CutReason, CutSwitch, Host},
     broker::Broker,
     killswitch::{Heart, Plan},
-    net::{AddressGuard, Caller, Dialer, Network, TlsClient},
+    net::{AddressGuard, Dialer, Errands, Network, TlsClient},
 };
 
 /// The heart of these settings, `None` when none is to beat.
@@ -26,8 +26,8 @@ pub(super) fn heart(settings: &Settings, tls: &TlsClient, clock: &Clock) -> Resu
     if authority.host.is_localhost() {
         pinned.entry(authority.host).or_insert_with(|| SocketAddr::from((Ipv4Addr::LOCALHOST, authority.port)));
     }
-    let caller = Caller::new(Dialer::new(AddressGuard::new(anywhere), pinned), tls.clone());
-    Ok(Some(Arc::new(Heart::new(beat, caller, clock.clone()))))
+    let errands = Errands::new(Dialer::new(AddressGuard::new(anywhere), pinned), tls.clone());
+    Ok(Some(Arc::new(Heart::new(beat, errands, clock.clone()))))
 }
 
 /// Beats. A daemon whose store was wiped has nothing left to serve, and stops.

@@ -1,19 +1,22 @@
-//! Requests of our own, such as the check of a rotated value: no body, and nothing of the answer but its status.
+//! Requests of our own, such as the check of a rotated value and the heartbeat: one connection each.
+//!
+//! Invariant: redirects are answers like any other, the proxy variables of our environment are not looked at, and the body
+//! of an answer is not read, so that nobody can make us wait for its end or fill our memory with it.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
-use http_body_util::Empty;
+use http::{HeaderValue, StatusCode, header::HOST, response::Parts};
+use http_body_util::Full;
 use hyper::Request;
 use tokio::time::timeout;
 
 use super::{Checkout, Dialer, Error, Offer, Pool, PoolSettings, TlsClient};
-use crate::base::{Authority, Scheme};
+use crate::base::{Authority, Origin, Scheme};
 
 /// Sends requests of our own, each on a connection of its own.
 #[derive(Clone)]
-pub struct Errands(std::sync::Arc<Pool<Empty<Bytes>>>);
+pub struct Errands(std::sync::Arc<Pool<Full<Bytes>>>);
 
 impl Errands {
     /// How long one may take from connecting to the answer's head: 15 s.
@@ -25,27 +28,39 @@ impl Errands {
     }
 
     /// What such a request has for a body.
-    pub const fn no_body() -> Empty<Bytes> {
-        Empty::new()
+    pub fn no_body() -> Full<Bytes> {
+        Full::default()
     }
 
     /// A verified connection to this authority, for one HTTP/1.1 request.
-    pub async fn connect(&self, authority: &Authority) -> Result<Checkout<Empty<Bytes>>, Error> {
+    pub async fn connect(&self, authority: &Authority) -> Result<Checkout<Full<Bytes>>, Error> {
         let connecting = self.0.fresh(Scheme::Https, authority, Offer::Http1);
         timeout(Self::TIME, connecting).await.unwrap_or_else(|_| Err(late(authority)))
     }
 
     /// Sends the request; the answer's status. The rest of the answer is not read.
     pub async fn send(
-        checkout: Checkout<Empty<Bytes>>,
+        checkout: Checkout<Full<Bytes>>,
         authority: &Authority,
-        request: Request<Empty<Bytes>>,
+        request: Request<Full<Bytes>>,
     ) -> Result<StatusCode, Error> {
         match timeout(Self::TIME, checkout.send(request)).await {
             Ok(Ok((answer, _seat))) => Ok(answer.status()),
             Ok(Err(unsent)) => Err(unsent.error),
             Err(_) => Err(late(authority)),
         }
+    }
+
+    /// Sends a request in origin form to where it may also go in clear, and gives the head of the answer. The caller bounds
+    /// the time.
+    pub async fn ask(&self, origin: &Origin, request: Request<Bytes>) -> Result<Parts, Error> {
+        let mut request = request.map(Full::new);
+        if let Ok(host) = HeaderValue::try_from(origin.host_field()) {
+            request.headers_mut().insert(HOST, host);
+        }
+        let connection = self.0.fresh(origin.scheme, &origin.authority, Offer::Http1).await?;
+        let (answer, _seat) = connection.send(request).await.map_err(|unsent| unsent.error)?;
+        Ok(answer.into_parts().0)
     }
 }
 

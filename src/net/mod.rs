@@ -2,7 +2,6 @@
 //!
 //! Floor 1: imports `base`.
 
-mod call;
 mod dial;
 mod errand;
 mod error;
@@ -11,7 +10,6 @@ mod pool;
 mod relay;
 mod tls;
 
-pub use call::Caller;
 pub use dial::{Dialer, OwnAddresses};
 pub use errand::Errands;
 pub use error::Error;

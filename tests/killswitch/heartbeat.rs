@@ -8,6 +8,7 @@ use leasehold::{
     control::{Client, HeartbeatQuery, HeartbeatStatus, HeartbeatTested, Kill, ResetKill, StatusQuery, TestHeartbeat},
     killswitch::Tripper,
     policy::EasyPlace,
+    store::SecretChange,
 };
 
 use crate::{
@@ -115,6 +116,20 @@ async fn without_a_fail_action_a_failure_is_only_recorded() {
     until("the threshold is passed", || house.records_of("heartbeat_fail").len() >= 3).await;
     assert!(!is_tripped(&house) && house.records_of("killswitch").is_empty());
     assert_eq!(status(&house).await.heartbeat.armed, Some(false));
+}
+
+#[tokio::test]
+async fn rotate_all_rotates_what_has_a_hook() {
+    let mut beacon = Beacon::new(ALIVE).await;
+    let house = house(settings(&beacon.url(), "fail_action.rotate_all = true")).await;
+    let name = "acme_key".parse().unwrap();
+    house.broker().update(&name, SecretChange::new().rotate_via(Some("printf rotated".into())), None).unwrap();
+    until("it beats", || !beacon.asked().is_empty()).await;
+    beacon.go_away().await;
+    until("all is done", || steps(&house.records()).last().is_some_and(|step| step == "rotate_all")).await;
+    assert!(is_tripped(&house), "any fail action latches");
+    assert_eq!(house.broker().store().get(&name).unwrap().generation, 2);
+    assert!(house.records_of("killswitch").iter().all(|record| record.success));
 }
 
 #[tokio::test]

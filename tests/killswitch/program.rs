@@ -99,6 +99,40 @@ fn a_daemon_that_cannot_be_reached_follows_the_file() {
     assert_eq!(steps(&hand.records()), ["latch", "revoke_all", "cut", "keep"], "it records it itself");
 }
 
+#[test]
+fn rotate_runs_every_hook_and_one_that_fails_does_not_stop_the_rest() {
+    let hand = world();
+    assert_eq!(hand.envelope(&["add", "good", "--rotate-via", "printf rotated"], b"old").0, 0);
+    let (code, killed) = hand.envelope(&["kill", "--rotate"], b"");
+    assert_eq!(code, 0, "{killed}");
+    assert!(tried(&killed).contains(&("rotate_all", true)), "{killed}");
+    assert!(killed.to_string().contains("1 secrets rotated; 1 have no hook"), "{killed}");
+
+    assert_eq!(hand.envelope(&["add", "bad", "--rotate-via", "exit 3"], b"old").0, 0);
+    let (code, killed) = hand.envelope(&["kill", "--rotate", "--wipe", "--force"], b"");
+    assert_eq!((code, &killed["fix"]), (1, &"secrets kill --rotate --wipe --force".into()), "{killed}");
+    let all = ["latch", "revoke_all", "cut", "keep", "rotate_all", "wipe_store", "record"];
+    assert_eq!(tried(&killed), all.map(|step| (step, step != "rotate_all")), "{killed}");
+    assert!(killed["error"]["message"].as_str().unwrap().contains("`bad`"), "{killed}");
+    let rotated = hand.records_of("killswitch").into_iter().filter(|record| !record.success);
+    assert_eq!(rotated.map(|record| record.details.unwrap()).collect::<Vec<_>>(), ["rotate_all"]);
+    assert_wiped(&hand);
+}
+
+#[test]
+fn rotate_without_a_daemon_latches_first_and_starts_one_to_rotate_with() {
+    let hand = Hand::with_home();
+    assert_eq!(hand.envelope(&["add", "a", "--rotate-via", "printf rotated"], b"old").0, 0);
+    stop(&hand);
+    let (code, killed) = hand.envelope(&["kill", "--rotate"], b"");
+    assert_eq!(code, 0, "{killed}");
+    assert!(tried(&killed).contains(&("rotate_all", true)), "{killed}");
+    assert_latched(&hand);
+    assert_eq!(steps(&hand.records())[..2], ["latch", "latch"], "the file, then the daemon that found it");
+    assert_eq!(hand.envelope(&["kill", "--reset"], b"").0, 0);
+    assert_eq!(hand.run(&["lease", "a"], b"").stdout, b"rotated");
+}
+
 /// Nothing of what the home kept secret is left, and the audit log is whole.
 fn assert_wiped(hand: &Hand) {
     for name in ["identity.age", "secrets.age", "secrets.age.previous", "leases.age", "ca/root.key.age"] {

@@ -5,7 +5,7 @@ use leasehold::{
     base::{CutReason, SecretBytes},
     broker::NewValue,
     killswitch::Plan,
-    store::RawReveal,
+    store::{RawReveal, RotationPlan},
 };
 
 use crate::{
@@ -63,6 +63,7 @@ async fn a_wiped_daemon_holds_nothing_and_takes_nothing() {
         name: "late".parse().unwrap(),
         value: SecretBytes::new(b"value".to_vec()),
         rotate_via: None,
+        plan: RotationPlan::default(),
         binding: None,
         raw: RawReveal::Allow,
     };

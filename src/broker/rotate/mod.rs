@@ -47,6 +47,13 @@ pub(super) struct Rotations {
 }
 
 impl Rotations {
+    /// The store was wiped: no value lives on in memory.
+    pub(super) fn forget_all(&self) {
+        self.unsaved.clear();
+        lock(&self.wanted).clear();
+        lock(&self.health).clear();
+    }
+
     /// The secret has another value now, or is gone.
     pub(super) fn forget(&self, name: &SecretName) {
         self.unsaved.remove(name);

@@ -46,6 +46,10 @@ impl UnsavedValues {
         });
     }
 
+    pub(super) fn clear(&self) {
+        self.0.store(Arc::default());
+    }
+
     pub(super) fn remove(&self, name: &SecretName) {
         if self.0.load().contains_key(name) {
             self.0.rcu(|known| {

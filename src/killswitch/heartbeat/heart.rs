@@ -19,27 +19,27 @@ use super::{
 use crate::{
     base::{Clock, SecretName, random},
     killswitch::Plan,
-    net::Caller,
+    net::Errands,
 };
 
 /// One heartbeat, for the task that beats and for whoever asks how it is.
 pub struct Heart {
     beat: Heartbeat,
-    caller: Caller,
+    errands: Errands,
     clock: Clock,
     pulse: Mutex<Pulse>,
 }
 
 impl Heart {
     /// A heart that has not beaten yet.
-    pub fn new(beat: Heartbeat, caller: Caller, clock: Clock) -> Self {
+    pub fn new(beat: Heartbeat, errands: Errands, clock: Clock) -> Self {
         let pulse = Mutex::new(Pulse::new(beat.misses, beat.grace, &clock));
-        Self { beat, caller, clock, pulse }
+        Self { beat, errands, clock, pulse }
     }
 
     /// One beat now; counts for nothing.
     pub async fn beat(&self, bearer: Option<HeaderValue>) -> Result<(), Miss> {
-        probe::beat(&self.beat, &self.caller, bearer).await
+        probe::beat(&self.beat, &self.errands, bearer).await
     }
 
     /// Counts a beat.

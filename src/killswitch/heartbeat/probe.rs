@@ -13,7 +13,7 @@ use http::{
 use super::section::{Heartbeat, HeartbeatMethod};
 use crate::{
     base::{Ed25519Key, SecretName, hex, random},
-    net::{self, Caller},
+    net::{self, Errands},
 };
 
 /// The field that carries the nonce of a beat: 64 hexadecimal digits, fresh for each.
@@ -51,13 +51,13 @@ pub enum Miss {
 }
 
 /// Beats once.
-pub(super) async fn beat(beat: &Heartbeat, caller: &Caller, bearer: Option<HeaderValue>) -> Result<(), Miss> {
+pub(super) async fn beat(beat: &Heartbeat, errands: &Errands, bearer: Option<HeaderValue>) -> Result<(), Miss> {
     if let (Some(name), None) = (&beat.bearer, &bearer) {
         return Err(Miss::NoBearer(name.clone()));
     }
     let nonce = hex(&random::<32>());
     let request = request(beat, &nonce, bearer);
-    let answered = caller.call(&beat.target.origin, request);
+    let answered = errands.ask(&beat.target.origin, request);
     let head = tokio::time::timeout(beat.timeout, answered).await.map_err(|_| Miss::TooLate(beat.timeout))??;
     if head.status.is_redirection() {
         return Err(Miss::Redirect(head.status.as_u16()));
