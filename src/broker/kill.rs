@@ -48,6 +48,7 @@ impl Broker {
         let ended = self.parts.leases.revoke_where(|_| true, CutReason::Killed);
         self.cut_tunnels(CutReason::Killed);
         let took = self.parts.clock.boot().saturating_sub(begun);
+        tokio::task::yield_now().await; // whoever was cut goes before the disk, on this thread too
 
         let audit = &self.parts.audit;
         let mut report = KillReport::new(trip);

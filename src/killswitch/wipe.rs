@@ -38,7 +38,8 @@ fn generations(file: &Path, faults: &mut Vec<String>) -> BTreeSet<PathBuf> {
     };
     let is_of = |path: &PathBuf| {
         let other = path.file_name().and_then(|other| other.to_str()).unwrap_or_default();
-        other.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')) && !other.ends_with(".lock")
+        let is_lock = path.extension().is_some_and(|ending| ending == "lock");
+        other.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')) && !is_lock
     };
     match std::fs::read_dir(folder) {
         Ok(entries) => found.extend(entries.flatten().map(|entry| entry.path()).filter(is_of)),
