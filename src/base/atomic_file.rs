@@ -106,19 +106,23 @@ pub(super) fn sync_folder(folder: &Path) -> Result<(), AtomicFileError> {
 
 /// Opens a regular file for reading; a link, pipe or folder is refused, and none of them holds us up (attacks 88, 91).
 pub fn open_regular(path: &Path) -> Result<(File, std::fs::Metadata), AtomicFileError> {
+    open_regular_for(OpenOptions::new().read(true), path)
+}
+
+/// The same for other ends than reading.
+pub(super) fn open_regular_for(
+    how: &mut OpenOptions,
+    path: &Path,
+) -> Result<(File, std::fs::Metadata), AtomicFileError> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).bits();
-    let opened = OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path);
-    let file = match opened {
+    let file = match how.custom_flags(flags.cast_signed()).open(path) {
         Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
             return Err(AtomicFileError::NotAFile(path.to_owned()));
         }
         other => other.map_err(AtomicFileError::io("open", path))?,
     };
     let metadata = file.metadata().map_err(AtomicFileError::io("read", path))?;
-    if !metadata.is_file() {
-        return Err(AtomicFileError::NotAFile(path.to_owned()));
-    }
-    Ok((file, metadata))
+    if metadata.is_file() { Ok((file, metadata)) } else { Err(AtomicFileError::NotAFile(path.to_owned())) }
 }
 
 /// Reads a regular file of at most `max` bytes; see [`open_regular`].

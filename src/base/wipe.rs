@@ -6,14 +6,11 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
     path::Path,
 };
 
-use rustix::fs::OFlags;
-
 use super::{
-    atomic_file::{AtomicFileError, sync_folder},
+    atomic_file::{AtomicFileError, open_regular_for, sync_folder},
     digest::random,
 };
 
@@ -30,18 +27,7 @@ pub fn wipe(path: &Path) -> Result<(), AtomicFileError> {
 }
 
 fn overwrite(path: &Path) -> Result<(), AtomicFileError> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).bits();
-    let opened = OpenOptions::new().write(true).custom_flags(flags.cast_signed()).open(path);
-    let file = match opened {
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
-            return Err(AtomicFileError::NotAFile(path.to_owned()));
-        }
-        other => other.map_err(AtomicFileError::io("overwrite", path))?,
-    };
-    let metadata = file.metadata().map_err(AtomicFileError::io("overwrite", path))?;
-    if !metadata.is_file() {
-        return Err(AtomicFileError::NotAFile(path.to_owned()));
-    }
+    let (file, metadata) = open_regular_for(OpenOptions::new().write(true), path)?;
     fill(file, metadata.len()).map_err(AtomicFileError::io("overwrite", path))
 }
 
