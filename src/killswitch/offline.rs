@@ -1,6 +1,8 @@
 //! The emergency stop without a daemon: latch the file, and wipe where asked. What would be live is not, and the next
 //! daemon starts latched.
 
+use std::time::Duration;
+
 use super::{KillReport, KillSwitch, Plan, Step, Tripper, wipe_home};
 use crate::{
     audit::{self, AuditLog},
@@ -10,10 +12,10 @@ use crate::{
 /// Works off the plan on the files of a home whose daemon does not run, or runs and does not answer; such a one follows
 /// the file within a second, and holds the audit log, so that it records the trip itself.
 pub fn kill_offline(home: &Home, plan: Plan, clock: &Clock) -> KillReport {
-    let lock = FileLock::try_acquire(&home.daemon_lock());
     let switch = KillSwitch::open(home.kill_state(), clock.clone());
     let trip = switch.pull(Tripper::Operator, "`secrets kill` was run without reaching a daemon");
     let kept = switch.keep().map_err(|error| error.to_string());
+    let lock = lock(home);
     let log = match &lock {
         Ok(_) => AuditLog::open(&home.audit(), audit::Settings::default(), clock.clone())
             .map(|(log, _)| log)
@@ -46,6 +48,21 @@ pub fn kill_offline(home: &Home, plan: Plan, clock: &Clock) -> KillReport {
     }
     report
 }
+
+/// A daemon that is just ending holds its lock a moment longer than its socket.
+fn lock(home: &Home) -> Result<FileLock, AtomicFileError> {
+    let mut tries = 0..PATIENCE.as_millis() / PAUSE.as_millis();
+    loop {
+        match FileLock::try_acquire(&home.daemon_lock()) {
+            Err(AtomicFileError::Locked(_)) if tries.next().is_some() => std::thread::sleep(PAUSE),
+            other => return other,
+        }
+    }
+}
+
+/// How long a lock is waited for; the latch has fallen before.
+const PATIENCE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
 mod tests {
