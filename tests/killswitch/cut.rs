@@ -64,7 +64,7 @@ async fn attack_120_a_stream_over_http2_is_cut_and_the_connection_says_why() {
 #[tokio::test]
 async fn attack_120_a_websocket_is_cut() {
     let house = House::new().await;
-    allow_websockets(&house);
+    allow_websockets(&house.home, house.broker());
     let lease = bearer(&house.lease());
     let mut socket = house.http1().await.websocket(HOST, "/ws", &[("Authorization", &lease)]).await.unwrap();
     socket.send(&Frame::text("hello")).await;
