@@ -15,6 +15,7 @@ mod ids;
 mod legacy_hash;
 mod pem;
 mod position;
+mod process;
 mod refusal;
 mod secret_bytes;
 mod shell_word;
@@ -37,6 +38,7 @@ pub use ids::{ClientId, IdError, LeaseId, RequestId, SecretName, ServiceId, Sess
 pub use legacy_hash::legacy_sha1;
 pub use pem::{PemCertificates, read_pem_certificates, write_pem_certificate};
 pub use position::position;
+pub use process::Process;
 pub use refusal::RefusalCode;
 pub use secret_bytes::SecretBytes;
 pub use shell_word::shell_word;

@@ -1,0 +1,78 @@
+//! Processes as the kernel shows them: who started whom, and when. Empty where there is no `/proc`.
+
+use std::{fs, io::Read as _};
+
+/// One process at one moment. Its id may be given to another once it has gone; id and start together are its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Its id.
+    pub id: i32,
+    /// The process that started it, or took it over.
+    pub parent: i32,
+    /// When it started, in clock ticks since the machine did.
+    pub started: u64,
+    /// Whether it has ended and nobody has asked how.
+    pub is_zombie: bool,
+}
+
+/// Kernels allow 6 MiB of arguments and variables.
+const MAX_ENVIRONMENT: u64 = 8 * 1024 * 1024;
+
+impl Process {
+    /// The process with this id, if there is one.
+    pub fn find(id: i32) -> Option<Self> {
+        parse(&fs::read_to_string(format!("/proc/{id}/stat")).ok()?)
+    }
+
+    /// Every process that is to be seen.
+    pub fn all() -> Vec<Self> {
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        ids.filter_map(Self::find).collect()
+    }
+
+    /// What a variable was when the process's program was started; `None` also where the kernel does not tell.
+    pub fn started_with(id: i32, variable: &str) -> Option<Vec<u8>> {
+        let mut environment = Vec::new();
+        let file = fs::File::open(format!("/proc/{id}/environ")).ok()?;
+        file.take(MAX_ENVIRONMENT).read_to_end(&mut environment).ok()?;
+        let value = |entry: &[u8]| Some(entry.strip_prefix(variable.as_bytes())?.strip_prefix(b"=")?.to_vec());
+        environment.split(|byte| *byte == 0).find_map(value)
+    }
+}
+
+/// `/proc/PID/stat` of proc(5). The second field may hold anything, so it is skipped by its last parenthesis.
+fn parse(stat: &str) -> Option<Process> {
+    let (id, _) = stat.split_once(' ')?;
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    let is_zombie = matches!(fields.next()?, "Z" | "X");
+    let parent = fields.next()?.parse().ok()?;
+    Some(Process { id: id.parse().ok()?, parent, started: fields.nth(17)?.parse().ok()?, is_zombie })
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_pose_as_fields() {
+        let stat = "42 (a) S 1 (b) Z 7 7 7 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 9876 1 2";
+        assert_eq!(parse(stat), Some(Process { id: 42, parent: 7, started: 9876, is_zombie: true }));
+        assert_eq!(parse("42 (a"), None);
+        assert_eq!(parse("42 (a) S 1"), None);
+    }
+
+    #[test]
+    fn this_process_and_its_child_are_seen() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let mut child = std::process::Command::new("sleep").arg("1000").env("MARK", "a=b").spawn().unwrap();
+        let id = i32::try_from(child.id()).unwrap();
+        let seen = Process::all().into_iter().find(|process| process.id == id).unwrap();
+        assert_eq!((seen.parent, seen.is_zombie, Process::find(id)), (own, false, Some(seen)));
+        assert_eq!(Process::started_with(id, "MARK"), Some(b"a=b".to_vec()));
+        assert_eq!(Process::started_with(id, "MAR"), None);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(Process::find(-1), None);
+    }
+}
