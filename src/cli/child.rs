@@ -19,6 +19,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+use super::orphans::Orphans;
+
 /// Why a program did not run; the shell's exit codes for it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NotRun {
@@ -127,6 +129,8 @@ pub(super) struct Running {
     group: Group,
     signals: Signals,
     time: Time,
+    /// None where others share our process and wait for children of their own.
+    orphans: Option<Orphans>,
 }
 
 /// How long a program may still run.
@@ -138,17 +142,21 @@ enum Time {
     Until(Instant),
 }
 
-/// Starts a program with exactly these variables, in the caller's folder and with the caller's streams.
+/// Starts a program with exactly these variables, in the caller's folder and with the caller's streams. Whatever it
+/// starts in turn stays below this process, also when it lets go of its parent.
 pub(super) fn start<'a>(
     program: &OsStr,
     arguments: &[OsString],
     variables: impl IntoIterator<Item = (&'a OsString, &'a OsString)>,
 ) -> Result<Running, NotRun> {
-    start_in(if in_foreground() { Group::Terminal } else { Group::Own }, program, arguments, variables)
+    let orphans = Orphans::adopt()
+        .map_err(|error| NotRun::NotExecutable(format!("cannot keep its descendants together: {error}")))?;
+    start_in(if in_foreground() { Group::Terminal } else { Group::Own }, Some(orphans), program, arguments, variables)
 }
 
 fn start_in<'a>(
     group: Group,
+    orphans: Option<Orphans>,
     program: &OsStr,
     arguments: &[OsString],
     variables: impl IntoIterator<Item = (&'a OsString, &'a OsString)>,
@@ -164,7 +172,7 @@ fn start_in<'a>(
         io::ErrorKind::NotFound => NotRun::NotFound(format!("`{shown}` is not found")),
         _ => NotRun::NotExecutable(format!("`{shown}` cannot be run: {error}")),
     })?;
-    Ok(Running { child, group, signals, time: Time::Unlimited })
+    Ok(Running { child, group, signals, time: Time::Unlimited, orphans })
 }
 
 /// Whether our group is the one that the controlling terminal's keys reach.
@@ -182,6 +190,7 @@ impl Running {
     /// Waits for the end and passes signals on meanwhile. The child's exit code, 128 and the signal that ended it, or
     /// [`OVERDUE`]. Safe to drop and call again.
     pub(super) async fn wait(&mut self) -> io::Result<u8> {
+        let own = self.child.id();
         loop {
             let time = self.time;
             tokio::select! {
@@ -189,6 +198,7 @@ impl Running {
                 status = self.child.wait() => {
                     return status.map(|status| if matches!(time, Time::Over(_)) { OVERDUE } else { exit_code(status) });
                 }
+                () = reap(&mut self.orphans, own) => {}
                 signal = self.signals.next() => self.pass_on(signal),
                 () = end_of(time) => self.end(),
             }
@@ -238,6 +248,13 @@ async fn end_of(time: Time) {
     }
 }
 
+async fn reap(orphans: &mut Option<Orphans>, child: Option<u32>) {
+    match orphans {
+        Some(orphans) => orphans.reap(child).await,
+        None => std::future::pending().await,
+    }
+}
+
 fn exit_code(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
@@ -251,7 +268,7 @@ mod tests {
 
     fn sh(script: &str) -> Running {
         let variables: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
-        start_in(Group::Own, OsStr::new("sh"), &["-c".into(), script.into()], &variables).unwrap()
+        start_in(Group::Own, None, OsStr::new("sh"), &["-c".into(), script.into()], &variables).unwrap()
     }
 
     #[tokio::test]
@@ -266,19 +283,21 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_run_ends_as_in_a_shell() {
         let none = BTreeMap::new();
+        let start_none = |program: &OsStr| start_in(Group::Own, None, program, &[], &none);
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("not-a-program");
         std::fs::write(&file, "x").unwrap();
-        assert_eq!(start(OsStr::new("/no/such/program"), &[], &none).err().unwrap().code(), 127);
-        assert_eq!(start(file.as_os_str(), &[], &none).err().unwrap().code(), 126);
-        assert_eq!(start(folder.path().as_os_str(), &[], &none).err().unwrap().code(), 126);
+        assert_eq!(start_none(OsStr::new("/no/such/program")).err().unwrap().code(), 127);
+        assert_eq!(start_none(file.as_os_str()).err().unwrap().code(), 126);
+        assert_eq!(start_none(folder.path().as_os_str()).err().unwrap().code(), 126);
     }
 
     #[tokio::test]
     async fn a_child_gets_exactly_the_variables_that_it_was_given() {
         let variables = BTreeMap::from([(OsString::from("ONLY"), OsString::from("this"))]);
         let script = r#"test "$ONLY" = this && test -z "$HOME""#;
-        let mut running = start(OsStr::new("/bin/sh"), &["-c".into(), script.into()], &variables).unwrap();
+        let arguments = ["-c".into(), script.into()];
+        let mut running = start_in(Group::Own, None, OsStr::new("/bin/sh"), &arguments, &variables).unwrap();
         assert_eq!(running.wait().await.unwrap(), 0);
     }
 

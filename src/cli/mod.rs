@@ -11,6 +11,7 @@ mod envelope;
 mod exit;
 mod globals;
 mod harden;
+mod orphans;
 mod parts;
 mod printer;
 mod project_file;
