@@ -132,6 +132,11 @@ impl Broker {
         self.sessions.all().iter().find(|session| session.opener() == Some(pid)).map(|session| session.id())
     }
 
+    /// The processes that opened the sessions that live.
+    pub fn session_openers(&self) -> Vec<i32> {
+        self.sessions.all().iter().filter_map(|session| session.opener()).collect()
+    }
+
     /// A live session.
     pub fn session(&self, id: SessionId) -> Option<Arc<Session>> {
         self.sessions.get(id)

@@ -28,6 +28,8 @@ pub struct Client {
 impl Client {
     /// The longest answer that is read: lists and audit tails may be longer than requests.
     const MAX_ANSWER: usize = 16 * 1024 * 1024;
+    /// How long the end of a connection is waited for.
+    const LEAVE: Duration = Duration::from_secs(2);
     /// Between two attempts while the daemon's queue is full.
     const PAUSE: Duration = Duration::from_millis(20);
 
@@ -82,6 +84,18 @@ impl Client {
                 Ok(Frame::End) | Err(_) => return Err(Error::Protocol("the connection broke off".into())),
             }
         }
+    }
+
+    /// Ends the connection, and the session that was opened on it, and waits until the daemon has done so.
+    pub async fn finish(mut self) {
+        let ends = Instant::now() + self.deadline.min(Self::LEAVE);
+        // A daemon that has gone, or does not answer, has no session of ours to end.
+        let _ = timeout_at(ends, async {
+            if self.writer.shutdown().await.is_ok() {
+                self.closed().await;
+            }
+        })
+        .await;
     }
 
     /// Waits until the daemon goes away; for sessions, whose end is the end of their connection.

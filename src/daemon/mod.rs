@@ -19,6 +19,7 @@ mod translate;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use authority::Agents;
 pub use error::Error;
 pub use logging::{LOG_VARIABLE, start as start_logging};
 pub use serve::serve;
@@ -143,8 +144,10 @@ pub async fn build(options: &Options, clock: Clock) -> Result<Running, Error> {
     let socket = control::Listener::bind(socket, &access)?;
     let limits = control::Limits { peers: peers(&access), ..control::Limits::default() };
 
+    let agents = Arc::new(Agents::new(home.folder()));
     let desk = Desk {
         broker: Arc::clone(&broker),
+        agents: Arc::clone(&agents),
         proxy: Arc::clone(&proxy),
         ca,
         home: home.clone(),
@@ -163,6 +166,7 @@ pub async fn build(options: &Options, clock: Clock) -> Result<Running, Error> {
     tasks.spawn(async move { proxy.tidy().await });
     spawn_until(&mut tasks, &stop, end_leases(Arc::clone(&broker)));
     spawn_until(&mut tasks, &stop, rotate(Arc::clone(&broker)));
+    spawn_until(&mut tasks, &stop, keep_looking(agents, Arc::clone(&broker)));
     spawn_until(&mut tasks, &stop, flush_audit(audit));
     spawn_until(&mut tasks, &stop, reload_policy(Arc::clone(&broker)));
     spawn_until(&mut tasks, &stop, heart::follow_kill_file(Arc::clone(&broker)));
@@ -202,6 +206,10 @@ async fn rotate(broker: Arc<Broker>) {
 
 async fn end_leases(broker: Arc<Broker>) {
     broker.end_leases_on_time().await;
+}
+
+async fn keep_looking(agents: Arc<Agents>, broker: Arc<Broker>) {
+    agents.keep_looking(&broker).await;
 }
 
 /// Ends of exchanges share a write; this bounds how long they wait for one.

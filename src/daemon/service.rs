@@ -3,8 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use super::{
-    authority,
-    authority::Authority,
+    authority::{Agents, Authority},
     policy_calls::faults,
     rotation_calls::{change_plan, plan},
     translate::failure,
@@ -25,6 +24,7 @@ use crate::{
 /// Answers calls with the broker's use-cases and the proxy's listeners.
 pub(super) struct Desk {
     pub(super) broker: Arc<Broker>,
+    pub(super) agents: Arc<Agents>,
     pub(super) proxy: Arc<Proxy>,
     pub(super) ca: CertificateAuthority,
     pub(super) home: Home,
@@ -39,7 +39,7 @@ pub(super) type Outcome = Result<Answer, Failure>;
 
 impl control::Service for Desk {
     async fn call(&self, peer: &Peer, connection: &Connection, call: Call) -> Outcome {
-        if let Authority::Agent(session) = authority::of(peer, &self.broker) {
+        if let Authority::Agent(session) = self.agents.authority(peer, &self.broker) {
             refuse_agent(&call, session)?;
         }
         match call {
@@ -106,8 +106,8 @@ impl control::Service for Desk {
 }
 
 /// What a process inside a session may not do: see values, change secrets or policy, end the daemon.
-fn refuse_agent(call: &Call, session: SessionId) -> Result<(), Failure> {
-    let own = |revoke: &control::Revoke| matches!(revoke, control::Revoke::Session(id) if *id == session);
+fn refuse_agent(call: &Call, session: Option<SessionId>) -> Result<(), Failure> {
+    let own = |revoke: &control::Revoke| matches!(revoke, control::Revoke::Session(id) if Some(*id) == session);
     let allowed = match call {
         Call::ListSecrets(_)
         | Call::StatusQuery(_)
@@ -137,11 +137,13 @@ fn revoked(count: usize) -> Answer {
 /// Ends its session when the connection that opened it goes away, however it goes.
 struct SessionGuard {
     broker: Arc<Broker>,
+    agents: Arc<Agents>,
     session: SessionId,
 }
 
 impl Drop for SessionGuard {
     fn drop(&mut self) {
+        self.agents.look(&self.broker); // while the session is there to be looked below
         self.broker.end_session(self.session, CutReason::SessionEnded);
     }
 }
@@ -324,7 +326,11 @@ impl Desk {
         };
         let session = self.broker.open_session(client, around).map_err(failure)?;
         // From here on every way out ends the session.
-        connection.hold(SessionGuard { broker: Arc::clone(&self.broker), session: session.id() });
+        connection.hold(SessionGuard {
+            broker: Arc::clone(&self.broker),
+            agents: Arc::clone(&self.agents),
+            session: session.id(),
+        });
         let mut leases = Vec::with_capacity(open.secrets.len());
         let mut hosts = Vec::new();
         for wanted in open.secrets {
@@ -348,6 +354,7 @@ impl Desk {
         let (user, password) = session.proxy_credentials();
         Ok(control::SessionOpened {
             session_id: session.id(),
+            mark: self.agents.mark(session.id()),
             proxy_port: address.port(),
             proxy_user: user.to_owned(),
             proxy_password: control::WireToken::new(password.to_owned()),

@@ -113,6 +113,7 @@ impl Service for Fake {
                 };
                 SessionOpened {
                     session_id: ID.parse().unwrap(),
+                    mark: "s.h".into(),
                     proxy_port: 4321,
                     proxy_user: "s".into(),
                     proxy_password: WireToken::new("p"),

@@ -32,7 +32,9 @@ pub use secrets::{
     AddSecret, Added, DeleteSecret, Done, GetSecret, HookChange, InitStore, LeaseSecret, Leased, ListSecrets,
     RawAccess, RevokeAll, RevokeLease, Revoked, SecretEntry, SecretList, UpdateSecret,
 };
-pub use session::{LeaseToken, OpenSession, Revoke, SessionLease, SessionOpened, SessionSecret, TokenLeased};
+pub use session::{
+    LeaseToken, OpenSession, Revoke, SESSION_VARIABLE, SessionLease, SessionOpened, SessionSecret, TokenLeased,
+};
 pub use value::{WireToken, WireValue};
 
 use super::failure::{Failure, FailureCode};

@@ -38,11 +38,17 @@ pub struct SessionSecret {
     pub ttl: Option<TimeToLive>,
 }
 
+/// The variable that marks every process of a session with [`SessionOpened::mark`].
+pub const SESSION_VARIABLE: &str = "LEASEHOLD_SESSION";
+
 /// The answer to `session.open`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionOpened {
     /// The session.
     pub session_id: SessionId,
+    /// What [`SESSION_VARIABLE`] is set to, so that the daemon knows the session's processes even when their parents
+    /// are gone. No secret: having it takes rights away and gives none.
+    pub mark: String,
     /// Its own port of the proxy on 127.0.0.1.
     pub proxy_port: u16,
     /// The user for clients that can send proxy credentials; only unreserved URI characters.

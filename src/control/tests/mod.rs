@@ -140,6 +140,7 @@ impl Service for Fake {
                 connection.hold(Session(Arc::clone(&self.ended_sessions), Arc::clone(&self.session_ended)));
                 Ok(SessionOpened {
                     session_id: ID.parse().unwrap(),
+                    mark: "s.h".into(),
                     proxy_port: 1234,
                     proxy_user: "s".into(),
                     proxy_password: WireToken::new("p"),
