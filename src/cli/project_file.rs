@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::{exit::ExitStatus, report::Report, sanitize::shell_word};
-use crate::project::{self, ProjectFile, ProviderSource, VariableName};
+use crate::{
+    control::SESSION_VARIABLE,
+    project::{self, ProjectFile, ProviderSource, VariableName},
+};
 
 /// The nearest project file at or above a folder; `None` when there is none.
 pub(super) fn find(from: &Path) -> Result<Option<ProjectFile>, Report> {
@@ -23,8 +26,8 @@ pub(super) fn check_variable(name: &str) -> Result<(), String> {
 /// Variables that decide what a program runs or loads. A project file comes with a repository; a token there does no more
 /// than break things, but a name there was never meant well (attack 95).
 pub(super) fn is_obeyed(name: &str) -> bool {
-    const NAMES: [&str; 9] =
-        ["BASH_ENV", "ENV", "HOME", "IFS", "NODE_OPTIONS", "PATH", "PERL5OPT", "PYTHONPATH", "SHELL"];
+    const NAMES: [&str; 10] =
+        ["BASH_ENV", "ENV", "HOME", "IFS", "NODE_OPTIONS", "PATH", "PERL5OPT", "PYTHONPATH", "SHELL", SESSION_VARIABLE];
     NAMES.contains(&name) || name.starts_with("LD_") || name.starts_with("DYLD_") || name.starts_with("GIT_CONFIG")
 }
 

@@ -24,7 +24,7 @@ use crate::cli::{
 };
 use crate::{
     base::{ClientId, TimeToLive},
-    control::{Client, ListSecrets, OpenSession, SessionOpened, SessionSecret},
+    control::{Client, ListSecrets, OpenSession, SESSION_VARIABLE, SessionOpened, SessionSecret},
     project::{ProjectFile, ProviderProject, Wants},
 };
 
@@ -97,7 +97,9 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
             running.wait().await
         }
     };
-    drop(session); // its leases end with it
+    if let Some(client) = session {
+        client.finish().await; // its leases end with it
+    }
     let code = status.map_err(|error| Report::internal(format!("cannot wait for the command: {error}")))?;
     if running.was_overdue() {
         context.printer.say("the time of the command was over");
@@ -202,6 +204,7 @@ fn variables(
     let mut variables = inherited.clone();
     let ways_in: BTreeSet<OsString> = trust.iter().map(|(name, _)| name.clone()).collect();
     variables.extend(trust);
+    variables.insert(SESSION_VARIABLE.into(), session.mark.clone().into());
     let mut tokens = BTreeMap::new();
     for lease in &session.leases {
         for name in &lease.env {
