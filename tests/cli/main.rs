@@ -12,6 +12,7 @@ mod hand;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod authority;
 mod bad_input;
 mod daemon;
 mod disks;
