@@ -14,7 +14,7 @@ use super::{
     upload::Source,
 };
 use crate::{
-    base::{CutWatch, RefusalCode},
+    base::{CutWatch, RefusalCode, Scheme, shell_word},
     broker::{Permit, Refusal},
     inject::{self, Held, Slot},
     policy::{GrantedHost, Inject, LeaseFacts, Missing, PolicySet, Protocol, RequestFacts, Verdict},
@@ -105,7 +105,7 @@ pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) ->
         authority: &site.authority,
         method: parts.method.as_str(),
         path: parts.uri.path(),
-        protocol: if *upgrading == Upgrading::WebSocket { Protocol::WebSocket } else { Protocol::Http },
+        protocol: upgrading.protocol(),
     };
     let mut refusal = None;
     let mut capability = None;
@@ -136,11 +136,7 @@ pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) ->
         }
         refusal = Some(Refusal {
             code: decision.code.unwrap_or(RefusalCode::CapDenied),
-            fix: format!(
-                "secrets policy explain '{}' {}",
-                request.method.replace('\'', "'\\''"),
-                explain_url(site, request.path)
-            ),
+            fix: explain_command(site, &facts, &request),
             nearest: decision.nearest,
             detail: decision.reason,
         });
@@ -162,9 +158,24 @@ fn place_of(parts: &Parts, held: &Held, inject: Option<&Inject>) -> Option<Slot>
     found.find(|found| found.slot.overlaps(&held.slot) && found.text == held.text).map(|found| found.slot)
 }
 
-fn explain_url(site: &Site, path: &str) -> String {
-    // Quoted for a shell: the path is the client's.
-    format!("'{}://{}{}'", site.scheme.as_str(), site.authority, path.replace('\'', "%27"))
+/// The command that shows why, as whoever holds the lease where they work. Quoted for a shell: method and path are the
+/// client's.
+fn explain_command(site: &Site, facts: &LeaseFacts<'_>, request: &RequestFacts<'_>) -> String {
+    let scheme = match (request.scheme, request.protocol) {
+        (Scheme::Http, Protocol::Http) => "http",
+        (Scheme::Http, Protocol::WebSocket) => "ws",
+        (Scheme::Https, Protocol::Http) => "https",
+        (Scheme::Https, Protocol::WebSocket) => "wss",
+    };
+    let url = format!("{scheme}://{}{}", site.authority, request.path.replace('\'', "%27"));
+    let method = request.method.replace('\'', "'\\''");
+    let mut command =
+        format!("secrets policy explain '{method}' '{url}' --client {}", shell_word(facts.client.as_str()));
+    if let Some(folder) = facts.project {
+        command.push_str(" --project ");
+        command.push_str(&shell_word(&folder.to_string_lossy()));
+    }
+    command
 }
 
 /// Station 7: the record is open before the credential exists.

@@ -17,7 +17,7 @@ use crate::{
     base::{Authority, RefusalCode, Scheme},
     broker::Refusal,
     ca,
-    policy::UnknownHost,
+    policy::Reach,
 };
 use bytes::Bytes;
 use http::{Request, Response, Uri};
@@ -52,18 +52,12 @@ pub(super) async fn open(
     };
     notes.authority = Some(authority.clone());
     let policy = shared.broker.policy();
-    let mode = if policy.host(Scheme::Https, &authority).is_some() {
-        intercept(shared, entrance, authority, notes).await?
-    } else if policy.names_host(&authority.host) {
-        let detail = format!("a grant names `{}`, but not port {}", authority.host, authority.port);
-        let fix = format!("secrets policy explain GET 'https://{authority}/'");
-        return Err(Refused::Before(Box::new(notes), Refusal::new(RefusalCode::HostDenied, detail, fix)));
-    } else if policy.unknown_host() == UnknownHost::Deny {
-        let detail = format!("no grant names `{}`", authority.host);
-        let refusal = Refusal::new(RefusalCode::HostDenied, detail, "secrets policy list");
-        return Err(Refused::Before(Box::new(notes), refusal));
-    } else {
-        pass_through(shared, &entrance, &authority, notes).await?
+    let mode = match policy.reach(Scheme::Https, &authority) {
+        Reach::Granted => intercept(shared, entrance, authority, notes).await?,
+        Reach::Untouched => pass_through(shared, &entrance, &authority, notes).await?,
+        Reach::Refused { reason, fix } => {
+            return Err(Refused::Before(Box::new(notes), Refusal::new(RefusalCode::HostDenied, reason, fix)));
+        }
     };
     Ok((Response::new(AnswerBody::from(Bytes::new())), Tunnel { client, mode }))
 }

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     base::{Authority, RefusalCode, Scheme},
     broker::Refusal,
-    policy::UnknownHost,
+    policy::Reach,
 };
 
 /// One connection to the proxy's port.
@@ -126,19 +126,10 @@ impl Front {
         if Authority::parse(host, Some(80)).as_ref() != Ok(authority) {
             return Ok(()); // the walk refuses it before anything is dialled
         }
-        let policy = broker.policy();
-        if policy.host(Scheme::Http, authority).is_some() {
-            return Ok(());
+        match broker.policy().reach(Scheme::Http, authority) {
+            Reach::Granted | Reach::Untouched => Ok(()),
+            Reach::Refused { reason, fix } => Err(Refusal::new(RefusalCode::HostDenied, reason, fix)),
         }
-        if policy.names_host(&authority.host) {
-            let detail = format!("a grant names `{}`, but not over clear text", authority.host);
-            return Err(Refusal::new(RefusalCode::HostDenied, detail, "use https:// for this host"));
-        }
-        if policy.unknown_host() == UnknownHost::Deny {
-            let detail = format!("no grant names `{}`", authority.host);
-            return Err(Refusal::new(RefusalCode::HostDenied, detail, "secrets policy list"));
-        }
-        Ok(())
     }
 }
 

@@ -9,6 +9,8 @@ use http::{
     },
 };
 
+use crate::policy::Protocol;
+
 /// Always hop-by-hop, listed in `Connection` or not.
 const HOP_BY_HOP: [HeaderName; 8] = [
     CONNECTION,
@@ -36,6 +38,16 @@ const NEVER_SENT: [HeaderName; 6] = [
 pub(super) enum Upgrading {
     No,
     WebSocket,
+}
+
+impl Upgrading {
+    /// As rules see it.
+    pub(super) const fn protocol(self) -> Protocol {
+        match self {
+            Self::No => Protocol::Http,
+            Self::WebSocket => Protocol::WebSocket,
+        }
+    }
 }
 
 /// Removes from a request what never travels on. What `Connection` lists goes first, so a credential that is listed

@@ -1,7 +1,7 @@
 //! Station 4: a request with one authority, without hop-by-hop fields, its lease tokens found at their listed places.
 
 use http::{
-    HeaderMap, Method, Request, Version,
+    HeaderMap, Request, Version,
     header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE},
     request::Parts,
 };
@@ -18,7 +18,7 @@ use crate::{
     base::{Authority, RefusalCode, Scheme},
     broker::Refusal,
     inject::{self, Held},
-    policy::ListedPlace,
+    policy::{HANDSHAKE_FIX, ListedPlace, Never, never_forwarded},
 };
 
 /// A request that is understood.
@@ -64,24 +64,17 @@ pub(super) fn broken_body() -> Refusal {
 }
 
 fn check(site: &Site, parts: &Parts) -> Result<Upgrading, Refusal> {
-    check_method(&parts.method)?;
+    let upgrading = upgrading(parts);
+    if let Some(Never { code, reason, fix }) = never_forwarded(parts.method.as_str(), upgrading.protocol()) {
+        return Err(Refusal::new(code, reason, fix));
+    }
     check_framing(parts)?;
     check_size(site, parts)?;
     check_authority(site, parts)?;
-    upgrading(parts)
-}
-
-fn check_method(method: &Method) -> Result<(), Refusal> {
-    // A tunnel within a tunnel hides where it goes; a trace echoes the credential (attacks 36, 77).
-    if *method == Method::CONNECT {
-        let fix = "open the second tunnel at the proxy itself, on a connection of its own";
-        return Err(Refusal::new(RefusalCode::HostDenied, "there is no tunnel within a tunnel", fix));
+    if upgrading == Upgrading::WebSocket && parts.version != Version::HTTP_11 {
+        return Err(bad("a WebSocket handshake is a GET of HTTP/1.1", HANDSHAKE_FIX));
     }
-    if matches!(method.as_str(), "TRACE" | "TRACK") {
-        let detail = format!("`{method}` is never forwarded");
-        return Err(Refusal::new(RefusalCode::MethodDenied, detail, "use GET or HEAD to see what a host answers"));
-    }
-    Ok(())
+    Ok(upgrading)
 }
 
 const FRAME: &str =
@@ -167,18 +160,14 @@ fn mismatch(site: &Site, other: &str) -> Refusal {
 }
 
 /// Only WebSocket upgrades are carried; any other is dropped with the rest of the hop-by-hop fields (attack 16).
-fn upgrading(parts: &Parts) -> Result<Upgrading, Refusal> {
+fn upgrading(parts: &Parts) -> Upgrading {
     let asks = |name, word: &str| {
         parts.headers.get_all(name).iter().flat_map(hop::list).any(|item| item.eq_ignore_ascii_case(word))
     };
     if !asks(http::header::CONNECTION, "upgrade") || !asks(UPGRADE, "websocket") {
-        return Ok(Upgrading::No);
+        return Upgrading::No;
     }
-    if parts.version != Version::HTTP_11 || parts.method != Method::GET {
-        let fix = "send the handshake as RFC 6455 frames it, with GET over HTTP/1.1";
-        return Err(bad("a WebSocket handshake is a GET of HTTP/1.1", fix));
-    }
-    Ok(Upgrading::WebSocket)
+    Upgrading::WebSocket
 }
 
 /// What stands at each listed place. A listed field that is there in no listed wording is a foreign credential.
