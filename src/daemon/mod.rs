@@ -4,6 +4,7 @@
 
 mod authority;
 mod error;
+mod explain;
 mod health;
 mod heart;
 mod kill_calls;

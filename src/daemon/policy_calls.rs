@@ -1,6 +1,6 @@
-//! The control plane's calls about policy: explain, list, reload, and the generator for the easy case.
+//! The control plane's calls about policy: list, reload, the generator for the easy case, and what a project narrows.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use super::{
     service::{Desk, Outcome},
@@ -11,52 +11,33 @@ use crate::{
     base::Origin,
     broker::Around,
     control::{self, Failure, FailureCode},
-    policy::{self, EasyService, PolicySet, Protocol, RequestFacts},
+    policy::{self, EasyService},
     project,
     recipe::BasicPart,
 };
 
 impl Desk {
-    pub(super) fn explain(&self, explain: &control::ExplainPolicy) -> Outcome {
-        let (origin, path) = split_url(&explain.url)?;
-        let policy = self.broker.policy();
-        let request = RequestFacts {
-            scheme: origin.scheme,
-            authority: &origin.authority,
-            method: &explain.method,
-            path: &path,
-            protocol: Protocol::Http,
-        };
-        let mut all = policy.explain_all(&explain.client_id, None, &[], &request);
-        if let Some(secret) = &explain.secret {
-            all.retain(|one| one.secret == secret.as_str());
-        }
-        all.sort_by_key(|one| std::cmp::Reverse(one.verdict));
-        Ok(all.into_iter().next().map_or_else(|| nothing_granted(&policy), explanation).into())
-    }
-
     /// What a session's project is and gives up, read once: later edits of its files do not reach a running session.
-    pub(super) fn around(&self, open: &control::OpenSession, peer: &control::Peer) -> Result<Around, Failure> {
-        let found =
-            project::find(&open.project_dir).map_err(|error| Failure::new(FailureCode::Settings, error.to_string()))?;
+    pub(super) fn around(&self, folder: &Path, narrow: Option<&str>, opener: Option<i32>) -> Result<Around, Failure> {
+        let found = project::find(folder).map_err(|error| Failure::new(FailureCode::Settings, error.to_string()))?;
         let policy = self.broker.policy();
-        let mut narrow = Vec::new();
+        let mut narrows = Vec::new();
         let mut take = |place: &str, read: Result<policy::Project, policy::LoadErrors>| {
             let read = read.map_err(|errors| project_failure(errors.to_string()))?;
             for one in &read.narrows {
                 policy.check_narrow(one).map_err(|why| project_failure(format!("{place}: {why}")))?;
             }
-            narrow.extend(read.narrows);
+            narrows.extend(read.narrows);
             Ok::<_, Failure>(())
         };
         for path in &found.narrowing {
             take(&path.display().to_string(), policy.read_project(path))?;
         }
-        if let Some(text) = &open.narrow {
+        if let Some(text) = narrow {
             take("narrow", policy.parse_project("narrow", text))?;
         }
-        let project = found.folder().unwrap_or(&open.project_dir).to_owned();
-        Ok(Around { project: Some(project), narrow, opener: peer.pid })
+        let project = found.folder().unwrap_or(folder).to_owned();
+        Ok(Around { project: Some(project), narrow: narrows, opener })
     }
 
     pub(super) fn list_policy(&self) -> control::PolicyList {
@@ -155,45 +136,4 @@ pub(super) fn faults(errors: &policy::LoadErrors) -> Vec<control::PolicyFault> {
         fix: (!fault.fix.is_empty()).then(|| fault.fix.clone()),
     };
     errors.faults().iter().map(fault).collect()
-}
-
-fn split_url(url: &str) -> Result<(Origin, String), Failure> {
-    let invalid = |message: String| Failure::new(FailureCode::InvalidParams, message);
-    let (scheme, rest) = url.split_once("://").ok_or_else(|| invalid(format!("`{url}` is not a URL")))?;
-    let (authority, path) = rest.find(['/', '?', '#']).map_or((rest, ""), |at| rest.split_at(at));
-    let path = path.split(['?', '#']).next().unwrap_or("");
-    let origin: Origin =
-        format!("{scheme}://{authority}").parse().map_err(|e: crate::base::HostError| invalid(e.to_string()))?;
-    Ok((origin, if path.is_empty() { "/".to_owned() } else { path.to_owned() }))
-}
-
-fn nothing_granted(policy: &PolicySet) -> control::Explanation {
-    let reason = format!("no grant names this host; `unknown_host` is `{}`", policy.unknown_host());
-    control::Explanation {
-        verdict: policy.unknown_host().to_string(),
-        code: None,
-        reason,
-        capability: None,
-        nearest: None,
-        layers: Vec::new(),
-    }
-}
-
-fn explanation(one: policy::Explanation) -> control::Explanation {
-    control::Explanation {
-        verdict: one.verdict.to_string(),
-        code: one.code.map(|code| code.to_string()),
-        reason: one.reason,
-        capability: one.capabilities.first().map(|cap| cap.name.clone()),
-        nearest: one.nearest,
-        layers: one
-            .layers
-            .into_iter()
-            .map(|layer| control::LayerVerdict {
-                layer: layer.layer.to_owned(),
-                verdict: layer.verdict.to_string(),
-                reason: layer.reason,
-            })
-            .collect(),
-    }
 }

@@ -317,7 +317,7 @@ impl Desk {
     }
 
     async fn open_session(&self, peer: &Peer, connection: &Connection, open: control::OpenSession) -> Outcome {
-        let around = self.around(&open, peer)?;
+        let around = self.around(&open.project_dir, open.narrow.as_deref(), peer.pid)?;
         let client = match open.client_id {
             Some(client) => client,
             None => format!("exec-{}", peer.pid.unwrap_or_default())

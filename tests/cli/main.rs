@@ -16,6 +16,7 @@ mod authority;
 mod bad_input;
 mod daemon;
 mod disks;
+mod explain;
 mod sessions;
 mod settings;
 

@@ -36,9 +36,9 @@ enum Act {
     },
     /// Show every layer's verdict on one request
     Explain {
-        /// The HTTP method
+        /// The HTTP method, in the letters in which it is sent
         method: String,
-        /// The absolute URL
+        /// The absolute URL; wss:// for a WebSocket
         url: String,
         /// For whom [default: this machine's name]
         #[arg(long, value_name = "ID", visible_alias = "client-id")]
@@ -46,6 +46,9 @@ enum Act {
         /// With which secret [default: any that is for this host]
         #[arg(long, value_name = "NAME")]
         secret: Option<SecretName>,
+        /// In which folder: its project narrows [default: this one]
+        #[arg(long, value_name = "FOLDER")]
+        project: Option<PathBuf>,
     },
     /// List services and grants as they are in force
     List,
@@ -75,10 +78,14 @@ impl Arguments {
 pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<Outcome, Report> {
     match &arguments.act {
         Act::Check { paths } => check(context, paths),
-        Act::Explain { method, url, client, secret } => {
-            let client_id = client_id(client.as_deref(), &context.command)?;
-            let request =
-                ExplainPolicy { method: method.to_uppercase(), url: url.clone(), client_id, secret: secret.clone() };
+        Act::Explain { method, url, client, secret, project } => {
+            let request = ExplainPolicy {
+                method: method.clone(),
+                url: url.clone(),
+                client_id: client_id(client.as_deref(), &context.command)?,
+                project_dir: Some(absolute(project.as_ref().unwrap_or(&context.folder))?),
+                secret: secret.clone(),
+            };
             let explanation = context.call(request, secret.as_ref()).await?;
             let human = explained(&explanation);
             let next = vec![NextAction::new("secrets policy list", "See services and grants")];

@@ -20,12 +20,16 @@ empty_request! {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExplainPolicy {
-    /// The HTTP method.
+    /// The HTTP method, as it is sent.
     pub method: String,
-    /// The absolute URL.
+    /// The absolute URL; `ws` and `wss` ask about a WebSocket.
     pub url: String,
     /// For whom.
     pub client_id: ClientId,
+    /// In which folder, absolute: its project narrows, and grants may be for some projects only. Without one, as a
+    /// lease without a session is judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project_dir: Option<PathBuf>,
     /// With which secret; every secret with a service on this host when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretName>,
