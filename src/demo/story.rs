@@ -241,3 +241,40 @@ impl Story<'_> {
         Err(Error::Story(format!("it did not hold: {}", self.failures.join("; "))))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(claims: &[(&str, bool)]) -> (String, Result<(), Error>) {
+        let mut out = Vec::new();
+        let mut story = Story { out: &mut out, failures: Vec::new() };
+        for (claim, holds) in claims {
+            story.check(claim, *holds).unwrap();
+        }
+        let concluded = story.conclude();
+        (String::from_utf8(out).unwrap(), concluded)
+    }
+
+    #[test]
+    fn one_claim_that_does_not_hold_fails_the_story() {
+        let (text, concluded) = told(&[("the sky is blue", true), ("pigs fly", false), ("water is wet", true)]);
+        assert!(text.contains("ok     the sky is blue\n") && text.contains("FAILED pigs fly\n"), "{text}");
+        assert!(!text.contains("All of it held"), "{text}");
+        assert_eq!(concluded.unwrap_err().to_string(), "it did not hold: pigs fly");
+    }
+
+    #[test]
+    fn claims_that_hold_make_it_whole() {
+        let (text, concluded) = told(&[("the sky is blue", true)]);
+        assert!(concluded.is_ok() && text.ends_with("\nAll of it held.\n"), "{text}");
+    }
+
+    #[test]
+    fn a_word_of_the_credential_from_the_agent_fails_the_story() {
+        let mut out = Vec::new();
+        let mut story = Story { out: &mut out, failures: Vec::new() };
+        story.check_silence("{\"body\":\"s3cr3t\"}", "s3cr3t").unwrap();
+        assert!(story.conclude().is_err());
+    }
+}

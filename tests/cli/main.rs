@@ -15,6 +15,7 @@ mod support;
 mod authority;
 mod bad_input;
 mod daemon;
+mod demo;
 mod disks;
 mod explain;
 mod sessions;

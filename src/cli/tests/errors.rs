@@ -116,3 +116,15 @@ fn the_doctor_shows_every_check_next_to_the_first_fault() {
     assert_eq!((verdict("home"), verdict("identity"), verdict("socket")), (json!("ok"), json!("fault"), json!("ok")));
     assert_eq!((verdict("policies"), verdict("audit")), (json!("fault"), json!("ok")));
 }
+
+#[test]
+fn a_demonstration_that_does_not_hold_is_an_error() {
+    let failing: Demo = |out| {
+        out.write_all(b"FAILED pigs fly\n").unwrap();
+        Err(Failure::new(FailureCode::Internal, "it did not hold: pigs fly"))
+    };
+    let parts = Parts { serve: |_, _| Ok(()), demo: failing, environment };
+    let ran = House::empty().run_with(parts, &["demo"]);
+    assert_ne!(ran.code, 0, "{ran:?}");
+    assert!(ran.out.starts_with("FAILED pigs fly\n") && ran.out.contains("it did not hold: pigs fly"), "{ran:?}");
+}

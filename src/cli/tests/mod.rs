@@ -206,11 +206,15 @@ impl House {
 
     /// Runs one command line as from a pipe, or from a terminal when it says `--output human`.
     fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with(Parts { serve: |_, _| Ok(()), demo: |_| Ok(()), environment }, arguments)
+    }
+
+    /// The same with parts of the test's own.
+    fn run_with(&self, parts: Parts, arguments: &[&str]) -> Ran {
         let (out, err) = (Sink::default(), Sink::default());
         let home = self.home.path().to_str().unwrap();
         let line = ["secrets", "--home", home, "--timeout", "30"].into_iter().chain(arguments.iter().copied());
         let line: Vec<OsString> = line.map(OsString::from).collect();
-        let parts = Parts { serve: |_, _| Ok(()), demo: |_| Ok(()), environment };
         let printer = |form| Printer::new(Box::new(out.clone()), Box::new(err.clone()), form);
         let code = match Cli::try_parse_from(&line) {
             Ok(cli) => {
