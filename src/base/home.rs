@@ -133,6 +133,11 @@ impl Home {
         self.folder.join("support")
     }
 
+    /// The port of the main listener in the last run.
+    pub fn proxy_port(&self) -> PathBuf {
+        self.folder.join("proxy.port")
+    }
+
     /// What a daemon that started itself says on stderr.
     pub fn daemon_log(&self) -> PathBuf {
         self.folder.join("daemon.log")

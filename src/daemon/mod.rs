@@ -11,6 +11,7 @@ mod kill_calls;
 mod logging;
 mod notes;
 mod policy_calls;
+mod port;
 mod restart;
 mod rotation_calls;
 mod serve;
@@ -140,7 +141,7 @@ pub async fn build(options: &Options, clock: Clock) -> Result<Running, Error> {
     let stop = CutSwitch::new();
     let proxy = Arc::new(Proxy::new(Arc::clone(&broker), ca.clone(), dialer, tls, Limits::default(), stop.watch()));
     let demand = if settings.proxy.require_auth { Demand::Credentials } else { Demand::Nothing };
-    let proxy_address = proxy.listen(settings.proxy.listen, demand).await?;
+    let proxy_address = port::listen(&proxy, settings.proxy.listen, demand, &home.proxy_port()).await?;
     let access = settings.socket_access();
     let socket = control::Listener::bind(socket, &access)?;
     let limits = control::Limits { peers: peers(&access), ..control::Limits::default() };

@@ -43,7 +43,12 @@ pub const KEYS: &[Key] = &[
     Key::new("max_lease_ttl", Kind::Duration, "\"24h\"", "the longest that a lease may live"),
     Key::new("on_stray", Kind::Other, "\"refuse\"", "or \"revoke\": ends a lease whose token is out of place"),
     Key::new("rotation_timeout", Kind::Duration, "\"30s\"", "how long a rotation hook may take"),
-    Key::new("proxy.listen", Kind::Other, "\"127.0.0.1:0\"", "the main listener; 0 is any free port"),
+    Key::new(
+        "proxy.listen",
+        Kind::Other,
+        "\"127.0.0.1:0\"",
+        "the main listener; 0 is any free port, the same at each start while it can be had",
+    ),
     Key::new("proxy.require_auth", Kind::Other, "false", "whether it wants a session's proxy credentials"),
     Key::new("upstream.extra_roots", Kind::Path, "[]", "PEM files of private certificate authorities"),
     Key::new("upstream.allow_addresses", Kind::Other, "[]", "private ranges that may be dialled: \"10.0.0.0/8\""),

@@ -65,7 +65,8 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct ProxySection {
-    /// Where the main listener is bound; loopback, any free port by default. `secrets status` shows it.
+    /// Where the main listener is bound; loopback, any free port by default, which the home remembers. `secrets status`
+    /// shows it.
     pub listen: SocketAddr,
     /// Whether the main listener demands a session's proxy credentials. Default no: the lease token is the right.
     pub require_auth: bool,
