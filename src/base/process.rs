@@ -31,6 +31,12 @@ impl Process {
         ids.filter_map(Self::find).collect()
     }
 
+    /// The name of the program that a process runs, as the kernel cut it.
+    pub fn name(id: i32) -> Option<String> {
+        let name = fs::read(format!("/proc/{id}/comm")).ok()?;
+        Some(String::from_utf8_lossy(name.trim_ascii()).into_owned())
+    }
+
     /// What a variable was when the process's program was started; `None` also where the kernel does not tell.
     pub fn started_with(id: i32, variable: &str) -> Option<Vec<u8>> {
         let mut environment = Vec::new();

@@ -13,7 +13,7 @@ use super::{
     report::{Report, Subject},
 };
 use crate::{
-    base::{ClientId, Home, SecretName},
+    base::{ClientId, Home, Process, SecretName},
     control::{Client, Error, Method},
     daemon,
 };
@@ -100,23 +100,30 @@ pub(super) fn absolute(path: &Path) -> Result<PathBuf, Report> {
     std::path::absolute(path).map_err(|error| Report::io("find", path, &error))
 }
 
-/// The client id that was given, or this machine's name, as agent-secrets has it.
+/// The client id that was given, or one of the caller's own. agent-secrets takes the machine's name, under which callers
+/// take each other's leases away.
 pub(super) fn client_id(given: Option<&str>, command: &str) -> Result<ClientId, Report> {
+    let misuse = |error: crate::base::IdError| Report::misuse(error.to_string(), format!("{command} --help"));
     match given {
-        Some(text) => text
-            .parse()
-            .map_err(|error: crate::base::IdError| Report::misuse(error.to_string(), format!("{command} --help"))),
-        None => Ok(machine().parse().unwrap_or_else(|_| unknown_client())),
+        Some(text) => text.parse().map_err(misuse),
+        None => caller().parse().map_err(misuse),
     }
 }
 
-fn machine() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+/// Who runs this program: the user, and the name and id of the process that started it.
+fn caller() -> String {
+    let user =
+        ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
+    let user = user.unwrap_or_else(|| format!("uid{}", rustix::process::getuid().as_raw()));
+    let parent = rustix::process::getppid().map_or(0, rustix::process::Pid::as_raw_pid);
+    let name = Process::name(parent).unwrap_or_else(|| "process".to_owned());
+    format!("{}-{}-{parent}", word(&user), word(&name))
 }
 
-#[expect(clippy::expect_used, reason = "a plain word is a client id; a test parses it")]
-fn unknown_client() -> ClientId {
-    "unknown".parse().expect("a plain word is a client id")
+/// What fits into an id that is shown in tables and named in policies.
+fn word(text: &str) -> String {
+    let fitting = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_') { c } else { '_' };
+    text.chars().take(32).map(fitting).collect()
 }
 
 /// A secret's name as typed.
@@ -130,9 +137,11 @@ mod tests {
     use crate::cli::exit::ExitStatus;
 
     #[test]
-    fn the_default_client_id_is_usable() {
-        assert_eq!(unknown_client().as_str(), "unknown");
-        assert!(client_id(None, "secrets lease").is_ok());
+    fn the_default_client_id_names_the_caller() {
+        let id = client_id(None, "secrets lease").unwrap();
+        let parent = rustix::process::getppid().unwrap().as_raw_pid();
+        assert!(id.as_str().ends_with(&format!("-{parent}")) && id.as_str().matches('-').count() == 2, "{id}");
+        assert_eq!(word("a b/c-d\n\u{202e}"), "a_b_c_d__");
         assert_eq!(client_id(Some(""), "secrets lease").unwrap_err().status, ExitStatus::Misuse);
     }
 }
