@@ -31,7 +31,7 @@ pub enum Error {
     #[error(transparent)]
     Bounds(#[from] crate::lease::Error),
     /// The leases of the last run cannot be read.
-    #[error("`{}` cannot be read: {why}; remove it to start without the leases of the last run", path.display())]
+    #[error("`{}` cannot be read: {why}; move it away to start without the leases of the last run", path.display())]
     Leases {
         /// The file.
         path: PathBuf,

@@ -102,10 +102,10 @@ pub enum Error {
         /// Whose it is.
         uid: u32,
     },
-    /// A file is not sealed as we seal, or is damaged.
-    #[error("cannot open `{}`: {fault}", path.display())]
+    /// The store is not sealed as we seal, or is damaged.
+    #[error("cannot open `{}`: {fault}{}", path.display(), fault.or_previous(path))]
     Sealed {
-        /// The file.
+        /// The store.
         path: PathBuf,
         /// What is wrong, and the fix.
         fault: SealFault,

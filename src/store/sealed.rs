@@ -15,13 +15,13 @@ pub enum SealFault {
     #[error("it is ASCII-armored; turn it into a binary age file with `age -d` and `age -r`")]
     Armored,
     /// Cut off, altered, or with something behind its end.
-    #[error("it is damaged or cut off; restore it from a backup or its `.previous` file")]
+    #[error("it is damaged or cut off; restore it from a backup")]
     Damaged,
     /// Sealed to a different identity.
     #[error("it is sealed to another identity; put the identity back that it was made with")]
     Foreign,
     /// No age file.
-    #[error("it is not an age file; restore it from a backup or its `.previous` file")]
+    #[error("it is not an age file; restore it from a backup")]
     NotAge,
     /// Sealed with a passphrase.
     #[error("it is sealed with a passphrase; seal it to the identity with `age -d` and `age -r`")]
@@ -29,6 +29,16 @@ pub enum SealFault {
     /// Sealed to several recipients; rewriting it would lock the others out.
     #[error("it is sealed to more than one recipient; seal it to the identity alone with `age -d` and `age -r`")]
     SeveralRecipients,
+}
+
+impl SealFault {
+    /// The generation before may be whole.
+    pub(super) fn or_previous(self, path: &std::path::Path) -> String {
+        match self {
+            Self::Damaged | Self::NotAge => format!(" or from `{}.previous`", path.display()),
+            _ => String::new(),
+        }
+    }
 }
 
 /// The longest header that is read, in bytes; ours have about 300.
