@@ -123,6 +123,14 @@ pub enum Error {
     /// The store refused.
     #[error(transparent)]
     Store(#[from] crate::store::Error),
+    /// The value cannot be written where its service wants it.
+    #[error("the value of `{secret}` would never reach its service: {error}")]
+    Unfit {
+        /// The secret.
+        secret: crate::base::SecretName,
+        /// What its place cannot carry.
+        error: crate::inject::Error,
+    },
 }
 
 /// Why a rotation did not replace a value, or not for good. Holds nothing that a hook printed.

@@ -6,6 +6,7 @@
 mod authorize;
 mod credential;
 mod error;
+mod fit;
 mod guesses;
 mod health;
 mod heartbeat;

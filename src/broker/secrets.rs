@@ -6,6 +6,7 @@ use super::{Broker, Error};
 use crate::{
     audit::{Action, Event},
     base::{CutReason, SecretBytes, SecretName, ServiceId, TimeToLive},
+    inject,
     policy::{EasyService, NewGrant, write_grant, write_service},
     store::{Binding, NewSecret, RawReveal, RotationPlan, SecretChange, SecretRecord},
 };
@@ -44,6 +45,7 @@ impl Broker {
         });
         if let Some(binding) = &binding {
             self.check_binding(binding)?;
+            self.check_fits(&new.name, binding, &new.value)?;
         }
         check_schedule(new.plan.every)?;
         let mut event = Event::new(Action::SecretAdd).secret(&new.name);
@@ -73,9 +75,14 @@ impl Broker {
         mut change: SecretChange,
         binding: Option<Binding>,
     ) -> Result<Arc<SecretRecord>, Error> {
-        self.record(name)?;
+        let old = self.record(name)?;
+        if let Some(binding) = &binding {
+            self.check_binding(binding)?;
+        }
+        if let Some(binding) = binding.as_ref().or(old.binding.as_ref()) {
+            self.check_fits(name, binding, change.new_value().unwrap_or(&old.value))?;
+        }
         if let Some(binding) = binding {
-            self.check_binding(&binding)?;
             change = change.binding(Some(binding));
         }
         check_schedule(change.new_schedule())?;
@@ -150,7 +157,9 @@ impl Broker {
 
     /// Writes a service with one host and one place, and binds and grants the secret to it.
     pub fn write_easy(&self, secret: &SecretName, service: &EasyService) -> Result<Vec<std::path::PathBuf>, Error> {
-        self.record(secret)?;
+        let record = self.record(secret)?;
+        inject::check(&(&service.place).into(), record.value.expose())
+            .map_err(|error| Error::Unfit { secret: secret.clone(), error })?;
         let details = format!("service {} and a grant for it", service.id);
         self.parts
             .audit

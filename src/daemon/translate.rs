@@ -1,9 +1,12 @@
 //! Failures of use-cases as failures of calls: which code, whose fault, which command mends it.
 
+use std::path::Path;
+
 use crate::{
     base::{SecretName, shell_word},
     broker::{Error, RotationFault},
-    control::{Failure, FailureCode},
+    ca,
+    control::{self, Failure, FailureCode},
     lease, rotation, store,
 };
 
@@ -29,6 +32,19 @@ pub(super) fn failure(error: Error) -> Failure {
         Error::SecretUnknown(_) => Failure::new(FailureCode::SecretNotFound, message),
         Error::SessionUnknown(_) => Failure::new(FailureCode::LeaseNotFound, message).with_fix("secrets status"),
         Error::Store(error) => store_failure(&error),
+        Error::Unfit { secret, .. } => Failure::new(FailureCode::InvalidParams, message)
+            .with_fix(format!("secrets update {} --value-file FILE", shell_word(secret.as_str()))),
+    }
+}
+
+/// The same for a secret that is not there yet, so that it cannot be updated.
+pub(super) fn add_failure(error: Error) -> Failure {
+    match &error {
+        Error::Unfit { secret, .. } => {
+            let fix = format!("secrets add {} --value-file FILE", shell_word(secret.as_str()));
+            failure(error).with_fix(fix)
+        }
+        _ => failure(error),
     }
 }
 
@@ -67,9 +83,35 @@ fn store_failure(error: &store::Error) -> Failure {
         store::Error::UnknownSecret(_) => FailureCode::SecretNotFound,
         store::Error::EmptyValue(_) => FailureCode::EmptyValue,
         store::Error::Changed(_) | store::Error::ValueTooLarge { .. } => FailureCode::InvalidParams,
+        store::Error::FolderMode { .. } | store::Error::Mode { .. } | store::Error::Owner { .. } => {
+            FailureCode::Permissions
+        }
         _ => FailureCode::Io,
     };
-    Failure::new(code, error.to_string())
+    let failure = Failure::new(code, error.to_string());
+    match access_fix(error) {
+        Some(fix) => failure.with_fix(fix),
+        None => failure,
+    }
+}
+
+/// What gives a file of the home back to its owner alone.
+fn access_fix(error: &store::Error) -> Option<String> {
+    match error {
+        store::Error::FolderMode { path, .. } => Some(format!("chmod 700 {}", word(path))),
+        store::Error::Mode { path, .. } => Some(format!("chmod 600 {}", word(path))),
+        store::Error::Owner { path, .. } => Some(format!("sudo chown \"$(id -u)\" {}", word(path))),
+        _ => None,
+    }
+}
+
+fn word(path: &Path) -> String {
+    shell_word(&path.to_string_lossy())
+}
+
+/// The command that puts something damaged out of the way; nothing is deleted.
+fn aside(path: &Path) -> String {
+    format!("mv {} {}", word(path), word(&path.with_added_extension("damaged")))
 }
 
 /// A daemon that cannot start, as the caller is told of it.
@@ -79,14 +121,27 @@ pub fn start_failure(error: &super::Error) -> Failure {
     match error {
         Start::AlreadyRunning(_) => Failure::new(FailureCode::AlreadyRunning, message),
         Start::Policy(_) => Failure::new(FailureCode::Settings, message).with_fix("secrets policy check"),
-        Start::Settings { path, .. } => Failure::new(FailureCode::Settings, message)
-            .with_fix(format!("${{EDITOR:-vi}} {}", shell_word(&path.to_string_lossy()))),
+        Start::Settings { path, .. } => {
+            Failure::new(FailureCode::Settings, message).with_fix(format!("${{EDITOR:-vi}} {}", word(path)))
+        }
+        Start::Leases { path, .. } => Failure::new(FailureCode::StoreUnreadable, message).with_fix(aside(path)),
+        Start::Ca(ca::Error::Loose { path, mode }) => {
+            Failure::new(FailureCode::Permissions, message).with_fix(format!("chmod {mode} {}", word(path)))
+        }
+        Start::Ca(
+            ca::Error::KeyDamaged(path) | ca::Error::KeyMissing { key: path, .. } | ca::Error::Unseal { path, .. },
+        ) => {
+            // Key and certificate belong together; a new pair is made where there is none.
+            Failure::new(FailureCode::StoreUnreadable, message).with_fix(aside(path.parent().unwrap_or(path)))
+        }
+        Start::Control(control::Error::Folder(path)) => {
+            Failure::new(FailureCode::Permissions, message).with_fix(format!("chmod 700 {}", word(path)))
+        }
         Start::Store(store::Error::NotInitialised(_)) => Failure::new(FailureCode::StoreMissing, message),
-        Start::Store(store::Error::Mode { path, .. }) => Failure::new(FailureCode::Permissions, message)
-            .with_fix(format!("chmod 600 {}", shell_word(&path.to_string_lossy()))),
-        Start::Store(store::Error::Owner { path, .. }) => Failure::new(FailureCode::Permissions, message)
-            .with_fix(format!("sudo chown \"$(id -u)\" {}", shell_word(&path.to_string_lossy()))),
-        Start::Store(_) => Failure::new(FailureCode::StoreUnreadable, message),
+        Start::Store(error) => match access_fix(error) {
+            Some(fix) => Failure::new(FailureCode::Permissions, message).with_fix(fix),
+            None => Failure::new(FailureCode::StoreUnreadable, message),
+        },
         _ => Failure::new(FailureCode::Io, message),
     }
 }

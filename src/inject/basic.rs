@@ -31,6 +31,18 @@ pub(super) fn parse(value: &[u8]) -> Option<Parts> {
     })
 }
 
+/// Whether a credential can be this part (RFC 7617, 2).
+pub(super) fn check(part: BasicPart, credential: &[u8]) -> Result<(), Error> {
+    let unwritable = |why| Err(Error::Unwritable { place: "basic credentials", why });
+    if credential.iter().any(u8::is_ascii_control) {
+        return unwritable("it holds control characters, such as a line break");
+    }
+    if part == BasicPart::User && credential.contains(&b':') {
+        return unwritable("a user name holds no colon");
+    }
+    Ok(())
+}
+
 /// Writes a field value with one part replaced and the other as the recipe wants it.
 pub(super) fn write(
     parts: &Parts,
@@ -38,14 +50,10 @@ pub(super) fn write(
     other: Option<&str>,
     credential: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let unwritable = |why| Error::Unwritable { place: "basic credentials", why };
-    if credential.iter().any(u8::is_ascii_control) {
-        return Err(unwritable("it holds control characters"));
-    }
+    check(part, credential)?;
     let other = |own: &'_ [u8]| other.map_or_else(|| own.to_vec(), |other| other.as_bytes().to_vec());
     let (user, password) = match part {
         BasicPart::Password => (other(&parts.user), credential.to_vec()),
-        BasicPart::User if credential.contains(&b':') => return Err(unwritable("a user name holds no colon")),
         BasicPart::User => (credential.to_vec(), other(&parts.password)),
     };
     let joined = Zeroizing::new([user.as_slice(), b":", password.as_slice()].concat());

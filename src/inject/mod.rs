@@ -16,4 +16,4 @@ pub use draft::{Armed, Draft};
 pub use echoes::Echoes;
 pub use error::Error;
 pub use scrubber::Scrubber;
-pub use slot::{Held, Slot, find};
+pub use slot::{Held, Slot, check, find};

@@ -27,6 +27,18 @@ enum Kind {
     Query { value: Range<usize> },
 }
 
+/// Whether a credential can be written at a place at all, whatever a client sends (attack 41).
+///
+/// # Errors
+/// When it cannot; the fault of whoever stores it.
+pub fn check(place: &Place, credential: &[u8]) -> Result<(), Error> {
+    match place {
+        Place::Basic { part, .. } => basic::check(*part, credential),
+        Place::Header { .. } => check_field(credential),
+        Place::Query { .. } => Ok(()),
+    }
+}
+
 /// Looks at one listed place.
 ///
 /// # Errors
@@ -135,12 +147,18 @@ impl Slot {
     }
 }
 
+/// Obsolete 8-bit bytes are legal to the parser, but no provider means them (attack 41).
+fn check_field(value: &[u8]) -> Result<(), Error> {
+    if value.iter().all(|byte| (0x20..0x7f).contains(byte)) {
+        return Ok(());
+    }
+    let why = "it holds line breaks, other control characters or characters beyond ASCII";
+    Err(Error::Unwritable { place: "a header", why })
+}
+
 /// The value is marked sensitive: never indexed by HPACK (RFC 7541, 7.1.3), never shown by `Debug`.
 fn set_header(parts: &mut Parts, name: &http::HeaderName, value: &[u8]) -> Result<(), Error> {
-    // Obsolete 8-bit bytes are legal to the parser, but no provider means them (attack 41).
-    if value.iter().any(|&b| !(0x20..0x7f).contains(&b)) {
-        return Err(Error::Unwritable { place: "a header", why: "it holds line breaks or characters beyond ASCII" });
-    }
+    check_field(value)?;
     let mut value = HeaderValue::from_bytes(value)
         .map_err(|_| Error::Unwritable { place: "a header", why: "no header can carry it" })?;
     value.set_sensitive(true);

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::{Grant, PolicySet, UnknownHost, Verdict, glob::Glob, grant::Those};
-use crate::base::Host;
+use super::{Grant, PolicySet, Service, UnknownHost, Verdict, glob::Glob, grant::Those};
+use crate::{base::Host, recipe::Place};
 
 impl fmt::Display for UnknownHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -35,6 +35,14 @@ fn texts(those: &Those) -> Vec<String> {
     match those {
         Those::All => Vec::new(),
         Those::Listed(globs) => globs.iter().map(|glob| Glob::as_str(glob).to_owned()).collect(),
+    }
+}
+
+impl Service {
+    /// Every place where a credential of it may stand, at any host and path.
+    pub fn places_of<'a>(&'a self, credential: &'a str) -> impl Iterator<Item = &'a Place> {
+        let rules = self.injects.iter().filter(move |rule| *rule.inject.credential == *credential);
+        rules.flat_map(|rule| &rule.inject.places)
     }
 }
 

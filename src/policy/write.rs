@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     base::{Origin, Scheme, SecretName, ServiceId, hex, read_bounded, replace, sha256},
-    recipe::{BasicPart, Wording},
+    recipe::{BasicPart, Place, Wording},
 };
 
 use super::{Error, LoadErrors, Risk, set::PolicySet};
@@ -43,6 +43,16 @@ pub enum EasyPlace {
     Header(http::HeaderName, Wording),
     /// A query parameter.
     Query(Box<str>),
+}
+
+impl From<&EasyPlace> for Place {
+    fn from(place: &EasyPlace) -> Self {
+        match place {
+            EasyPlace::Basic(part) => Self::Basic { part: *part, other: None },
+            EasyPlace::Header(name, wording) => Self::Header { name: name.clone(), wordings: vec![wording.clone()] },
+            EasyPlace::Query(name) => Self::Query { name: name.clone() },
+        }
+    }
 }
 
 /// A service with one origin, one token and one place.

@@ -165,7 +165,8 @@ impl SecretChange {
         self.of.is_none_or(|generation| generation == record.generation)
     }
 
-    pub(super) fn new_value(&self) -> Option<&SecretBytes> {
+    /// The value that it sets, if it sets a new one.
+    pub const fn new_value(&self) -> Option<&SecretBytes> {
         match &self.value {
             To::Set(NewValue::Given(value) | NewValue::Rotated(value, _)) => Some(value),
             _ => None,

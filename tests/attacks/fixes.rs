@@ -46,7 +46,9 @@ async fn a_value_at_fault_is_named_with_the_command_that_replaces_it() {
     let name = "acme_key".parse().unwrap();
     let value = leasehold::base::SecretBytes::new(b"two\nlines".to_vec());
     let change = leasehold::store::SecretChange::new().value(value);
-    house.broker().update(&name, change, None).unwrap();
+    // As an older program or another one stored it; ours refuses it at the door.
+    assert!(house.broker().update(&name, change.clone(), None).is_err());
+    house.broker().store().update(&name, change).unwrap();
     let answer = ask().await;
     assert_eq!(fix(&answer, 503, "credential_unavailable"), "secrets update acme_key");
     assert!(answer.json()["detail"].as_str().unwrap().contains("`acme_key`"), "{answer:?}");

@@ -68,10 +68,12 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
     let name = secret_name(&arguments.name, &context.command)?;
     let value = arguments.value.read(context, name.as_str(), Missing::Refused)?;
     let value = value.ok_or_else(|| Report::internal("a value was required and is missing"))?;
+    let value = WireValue::new(value);
+    arguments.binding.easy.check(&context.command, &name, &value)?;
     let mut client = context.connect().await?;
     let request = AddSecret {
         name: name.clone(),
-        value: WireValue::new(value),
+        value,
         rotate_via: arguments.hook.rotate_via.clone(),
         service: arguments.binding.service.clone(),
         credential: arguments.binding.credential.clone(),
@@ -82,12 +84,15 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
     };
     let added = client.call(request).await.map_err(|error| context.subject(Some(&name)).control(error))?;
     let easy = arguments.binding.easy.write(context, &mut client, &name).await?;
-    let (service, credential, files) = match easy {
-        Some(easy) => (Some(easy.service), Some(easy.credential), easy.files),
-        None => (added.service, added.credential, vec![]),
+    let (message, service, credential, files) = match easy {
+        Some(easy) => {
+            let message = format!("secret `{name}` is stored for service `{}`", easy.service);
+            (message, Some(easy.service), Some(easy.credential), easy.files)
+        }
+        None => (added.message, added.service, added.credential, vec![]),
     };
     let word = shell_word(name.as_str());
-    let mut result = json!({"name": name, "message": added.message});
+    let mut result = json!({"name": name, "message": message});
     if let Some(fields) = result.as_object_mut() {
         fields.extend(arguments.hook.rotate_via.iter().map(|hook| ("rotate_via".to_owned(), json!(hook))));
         fields.extend(service.iter().map(|service| ("service".to_owned(), json!(service))));
@@ -96,11 +101,10 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
     }
     let human = match &service {
         Some(service) => {
-            format!("{}\nit belongs to `{service}`; use it with `secrets exec -- COMMAND`\n", added.message)
+            format!("{message}\nit belongs to `{service}`; use it with `secrets exec -- COMMAND`\n")
         }
         None => format!(
-            "{}\nit belongs to no service; bind it with `secrets update {word} --service ID`, or with --host\n",
-            added.message
+            "{message}\nit belongs to no service; bind it with `secrets update {word} --service ID`, or with --host\n"
         ),
     };
     let next = vec![

@@ -2,9 +2,13 @@
 
 use clap::Args;
 
-use crate::base::SecretName;
-use crate::cli::{context::Context, exit::ExitStatus, report::Report};
-use crate::control::{Client, EasyPlace, EasyPolicyWritten, WriteEasyPolicy};
+use crate::cli::{context::Context, exit::ExitStatus, report::Report, sanitize::shell_word};
+use crate::{
+    base::SecretName,
+    control::{Client, EasyPlace, EasyPolicyWritten, WireValue, WriteEasyPolicy},
+    inject,
+    recipe::{BasicPart, Place},
+};
 
 /// Flags of `add` and `update` that write a service and a grant for the secret.
 #[derive(Args, Clone, Debug, Default)]
@@ -34,6 +38,21 @@ impl Easy {
     /// Whether a policy is to be written.
     pub(super) fn is_given(&self) -> bool {
         self.host.is_some()
+    }
+
+    /// Refuses a value that its place cannot carry, before anything is stored.
+    pub(super) fn check(&self, command: &str, secret: &SecretName, value: &WireValue) -> Result<(), Report> {
+        let place = match self.place() {
+            _ if !self.is_given() => return Ok(()),
+            EasyPlace::Basic { part, .. } if part == "user" => Place::Basic { part: BasicPart::User, other: None },
+            EasyPlace::Basic { .. } => Place::Basic { part: BasicPart::Password, other: None },
+            EasyPlace::Header { .. } => Place::Header { name: http::header::AUTHORIZATION, wordings: vec![] },
+            EasyPlace::Query { name } => Place::Query { name: name.into() },
+        };
+        inject::check(&place, value.reveal()).map_err(|error| {
+            let message = format!("the value of `{secret}` would never reach its service: {error}");
+            Report::misuse(message, format!("{command} {} --value-file FILE", shell_word(secret.as_str())))
+        })
     }
 
     fn place(&self) -> EasyPlace {
@@ -68,7 +87,7 @@ impl Easy {
                 let report = context.subject(Some(secret)).control(error);
                 let status = if report.status == ExitStatus::Misuse { ExitStatus::Generic } else { report.status };
                 let message = format!("`{secret}` is stored, but it belongs to no host yet: {}", report.message);
-                let name = crate::cli::sanitize::shell_word(secret.as_str());
+                let name = shell_word(secret.as_str());
                 Err(Report::new(status, message, format!("secrets update {name} --host HOST --header NAME")))
             }
         }

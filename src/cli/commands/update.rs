@@ -34,10 +34,14 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
     let other_change = arguments.binding.is_given() || arguments.hook.is_given();
     let missing = if other_change { Missing::Allowed } else { Missing::Refused };
     let value = arguments.value.read(context, name.as_str(), missing)?;
+    let value = value.map(WireValue::new);
+    if let Some(value) = &value {
+        arguments.binding.easy.check(&context.command, &name, value)?;
+    }
     let mut client = context.connect().await?;
     let request = UpdateSecret {
         name: name.clone(),
-        value: value.map(WireValue::new),
+        value,
         rotate_via: arguments.hook.rotate_via.clone(),
         rotate_via_set: arguments.hook.rotate_via.is_some(),
         service: arguments.binding.service.clone(),
