@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::{Around, Broker, Error, Session};
 use crate::{
     audit::{Action, Event},
-    base::{ClientId, CutReason, SecretBytes, SecretName, SessionId, TimeToLive},
-    lease::{Lease, LeaseToken, NewLease, Right, Scope},
+    base::{ClientId, CutReason, LeaseId, SecretBytes, SecretName, SessionId, TimeToLive},
+    lease::{Issued, Lease, LeaseToken, NewLease, Right, Scope},
     policy::LeaseFacts,
     recipe::TokenShape,
     store::{RawReveal, SecretRecord},
@@ -18,6 +18,8 @@ pub struct TokenIssued {
     pub lease: Arc<Lease>,
     /// Shown once.
     pub token: LeaseToken,
+    /// The lease of the same client and secret that ended for it.
+    pub replaced: Option<LeaseId>,
     /// The variables that programs look for it in.
     pub env: Vec<String>,
     /// The hosts that take it.
@@ -68,10 +70,11 @@ impl Broker {
             shape: credential.map_or_else(TokenShape::plain, |credential| credential.shape().clone()),
         };
         let issued = self.issue_recorded(new, Action::LeaseAcquire)?;
-        let token = issued.1.ok_or_else(|| Error::NoService(name.clone()))?;
+        let token = issued.token.ok_or_else(|| Error::NoService(name.clone()))?;
         Ok(TokenIssued {
-            lease: issued.0,
+            lease: issued.lease,
             token,
+            replaced: issued.replaced.map(|replaced| replaced.id),
             env: credential.map(|c| c.env().map(str::to_owned).collect()).unwrap_or_default(),
             hosts: service.map(|service| service.origins().collect()).unwrap_or_default(),
         })
@@ -91,7 +94,7 @@ impl Broker {
             ttl: self.parts.bounds.resolve(ttl)?,
             shape: TokenShape::plain(),
         };
-        let (lease, _) = self.issue_recorded(new, Action::SecretReveal)?;
+        let lease = self.issue_recorded(new, Action::SecretReveal)?.lease;
         Ok(Revealed { lease, value: self.current(&record).value })
     }
 
@@ -147,14 +150,14 @@ impl Broker {
     }
 
     /// A lease that cannot be recorded is taken back before anybody has it.
-    fn issue_recorded(&self, new: NewLease, action: Action) -> Result<(Arc<Lease>, Option<LeaseToken>), Error> {
+    fn issue_recorded(&self, new: NewLease, action: Action) -> Result<Issued, Error> {
         self.unlatched()?;
         let issued = self.parts.leases.issue(new)?;
         if let Some(replaced) = &issued.replaced {
             let event = Event::new(Action::LeaseReplace).lease(replaced.id).secret(&replaced.secret);
             self.parts.audit.append_lazily(&event.client(&replaced.client));
         }
-        let lease = issued.lease;
+        let lease = &issued.lease;
         let mut event = Event::new(action).lease(lease.id).secret(&lease.secret).client(&lease.client);
         if let Some(session) = lease.session {
             event = event.session(session);
@@ -163,14 +166,14 @@ impl Broker {
             event = event.service(&scope.service);
         }
         let recorded = self.parts.audit.append(&event).map_err(Error::from);
-        let kept = recorded.and_then(|()| self.persist(&lease)).and_then(|()| self.unlatched());
+        let kept = recorded.and_then(|()| self.persist(lease)).and_then(|()| self.unlatched());
         if let Err(error) = kept {
             self.parts.leases.revoke(&lease.id, CutReason::Revoked);
             if matches!(error, Error::Killed(_)) {
-                self.persist(&lease)?; // it is on disk already
+                self.persist(lease)?; // it is on disk already
             }
             return Err(error);
         }
-        Ok((lease, issued.token))
+        Ok(issued)
     }
 }

@@ -6,7 +6,7 @@ use super::{
     authority::{Agents, Authority},
     policy_calls::faults,
     rotation_calls::{change_plan, plan},
-    translate::failure,
+    translate::{add_failure, failure},
 };
 use crate::{
     audit,
@@ -154,7 +154,7 @@ impl Desk {
         let binding = self.binding(add.service, add.credential)?;
         let value = add.value.into_secret();
         let new = NewValue { name: add.name, value, rotate_via: add.rotate_via, binding, raw, plan };
-        let added = self.broker.add(new).map_err(failure)?;
+        let added = self.broker.add(new).map_err(add_failure)?;
         let binding = added.record.binding.as_ref();
         let message = match binding {
             Some(binding) => format!("secret `{}` is stored for service `{}`", added.record.name, binding.service),
@@ -260,6 +260,7 @@ impl Desk {
             token: (&issued.token).into(),
             expires_at: issued.lease.deadline.wall(),
             ttl: Some(whole(&issued.lease)),
+            replaces: issued.replaced,
             env: issued.env,
             hosts: issued.hosts,
         }

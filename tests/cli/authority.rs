@@ -98,8 +98,7 @@ fn attack_97_a_new_daemon_knows_the_agents_of_the_one_before() {
     let script = format!("{}\ntouch up; until [ -e go ]; do sleep .01; done; attempt", attempts(&hand));
     let exec = Program::start(&mut exec(&hand, &script));
     until_blocking("the program runs", || hand.work.join("up").exists());
-    assert_eq!(hand.envelope(&["stop"], b"").0, 0);
-    until_blocking("the old daemon is gone", || !hand.run(&["--no-autostart", "status"], b"").status.success());
+    hand.stop();
     let again = hand.serve();
     fs::write(hand.work.join("go"), "").unwrap();
     assert!(exec.finish().stderr.contains("the daemon has gone"));

@@ -87,6 +87,69 @@ fn files_that_others_can_read_are_refused_with_the_command_that_mends_them() {
     assert_eq!(hand.envelope(&["list"], b"").0, 0, "the fix mends it");
 }
 
+/// Stops the daemon, spoils something, and has the error's own fix mend it.
+fn mended(hand: &Hand, spoil: &dyn Fn(), says: &str, fix: &str) {
+    assert_eq!(hand.envelope(&["list"], b"").0, 0);
+    hand.stop();
+    spoil();
+    let (code, refused) = hand.envelope(&["list"], b"");
+    let message = refused["error"]["message"].as_str().unwrap_or_default();
+    assert!(code != 0 && message.contains(says), "{says}: {refused}");
+    assert!(!message.contains(".previous"), "nothing that is not there is advised: {message}");
+    let given = refused["fix"].as_str().unwrap();
+    assert!(given.starts_with(fix), "{given}");
+    let mut sh = std::process::Command::new("sh");
+    assert!(Hand::feed(sh.args(["-c", given]), b"").status.success(), "{given}");
+    let (code, listed) = hand.envelope(&["list"], b"");
+    assert!(code == 0 && listed.to_string().contains("acme_key"), "the fix mends it and loses nothing: {listed}");
+}
+
+#[test]
+fn what_is_open_or_damaged_is_mended_by_the_command_that_is_told() {
+    let hand = Hand::with_home();
+    hand.acme("api.acme.test");
+    assert_eq!(hand.envelope(&["lease", "acme_key", "--token", "--json"], b"").0, 0);
+    let chmod = |name: &str, mode| {
+        std::fs::set_permissions(hand.home.join(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let damage = |name: &str| {
+        let path = hand.home.join(name);
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() - 5]).unwrap();
+    };
+    mended(&hand, &|| chmod("", 0o777), "mode 777", "chmod 700 ");
+    mended(&hand, &|| chmod("ca/root.key.age", 0o644), "root.key.age", "chmod 600 ");
+    mended(&hand, &|| chmod("ca", 0o777), "ca", "chmod 700 ");
+    mended(&hand, &|| chmod("secrets.age", 0o640), "secrets.age", "chmod 600 ");
+    mended(&hand, &|| damage("leases.age"), "leases.age", "mv ");
+    mended(&hand, &|| damage("ca/root.key.age"), "root.key.age", "mv ");
+    mended(&hand, &|| std::fs::remove_file(hand.home.join("ca/root.key.age")).unwrap(), "root.key.age", "mv ");
+}
+
+#[test]
+fn attack_41_a_value_that_its_place_cannot_carry_is_not_stored() {
+    let hand = Hand::with_home();
+    for value in [&b"two\r\nlines"[..], b"two\nlines", b"a\0b", "sch\u{f6}n".as_bytes()] {
+        refused(&hand, &["add", "bad", "--host", "api.acme.test"], value, 2, &["`bad`", "never reach its service"]);
+        refused(&hand, &["add", "bad", "--service", "openai"], value, 2, &["`bad`", "never reach its service"]);
+    }
+    let basic = ["add", "bad", "--host", "api.acme.test", "--basic=user"];
+    refused(&hand, &basic, b"a:b", 2, &["a user name holds no colon"]);
+    let (_, listed) = hand.envelope(&["list"], b"");
+    assert_eq!(listed["result"]["secrets"].as_array().map(Vec::len), Some(0), "{listed}");
+    assert!(hand.records_of("secret_add").is_empty() && hand.records_of("policy_change").is_empty());
+
+    // What can carry it may have it, and what belongs to no service is nobody's business.
+    let query = ["add", "parameter", "--host", "query.acme.test", "--query", "key"];
+    assert_eq!(hand.envelope(&query, b"two\nlines").0, 0);
+    assert_eq!(hand.envelope(&["add", "pem"], b"two\nlines").0, 0);
+    refused(&hand, &["update", "pem", "--service", "openai"], b"", 2, &["`pem`"]);
+    refused(&hand, &["update", "pem", "--host", "api.acme.test"], b"", 1, &["`pem`"]);
+    hand.acme("api.acme.test");
+    refused(&hand, &["update", "acme_key"], b"two\nlines", 2, &["`acme_key`"]);
+    assert_eq!(hand.run(&["lease", "acme_key"], b"").stdout, crate::hand::SECRET.as_bytes(), "the old value stays");
+}
+
 #[test]
 fn files_that_others_can_read_are_tightened_when_that_is_asked_for() {
     let hand = Hand::with_home();

@@ -18,6 +18,7 @@ mod daemon;
 mod demo;
 mod disks;
 mod explain;
+mod leases;
 mod sessions;
 mod settings;
 
@@ -54,6 +55,8 @@ fn a_secret_is_stored_leased_revoked_and_recorded() {
     let (code, added) =
         hand.envelope(&["add", "acme_key", "--host", "api.acme.test", "--header", "x-api-key"], b"s3cr3t-value\n");
     assert_eq!((code, &added["success"]), (0, &true.into()), "{added}");
+    let message = added["result"]["message"].as_str().unwrap();
+    assert_eq!(message, "secret `acme_key` is stored for service `api-acme-test`", "{added}");
     let (_, listed) = hand.envelope(&["list"], b"");
     assert!(listed.to_string().contains("acme_key") && !listed.to_string().contains("s3cr3t"), "{listed}");
     let raw = hand.run(&["lease", "acme_key"], b"");

@@ -14,7 +14,10 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use leasehold::audit::{self, Content, Filter, Record};
+use leasehold::{
+    audit::{self, Content, Filter, Record},
+    base::FileLock,
+};
 use serde_json::Value;
 
 use crate::support::{Origin, Program, TestCa};
@@ -101,6 +104,13 @@ impl Hand {
             self.run(&["--no-autostart", "status"], b"").status.success()
         });
         daemon
+    }
+
+    /// Stops the daemon and waits until it has let go of the home.
+    pub fn stop(&self) {
+        assert_eq!(self.envelope(&["--no-autostart", "stop"], b"").0, 0);
+        let lock = self.home.join("daemon.lock");
+        crate::support::until_blocking("the daemon is gone", || FileLock::try_acquire(&lock).is_ok());
     }
 
     /// The audit log's records so far.

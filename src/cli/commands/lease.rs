@@ -23,7 +23,7 @@ pub(in crate::cli) struct Arguments {
     /// How long, such as 30m, 1h30m or 1d [default: as configured, 1h]
     #[arg(long, value_name = "DURATION")]
     ttl: Option<String>,
-    /// For whom, as the record shows it [default: this machine's name]
+    /// For whom, as the record shows it [default: user, shell and process, such as alice-zsh-4711]
     #[arg(long, value_name = "ID")]
     client_id: Option<String>,
     /// Print an opaque lease token instead of the raw value
@@ -48,8 +48,15 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
     let mut result = json!({"secret_name": name, "client_id": client});
     if arguments.token {
         let request = LeaseToken { secret_name: name.clone(), client_id: client, ttl };
+        let client = request.client_id.clone();
         let leased = context.call(request, Some(&name)).await?;
         if !with_envelope {
+            if let Some(replaced) = leased.replaces {
+                context.printer.say(&format!(
+                    "lease `{replaced}`, which `{client}` held for `{name}`, has ended; name another client with --client-id \
+                     to keep both"
+                ));
+            }
             return Ok(Outcome::Raw(WireValue::new(SecretBytes::new(leased.token.reveal().as_bytes().to_vec()))));
         }
         merge(&mut result, json!(leased));

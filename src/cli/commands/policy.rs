@@ -40,7 +40,7 @@ enum Act {
         method: String,
         /// The absolute URL; wss:// for a WebSocket
         url: String,
-        /// For whom [default: this machine's name]
+        /// For whom [default: user, shell and process, such as alice-zsh-4711]
         #[arg(long, value_name = "ID", visible_alias = "client-id")]
         client: Option<String>,
         /// With which secret [default: any that is for this host]

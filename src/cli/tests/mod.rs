@@ -89,6 +89,7 @@ impl Service for Fake {
                 token: WireToken::new("lse_token"),
                 expires_at: time(),
                 ttl: None,
+                replaces: None,
                 env: vec!["A_KEY".into()],
                 hosts: vec!["api.test".into()],
             }

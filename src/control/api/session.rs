@@ -108,6 +108,9 @@ pub struct TokenLeased {
     /// How long it lives at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<TimeToLive>,
+    /// The lease that ends with this one beginning: a client holds one token per secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<LeaseId>,
     /// The variables under which clients of the service look for it.
     pub env: Vec<String>,
     /// The hosts that it is for.

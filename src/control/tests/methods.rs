@@ -46,7 +46,7 @@ fn conversation() -> Vec<(&'static str, Value, Value)> {
         (
             "session.open",
             json!({"client_id": "c", "secrets": [{"name": "a", "env_var": "A", "ttl": "5m"}], "project_dir": "/p"}),
-            json!({"session_id": ID, "proxy_port": 1234, "proxy_user": "s", "proxy_password": "p", "root_pem": "PEM",
+            json!({"session_id": ID, "mark": "s.h", "proxy_port": 1234, "proxy_user": "s", "proxy_password": "p", "root_pem": "PEM",
                 "support_folder": "/p", "secret_hosts": [], "leases": []}),
         ),
         (

@@ -127,6 +127,7 @@ impl Service for Fake {
                 token: WireToken::new("lse_x"),
                 expires_at: time(),
                 ttl: None,
+                replaces: None,
                 env: vec!["X_KEY".into()],
                 hosts: vec![],
             }
