@@ -89,7 +89,7 @@ fn callers_do_not_take_each_others_leases_away_and_one_caller_is_told() {
     assert_eq!(active(), Some(3), "the same caller has one");
     let replaced = hand.records_of("lease_replace");
     assert_eq!(replaced.len(), 1);
-    let id = replaced[0].lease_id.as_ref().unwrap().to_string();
+    let id = replaced[0].lease_id.as_ref().unwrap().clone();
     assert!(again.stderr.contains(&id) && again.stderr.contains("--client-id"), "{again:?}");
     assert_eq!(again.stdout.matches("lse_").count(), 2, "standard output holds the tokens alone: {again:?}");
 
