@@ -91,6 +91,9 @@ async fn intercept(
     let tls = shared.ca.server_config(&authority.host).await.map_err(|error| {
         let refusal = match error {
             ca::Error::Flood(_) => Refusal::new(RefusalCode::Limit, error.to_string(), "try again in a second"),
+            ca::Error::OutOfScope(_) => {
+                Refusal::new(RefusalCode::CredentialUnavailable, error.to_string(), "secrets daemon restart")
+            }
             error => {
                 let detail = format!("no leaf certificate: {error}");
                 Refusal::new(RefusalCode::CredentialUnavailable, detail, "secrets doctor")
