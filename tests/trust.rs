@@ -57,7 +57,13 @@ struct World {
 impl World {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let ca = CertificateAuthority::create_or_open(&folder.path().join("ca"), &InClear, Clock::system()).unwrap();
+        let ca = CertificateAuthority::create_or_open(
+            &folder.path().join("ca"),
+            &InClear,
+            Clock::system(),
+            &leasehold::ca::NameScope::Any,
+        )
+        .unwrap();
         let origin = serve_tls(ca.clone()).await;
         let tunnels = Arc::new(AtomicUsize::new(0));
         let proxy = serve_proxy(origin, Arc::clone(&tunnels)).await;

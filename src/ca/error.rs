@@ -52,8 +52,8 @@ pub enum Error {
         /// The mode it should have.
         mode: &'static str,
     },
-    /// The authority is constrained to other names; policy and root have come apart.
-    #[error("the root may not vouch for `{0}`; its name constraints do not permit it")]
+    /// The root is held to other names; the host was granted after the daemon had started.
+    #[error("the root may not vouch for `{0}`, which was granted later; a restart of the daemon makes a new root")]
     OutOfScope(Host),
     /// The key could not be sealed.
     #[error("cannot seal the root key: {0}")]

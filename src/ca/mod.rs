@@ -52,19 +52,10 @@ struct Authority {
 }
 
 impl CertificateAuthority {
-    /// Opens the root in this folder, or makes one: when there is none, or less than 30 days of it are left. The old
-    /// certificate stays beside the new one as `root-<fingerprint>.pem`; its key does not.
-    pub fn create_or_open(folder: &Path, sealer: &dyn Sealer, clock: Clock) -> Result<Self, Error> {
-        Self::create_or_open_for(folder, sealer, clock, &NameScope::Any)
-    }
-
-    /// The same with a root that can vouch for these names only. A root of another scope is replaced by a new one.
-    pub fn create_or_open_for(
-        folder: &Path,
-        sealer: &dyn Sealer,
-        clock: Clock,
-        scope: &NameScope,
-    ) -> Result<Self, Error> {
+    /// Opens the root in this folder, or makes one: when there is none, less than 30 days of it are left, or it does not
+    /// vouch for the names of `scope`. The old certificate stays beside the new one as `root-<fingerprint>.pem`; its key
+    /// does not.
+    pub fn create_or_open(folder: &Path, sealer: &dyn Sealer, clock: Clock, scope: &NameScope) -> Result<Self, Error> {
         let root = Root::create_or_open(folder, sealer, &clock, scope)?;
         let limits = &PROFILE.cache;
         let budget = MintBudget::new(limits.new_hosts_burst, limits.new_hosts_per_second, clock.boot());

@@ -116,7 +116,7 @@ impl Root {
     ) -> Result<Self, Error> {
         prepare(folder)?;
         match open(folder, sealer)? {
-            Some(root) if root.public.is_fresh(clock.now()) && root.public.scope == *scope => {
+            Some(root) if root.public.is_fresh(clock.now()) && root.public.scope.serves(scope) => {
                 publish(&certificate_path(folder), &root.public.pem)?;
                 Ok(root)
             }

@@ -3,6 +3,7 @@
 //! Floor 5. `build` is what `secrets serve` and the integration tests call alike.
 
 mod authority;
+mod certificate;
 mod error;
 mod explain;
 mod health;
@@ -27,8 +28,8 @@ pub use logging::{LOG_VARIABLE, start as start_logging};
 pub use serve::serve;
 use service::Desk;
 pub use settings::{
-    AuditSection, Effective, KEYS, Key, ProxySection, Setting, Settings, SocketMode, UpstreamSection, commented_file,
-    effective, places,
+    AuditSection, CaSection, Effective, KEYS, Key, ProxySection, Setting, Settings, SocketMode, UpstreamSection,
+    commented_file, effective, places,
 };
 use tokio::task::JoinSet;
 pub use translate::start_failure as failure;
@@ -119,7 +120,8 @@ pub async fn build(options: &Options, clock: Clock) -> Result<Running, Error> {
         AuditLog::open(&home.audit(), audit::Settings { durability: settings.audit.durability }, clock.clone())?;
     tracing::info!(?recovery, "the audit log is open");
     audit.append(&Event::new(Action::DaemonStart))?; // before anything that could be recorded
-    let ca = CertificateAuthority::create_or_open(&home.ca(), &StoreSealer(&store), clock.clone())?;
+    let scope = certificate::scope(settings, &policy.current());
+    let ca = CertificateAuthority::create_or_open(&home.ca(), &StoreSealer(&store), clock.clone(), &scope)?;
     let tls = TlsClient::new(&settings.upstream.extra_roots)?;
     let dialer = settings.dialer();
     let heart = heart::heart(settings, &tls, &clock)?;

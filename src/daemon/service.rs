@@ -79,13 +79,7 @@ impl control::Service for Desk {
             Call::ListPolicy(_) => Ok(self.list_policy().into()),
             Call::ReloadPolicy(_) => self.reload_policy(),
             Call::WriteEasyPolicy(easy) => self.write_easy(easy),
-            Call::ShowCa(_) => Ok(control::Certificate {
-                pem: self.ca.certificate_pem().to_owned(),
-                fingerprint: self.ca.fingerprint(),
-                path: self.home.ca().join("root.pem"),
-                expires_at: Some(self.ca.root().ends),
-            }
-            .into()),
+            Call::ShowCa(_) => Ok(self.show_ca().into()),
             Call::Ping(_) => Ok(control::Pong {
                 pid: std::process::id(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),

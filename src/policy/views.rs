@@ -1,6 +1,6 @@
 //! Reading access for lists and status: what a grant says, and what hosts are named at all.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use super::{Grant, PolicySet, Service, UnknownHost, Verdict, glob::Glob, grant::Those};
 use crate::{base::Host, recipe::Place};
@@ -52,6 +52,13 @@ impl PolicySet {
         let Some(service) = self.service(grant.service()) else { return Vec::new() };
         let named = grant.listed_as(verdict).filter_map(|index| service.capabilities().get(index));
         named.map(|capability| capability.name().to_owned()).collect()
+    }
+
+    /// The names of the hosts of all granted services; of a wildcard the part without its label.
+    pub fn granted_names(&self) -> BTreeSet<String> {
+        let services = self.grants().filter_map(|grant| self.service(grant.service()));
+        let origins = services.flat_map(|service| service.hosts.iter().flat_map(|block| &block.origins));
+        origins.map(|origin| origin.pattern.suffix().to_owned()).collect()
     }
 
     /// Whether a granted service names this host at any port; another port or clear text is then refused rather

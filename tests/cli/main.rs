@@ -14,6 +14,7 @@ mod support;
 
 mod authority;
 mod bad_input;
+mod certificates;
 mod daemon;
 mod demo;
 mod disks;

@@ -64,7 +64,7 @@ async fn name_constraints_hold_a_root_to_its_names() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), clock());
     let scope = NameScope::Only(["github.com".to_owned()].into());
     let open = |scope: &NameScope| {
-        CertificateAuthority::create_or_open_for(folder.path(), &Mirror::default(), clock.clone(), scope).unwrap()
+        CertificateAuthority::create_or_open(folder.path(), &Mirror::default(), clock.clone(), scope).unwrap()
     };
     let ca = open(&scope);
     let der = root_der(&ca);
@@ -82,10 +82,23 @@ async fn name_constraints_hold_a_root_to_its_names() {
     assert_ne!(open(&NameScope::Any).root(), ca.root(), "another scope needs another root");
 }
 
+#[tokio::test]
+async fn a_root_that_is_held_to_no_name_is_believed_for_none() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), clock());
+    let none = NameScope::Only([].into());
+    let ca = CertificateAuthority::create_or_open(folder.path(), &Mirror::default(), clock.clone(), &none).unwrap();
+    let host: Host = "api.openai.com".parse().unwrap();
+    assert!(matches!(ca.server_config(&host).await, Err(Error::OutOfScope(_))));
+    let leaf = Leaf::mint(&ca.0.root, &host, clock.now(), &ca.0.shared).unwrap();
+    assert!(connect(&leaf.every_protocol, &client(&ca), "api.openai.com").is_err());
+}
+
 #[test]
 fn a_foreign_damaged_or_missing_key_stops_and_changes_nothing() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), clock());
-    let open = |sealer: &dyn Sealer| CertificateAuthority::create_or_open(folder.path(), sealer, clock.clone());
+    let open = |sealer: &dyn Sealer| {
+        CertificateAuthority::create_or_open(folder.path(), sealer, clock.clone(), &NameScope::Any)
+    };
     assert!(matches!(open(&Stranger), Err(Error::Seal(_))));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing half made");
 
@@ -114,7 +127,8 @@ fn a_foreign_damaged_or_missing_key_stops_and_changes_nothing() {
 fn attack_92_a_folder_or_key_open_to_others_is_refused() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), clock());
     authority(folder.path(), &clock);
-    let open = || CertificateAuthority::create_or_open(folder.path(), &Mirror::default(), clock.clone());
+    let open =
+        || CertificateAuthority::create_or_open(folder.path(), &Mirror::default(), clock.clone(), &NameScope::Any);
     let key = root::key_path(folder.path());
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
     let error = open().unwrap_err();

@@ -53,7 +53,7 @@ fn clock() -> Clock {
 }
 
 fn authority(folder: &Path, clock: &Clock) -> CertificateAuthority {
-    CertificateAuthority::create_or_open(folder, &Mirror::default(), clock.clone()).unwrap()
+    CertificateAuthority::create_or_open(folder, &Mirror::default(), clock.clone(), &NameScope::Any).unwrap()
 }
 
 fn root_der(ca: &CertificateAuthority) -> Vec<u8> {

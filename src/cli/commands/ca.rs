@@ -3,8 +3,8 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::cli::{context::Context, printer::Outcome, report::Report, sanitize};
-use crate::control::ShowCa;
+use crate::cli::{context::Context, envelope::NextAction, printer::Outcome, report::Report, sanitize};
+use crate::control::{Certificate, ShowCa};
 
 #[derive(Args, Debug)]
 pub(in crate::cli) struct Arguments {
@@ -36,9 +36,10 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
         Act::Path => format!("{path}\n"),
         // The text around the block is a comment to every reader of PEM (RFC 7468, section 2).
         Act::Show => format!(
-            "file:    {path}\nsha-256: {}\n{}{}\n",
+            "file:    {path}\nsha-256: {}\n{}{}{}\n",
             sanitize::line(&certificate.fingerprint),
             certificate.expires_at.map(|ends| format!("ends:    {ends}\n")).unwrap_or_default(),
+            names(&certificate),
             certificate.pem.trim_end(),
         ),
     };
@@ -46,5 +47,17 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
         Act::Path => json!({"path": certificate.path, "fingerprint": certificate.fingerprint}),
         Act::Show => json!(certificate),
     };
-    Ok(Outcome::Shown { result, human, next: vec![] })
+    let restart = NextAction::new("secrets daemon restart", "Make a root that vouches for every granted host");
+    let next = if certificate.uncovered.is_empty() { vec![] } else { vec![restart] };
+    Ok(Outcome::Shown { result, human, next })
+}
+
+fn names(certificate: &Certificate) -> String {
+    let line = |title: &str, names: &[String]| format!("{title} {}\n", sanitize::line(&names.join(", ")));
+    let mut lines = certificate.names.as_ref().map(|names| line("names:  ", names)).unwrap_or_default();
+    if !certificate.uncovered.is_empty() {
+        lines.push_str(&line("missing:", &certificate.uncovered));
+        lines.push_str("         `secrets daemon restart` makes a root that vouches for them\n");
+    }
+    lines
 }

@@ -169,6 +169,10 @@ async fn daemon(client: &mut Client, checks: &mut Vec<Check>) {
     }
     if let Ok(certificate) = client.call(ShowCa {}).await {
         checks.push(certificate_end(certificate.expires_at, Clock::system().now()));
+        if !certificate.uncovered.is_empty() {
+            let detail = format!("the root does not vouch for `{}`", certificate.uncovered.join("`, `"));
+            checks.push(Check::fault("certificate", detail, "secrets daemon restart"));
+        }
     }
 }
 

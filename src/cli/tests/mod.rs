@@ -137,6 +137,8 @@ impl Service for Fake {
                 fingerprint: "AB:CD".into(),
                 path: "/h/ca/root.pem".into(),
                 expires_at: None,
+                names: None,
+                uncovered: vec![],
             }
             .into(),
             Call::StatusQuery(_) => serde_json::from_value::<Status>(json!({

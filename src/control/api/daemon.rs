@@ -204,6 +204,12 @@ pub struct Certificate {
     /// When it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// The names that it may vouch for, with everything below them; missing when there is no such limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names: Option<Vec<String>>,
+    /// Granted hosts that it may not vouch for, so that their requests fail; the next start makes a new root.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uncovered: Vec<String>,
 }
 
 /// The answer to `daemon.ping`.

@@ -170,6 +170,8 @@ impl Service for Fake {
                 fingerprint: "AB".into(),
                 path: PathBuf::from("/h/ca/root.pem"),
                 expires_at: None,
+                names: None,
+                uncovered: vec![],
             }
             .into()),
             Call::StatusQuery(_) => Ok(serde_json::from_value::<Status>(json!({

@@ -53,6 +53,7 @@ pub const KEYS: &[Key] = &[
     Key::new("upstream.extra_roots", Kind::Path, "[]", "PEM files of private certificate authorities"),
     Key::new("upstream.allow_addresses", Kind::Other, "[]", "private ranges that may be dialled: \"10.0.0.0/8\""),
     Key::new("upstream.hosts", Kind::Other, "{}", "hosts at fixed addresses: { \"api.test\" = \"127.0.0.1:8443\" }"),
+    Key::new("ca.name_constraints", Kind::Other, "false", "whether the root vouches for granted hosts only"),
     Key::new("audit.durability", Kind::Other, "\"write\"", "or \"fsync\": records survive a power cut"),
     Key::new("heartbeat.enabled", Kind::Other, "false", "whether an address has to go on answering"),
     Key::new("heartbeat.url", Kind::Other, "", "the address; https, or http on this machine or with public_key"),

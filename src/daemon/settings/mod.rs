@@ -59,6 +59,8 @@ pub struct Settings {
     pub audit: AuditSection,
     /// Who has to go on answering.
     pub heartbeat: HeartbeatSection,
+    /// The certificate authority.
+    pub ca: CaSection,
 }
 
 /// `[proxy]`
@@ -92,6 +94,14 @@ pub struct AuditSection {
     pub durability: audit::Durability,
 }
 
+/// `[ca]`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct CaSection {
+    /// Whether the root is held to the hosts of granted services, as they are when the daemon starts. Default no.
+    pub name_constraints: bool,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -105,6 +115,7 @@ impl Default for Settings {
             upstream: UpstreamSection::default(),
             audit: AuditSection::default(),
             heartbeat: HeartbeatSection::default(),
+            ca: CaSection::default(),
         }
     }
 }
