@@ -81,7 +81,7 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
     let mut running = match child::start(program, rest, &variables) {
         Ok(running) => running,
         Err(not_run) => {
-            context.printer.say(not_run.message());
+            context.printer.say_with_fix(not_run.message(), not_run.fix());
             return Ok(Outcome::Child(not_run.code()));
         }
     };
