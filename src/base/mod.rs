@@ -5,6 +5,7 @@
 mod atomic_file;
 mod blocking;
 mod clock;
+mod counted;
 mod cut;
 mod digest;
 mod empty_is_none;
@@ -28,6 +29,7 @@ mod wipe;
 pub use atomic_file::{AtomicFileError, FileLock, open_regular, read_bounded, replace};
 pub use blocking::blocking;
 pub use clock::{Clock, Deadline, Timestamp};
+pub use counted::counted;
 pub use cut::{CutReason, CutSwitch, CutWatch};
 pub use digest::{HashKey, KeyedHash, constant_time_eq, hex, random, random_below, sha256};
 pub use empty_is_none::empty_is_none;

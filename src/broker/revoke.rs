@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{Broker, Error};
 use crate::{
     audit::{Action, Event},
-    base::{ClientId, CutReason, LeaseId, SecretName, SessionId},
+    base::{ClientId, CutReason, LeaseId, SecretName, SessionId, counted},
     lease::Lease,
 };
 
@@ -45,7 +45,7 @@ impl Broker {
         for lease in &revoked {
             self.parts.audit.append_lazily(&Self::revoke_event(lease, CutReason::Revoked));
         }
-        let details = format!("{} leases", revoked.len());
+        let details = counted(revoked.len() as u64, "lease");
         let event = Event::new(Action::RevokeAll).reason(CutReason::Revoked).details(&details);
         let recorded = self.parts.audit.append(&event);
         self.persist_all()?;

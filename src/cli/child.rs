@@ -8,6 +8,7 @@ use std::{
     fs::File,
     io,
     os::unix::process::ExitStatusExt as _,
+    path::Path,
     process::ExitStatus,
     time::Duration,
 };
@@ -19,31 +20,59 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::orphans::Orphans;
+use super::{orphans::Orphans, sanitize::shell_word};
 
-/// Why a program did not run; the shell's exit codes for it.
+/// Why a program did not run.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum NotRun {
+pub(super) struct NotRun {
+    kind: NotRunKind,
+    message: String,
+    fix: String,
+}
+
+/// The shell's exit codes for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NotRunKind {
     /// 126: found, and not a program that may be run.
-    NotExecutable(String),
+    NotExecutable,
     /// 127: not found.
-    NotFound(String),
+    NotFound,
 }
 
 impl NotRun {
+    fn of(program: &OsStr, error: &io::Error) -> Self {
+        let shown = program.to_string_lossy();
+        let word = shell_word(&shown);
+        if error.kind() == io::ErrorKind::NotFound {
+            let message = format!("`{shown}` is not found");
+            return Self { kind: NotRunKind::NotFound, message, fix: format!("command -v {word}") };
+        }
+        let is_file = Path::new(program).is_file();
+        let fix = if is_file { format!("chmod +x {word}") } else { format!("ls -ld {word}") };
+        Self { kind: NotRunKind::NotExecutable, message: format!("`{shown}` cannot be run: {error}"), fix }
+    }
+
+    fn unprepared(what: &str, error: &io::Error) -> Self {
+        let message = format!("{what}: {error}");
+        Self { kind: NotRunKind::NotExecutable, message, fix: "secrets doctor".to_owned() }
+    }
+
     /// The exit code that a shell gives.
     pub(super) const fn code(&self) -> u8 {
-        match self {
-            Self::NotExecutable(_) => 126,
-            Self::NotFound(_) => 127,
+        match self.kind {
+            NotRunKind::NotExecutable => 126,
+            NotRunKind::NotFound => 127,
         }
     }
 
     /// One sentence.
     pub(super) fn message(&self) -> &str {
-        match self {
-            Self::NotExecutable(message) | Self::NotFound(message) => message,
-        }
+        &self.message
+    }
+
+    /// The command that mends it, or shows more.
+    pub(super) fn fix(&self) -> &str {
+        &self.fix
     }
 }
 
@@ -149,8 +178,8 @@ pub(super) fn start<'a>(
     arguments: &[OsString],
     variables: impl IntoIterator<Item = (&'a OsString, &'a OsString)>,
 ) -> Result<Running, NotRun> {
-    let orphans = Orphans::adopt()
-        .map_err(|error| NotRun::NotExecutable(format!("cannot keep its descendants together: {error}")))?;
+    let orphans =
+        Orphans::adopt().map_err(|error| NotRun::unprepared("cannot keep its descendants together", &error))?;
     start_in(if in_foreground() { Group::Terminal } else { Group::Own }, Some(orphans), program, arguments, variables)
 }
 
@@ -161,17 +190,13 @@ fn start_in<'a>(
     arguments: &[OsString],
     variables: impl IntoIterator<Item = (&'a OsString, &'a OsString)>,
 ) -> Result<Running, NotRun> {
-    let shown = program.to_string_lossy().into_owned();
-    let signals = Signals::catch().map_err(|e| NotRun::NotExecutable(format!("cannot catch signals: {e}")))?;
+    let signals = Signals::catch().map_err(|error| NotRun::unprepared("cannot catch signals", &error))?;
     let mut command = Command::new(program);
     command.args(arguments).env_clear().envs(variables);
     if group == Group::Own {
         command.process_group(0);
     }
-    let child = command.spawn().map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => NotRun::NotFound(format!("`{shown}` is not found")),
-        _ => NotRun::NotExecutable(format!("`{shown}` cannot be run: {error}")),
-    })?;
+    let child = command.spawn().map_err(|error| NotRun::of(program, &error))?;
     Ok(Running { child, group, signals, time: Time::Unlimited, orphans })
 }
 

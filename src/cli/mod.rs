@@ -137,10 +137,7 @@ fn refuse(mut printer: Printer, error: &clap::Error, arguments: &[OsString]) -> 
         return 0;
     }
     let command = typed_command(arguments);
-    let words =
-        text.lines().map(str::trim).filter(|line| !line.is_empty()).take_while(|line| !line.starts_with("Usage"));
-    let message = words.collect::<Vec<_>>().join(" ");
-    let report = Report::misuse(message.trim_start_matches("error: "), format!("{command} --help"));
+    let report = Report::misuse(sentence(&text), format!("{command} --help"));
     // The streams of `exec` and `lease` are not ours to write to; their misuse goes where their errors go.
     let is_quiet = matches!(command.as_str(), "secrets exec" | "secrets lease");
     if printer.form() == Form::Human && !is_quiet {
@@ -149,6 +146,14 @@ fn refuse(mut printer: Printer, error: &clap::Error, arguments: &[OsString]) -> 
     }
     let place = if is_quiet { ErrorPlace::Stderr } else { ErrorPlace::ByForm };
     printer.failure(&command, &report, place)
+}
+
+/// What clap says over several lines, in one; its tips are sentences of their own.
+fn sentence(text: &str) -> String {
+    let words =
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).take_while(|line| !line.starts_with("Usage"));
+    let joined = words.collect::<Vec<_>>().join(" ");
+    joined.trim_start_matches("error: ").replace(" tip: ", "; ")
 }
 
 /// The command as far as it can be told from a line that clap refused.

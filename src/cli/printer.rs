@@ -77,6 +77,12 @@ impl Printer {
         let _ = writeln!(self.err, "secrets: {}", sanitize::line(text)); // nowhere left to complain
     }
 
+    /// Says one line on standard error, and the command that mends it.
+    pub(super) fn say_with_fix(&mut self, text: &str, fix: &str) {
+        self.say(text);
+        let _ = writeln!(self.err, "  fix: {}", sanitize::line(fix)); // as above
+    }
+
     /// Writes prepared text on standard error, such as clap's own.
     pub(super) fn talk(&mut self, text: &str) {
         let _ = self.err.write_all(text.as_bytes());
@@ -110,8 +116,7 @@ impl Printer {
             if place == ErrorPlace::ByForm {
                 self.data(report.human.as_bytes());
             }
-            self.say(&report.message);
-            let _ = writeln!(self.err, "  fix: {}", sanitize::line(&report.fix));
+            self.say_with_fix(&report.message, &report.fix);
         }
         report.status.code()
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     audit,
-    base::{CutReason, CutSwitch, Home, Origin, SessionId, TimeToLive},
+    base::{CutReason, CutSwitch, Home, Origin, SessionId, TimeToLive, counted},
     broker::{Broker, NewValue},
     ca::CertificateAuthority,
     control::{self, Answer, Call, Connection, Failure, FailureCode, HookChange, Peer},
@@ -124,7 +124,7 @@ fn refuse_agent(call: &Call, session: Option<SessionId>) -> Result<(), Failure> 
 }
 
 fn revoked(count: usize) -> Answer {
-    let message = format!("{count} leases are revoked");
+    let message = format!("{} revoked", counted(count as u64, "lease"));
     control::Revoked { success: true, leases_revoked: count as u64, message }.into()
 }
 
@@ -209,7 +209,12 @@ impl Desk {
 
     fn delete(&self, delete: &control::DeleteSecret) -> Outcome {
         let leases = self.broker.remove(&delete.name).map_err(failure)?;
-        Ok(control::Done::new(format!("secret `{}` is deleted; {leases} leases ended", delete.name)).into())
+        Ok(control::Done::new(format!(
+            "secret `{}` is deleted; {} ended",
+            delete.name,
+            counted(leases as u64, "lease")
+        ))
+        .into())
     }
 
     fn list(&self) -> control::SecretList {

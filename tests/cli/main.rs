@@ -15,6 +15,7 @@ mod support;
 mod authority;
 mod bad_input;
 mod certificates;
+mod commands;
 mod daemon;
 mod demo;
 mod disks;

@@ -16,7 +16,7 @@ use crate::cli::{
     table::Table,
 };
 use crate::{
-    base::{Clock, Timestamp},
+    base::{Clock, Timestamp, counted},
     control::{Client, Heartbeat, Kill, ListPolicy, Ping, ShowCa, StatusQuery},
 };
 
@@ -138,7 +138,7 @@ async fn daemon(client: &mut Client, checks: &mut Vec<Check>) {
     });
     if let Ok(status) = client.call(StatusQuery {}).await {
         checks.push(match status.store_warning {
-            None => Check::ok("values", format!("{} secrets can be read", status.secrets_count)),
+            None => Check::ok("values", format!("{} can be read", counted(status.secrets_count, "secret"))),
             Some(warning) => Check::warning("values", warning, "secrets status"),
         });
         checks.push(if status.audit_healthy {
@@ -157,14 +157,15 @@ async fn daemon(client: &mut Client, checks: &mut Vec<Check>) {
     if let Ok(policy) = client.call(ListPolicy {}).await {
         checks.push(match policy.faults.first() {
             None => {
-                let counts = format!("{} services, {} grants", policy.services.len(), policy.grants.len());
-                Check::ok("policies", counts)
+                let count = |all: usize, thing| counted(all as u64, thing);
+                let (services, grants) = (policy.services.len(), policy.grants.len());
+                Check::ok("policies", format!("{}, {}", count(services, "service"), count(grants, "grant")))
             }
-            Some(fault) => Check::fault(
-                "policies",
-                format!("{}: {}", fault.place, fault.message),
-                fault.fix.clone().unwrap_or_else(|| "secrets policy reload".to_owned()),
-            ),
+            Some(fault) => {
+                let hint = fault.fix.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+                let detail = format!("{}: {}{hint}", fault.place, fault.message);
+                Check::fault("policies", detail, "secrets policy check")
+            }
         });
     }
     if let Ok(certificate) = client.call(ShowCa {}).await {

@@ -15,7 +15,7 @@ use crate::cli::{
     table::{self, Table},
 };
 use crate::{
-    base::SecretName,
+    base::{SecretName, counted},
     control::{ExplainPolicy, Explanation, ListPolicy, PolicyFault, PolicyList, ReloadPolicy},
     policy::{self, LoadErrors, PolicySet},
 };
@@ -154,7 +154,7 @@ async fn reload(context: &Context) -> Result<Outcome, Report> {
     let mut client = context.connect().await?;
     match client.call(ReloadPolicy {}).await {
         Ok(reloaded) => Ok(Outcome::Shown {
-            human: format!("{} services, {} grants\n", reloaded.services, reloaded.grants),
+            human: format!("{}, {}\n", counted(reloaded.services, "service"), counted(reloaded.grants, "grant")),
             result: json!(reloaded),
             next: vec![],
         }),

@@ -31,7 +31,13 @@ pub(super) fn find(user: &Path, project: &Path) -> Vec<Finding> {
     for path in [user.join(".claude/settings.json"), project.join(".claude/settings.json")] {
         findings.extend(look(&path, claude));
     }
-    findings
+    let mut seen = Vec::with_capacity(findings.len());
+    for finding in findings {
+        if !seen.contains(&finding) {
+            seen.push(finding); // in the user's own folder the project's files are the user's
+        }
+    }
+    seen
 }
 
 fn look(path: &Path, keys: fn(&str) -> Vec<String>) -> Vec<Finding> {
@@ -107,5 +113,6 @@ mod tests {
         let found = find(user.path(), project.path());
         let keys: Vec<_> = found.iter().filter_map(|f| f.what.rsplit(' ').next()).collect();
         assert_eq!(keys, ["http.proxy", "https-proxy", "http.cainfo", "env.https_proxy"]);
+        assert_eq!(find(user.path(), user.path()).len(), 3, "each once");
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::heartbeat;
 use crate::cli::{context::Context, envelope::NextAction, printer::Outcome, report::Report, table};
 use crate::{
-    base::Clock,
+    base::{Clock, counted},
     control::{Status, StatusQuery},
 };
 
@@ -36,7 +36,7 @@ fn human(status: &Status, up: &str) -> String {
         ("up", up.to_owned()),
         ("proxy", status.proxy_addr.clone()),
         ("secrets", status.secrets_count.to_string()),
-        ("leases", format!("{} live, {} sessions", status.active_leases, status.sessions)),
+        ("leases", format!("{} live, {}", status.active_leases, counted(status.sessions, "session"))),
         ("audit", if status.audit_healthy { "records" } else { "cannot record; nothing is forwarded" }.to_owned()),
     ];
     lines.extend(status.kill.iter().map(|state| ("kill switch", heartbeat::kill(state))));

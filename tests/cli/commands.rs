@@ -1,0 +1,151 @@
+//! Single commands as programs: what they print where, and that every fix is a command.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+};
+
+use serde_json::Value;
+
+use crate::{
+    hand::{Hand, SECRET},
+    support::{Program, find_program},
+};
+
+/// With a user folder of its own, so that nobody's settings are looked at.
+fn doctor(hand: &Hand) -> (i32, Value) {
+    let output = Hand::feed(hand.command(&["doctor"]).env("HOME", &hand.work), b"");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let envelope = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{output:?}"));
+    (output.status.code().unwrap(), envelope)
+}
+
+fn checks(envelope: &Value) -> Vec<Value> {
+    envelope["result"]["checks"].as_array().unwrap_or_else(|| panic!("{envelope}")).clone()
+}
+
+/// What a shell takes for a command: its first word is one.
+fn assert_is_command(fix: &str) {
+    let first = fix.split(' ').next().unwrap_or_default();
+    let known = ["secrets", "chmod", "sudo", "ls", "date", "df", "command", "${EDITOR:-vi}"];
+    assert!(known.contains(&first), "this is no command: {fix}");
+    let mut shell = Command::new("sh");
+    assert!(Hand::feed(shell.args(["-n", "-c", fix]), b"").status.success(), "no shell reads this: {fix}");
+}
+
+#[test]
+fn a_healthy_home_is_found_healthy() {
+    let hand = Hand::with_home();
+    hand.acme("api.acme.test");
+    let (code, found) = doctor(&hand);
+    assert_eq!((code, &found["result"]["healthy"]), (0, &true.into()), "{found}");
+    for name in ["home", "identity", "store", "clock", "socket", "daemon", "values", "audit", "policies", "certificate"]
+    {
+        let check = checks(&found).into_iter().find(|check| check["name"] == name);
+        assert_eq!(check.map(|check| check["verdict"].clone()), Some("ok".into()), "{name}: {found}");
+    }
+    assert!(found.to_string().contains("1 secret can be read") && found.to_string().contains("1 grant\""), "{found}");
+}
+
+#[test]
+fn every_fault_that_the_doctor_finds_has_a_command() {
+    let hand = Hand::with_home();
+    hand.acme("api.acme.test");
+    let second = "schema = 1\nkind = \"policy\"\n[[grant]]\nservice = \"api-acme-test\"\nitem = { key = \"acme_key\" }\n\
+                  allow = [\"read\"]\n";
+    std::fs::write(hand.home.join("policies/overlap.toml"), second).unwrap();
+    assert_ne!(hand.envelope(&["policy", "reload"], b"").0, 0);
+    std::fs::write(hand.work.join(".npmrc"), "https-proxy=http://p\n").unwrap();
+    let (code, found) = doctor(&hand);
+    assert_ne!(code, 0, "{found}");
+    assert_eq!(found["fix"], "secrets policy check", "{found}");
+    let bad: Vec<Value> = checks(&found).into_iter().filter(|check| check["verdict"] != "ok").collect();
+    let names: Vec<&str> = bad.iter().map(|check| check["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["policies", "settings"], "{found}");
+    for check in bad {
+        assert_is_command(check["fix"].as_str().unwrap());
+    }
+    let human = Hand::feed(hand.command(&["--output", "human", "doctor"]).env("HOME", &hand.work), b"");
+    assert!(String::from_utf8_lossy(&human.stdout).contains("policies"), "{human:?}");
+    assert!(String::from_utf8_lossy(&human.stderr).contains("\n  fix: secrets policy check"), "{human:?}");
+}
+
+#[test]
+fn the_record_is_followed_as_it_grows() {
+    let hand = Hand::with_home();
+    hand.acme("api.acme.test");
+    for (form, wanted) in [("json", "\"action\":\"secret_reveal\""), ("human", "secret_reveal")] {
+        let mut command = hand.command(&["--output", form, "audit", "--follow", "--tail", "1"]);
+        let mut follower = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let last = lines.next().unwrap(); // it follows from before this line on
+        assert!(!last.is_empty(), "{form}");
+        assert_eq!(hand.run(&["lease", "acme_key"], b"").stdout, SECRET.as_bytes());
+        let seen = lines.find(|line| line.contains(wanted)).unwrap();
+        assert!(seen.contains("acme_key") && !seen.contains(SECRET), "{seen}");
+        assert!(form != "json" || serde_json::from_str::<Value>(&seen).is_ok(), "one object a line: {seen}");
+        follower.kill().unwrap();
+        follower.wait().unwrap();
+    }
+}
+
+#[test]
+fn completions_need_no_home_and_are_scripts() {
+    let hand = Hand::new();
+    for (shell, program) in [("bash", Some("bash")), ("zsh", None), ("fish", None), ("elvish", None)] {
+        let output = hand.run(&["completions", shell], b"");
+        let script = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{shell}");
+        for word in ["exec", "revoke", "--output"] {
+            assert!(script.contains(word.trim_start_matches('-')), "{shell} does not know {word}");
+        }
+        if let Some(program) = program.and_then(find_program) {
+            let mut read = Command::new(program);
+            assert!(Hand::feed(read.args(["-n"]), script.as_bytes()).status.success(), "{shell} cannot read it");
+        }
+    }
+    assert!(!hand.home.exists(), "nothing was made");
+    assert_eq!(hand.run(&["completions", "cmd.exe"], b"").status.code(), Some(2));
+}
+
+#[test]
+fn a_mistyped_command_line_has_its_tip_as_a_sentence() {
+    let hand = Hand::new();
+    let (code, refused) = hand.envelope(&["--output", "json", "lits"], b"");
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert_eq!((code, message), (2, "unrecognized subcommand 'lits'; a similar subcommand exists: 'list'"));
+    assert_is_command(refused["fix"].as_str().unwrap());
+    let (_, refused) = hand.envelope(&["--output", "json", "add"], b"");
+    assert_eq!(refused["error"]["message"], "the following required arguments were not provided: <NAME>", "{refused}");
+}
+
+#[test]
+fn a_program_that_cannot_run_has_its_code_and_a_fix() {
+    let hand = Hand::with_home();
+    hand.acme("api.acme.test");
+    let file = hand.work.join("no program");
+    std::fs::write(&file, "x").unwrap();
+    for (program, code, says, fix) in [
+        ("no-such-program", 127, "`no-such-program` is not found", "command -v no-such-program".to_owned()),
+        (file.to_str().unwrap(), 126, "cannot be run", format!("chmod +x '{}'", file.display())),
+        (hand.work.to_str().unwrap(), 126, "cannot be run", format!("ls -ld {}", hand.work.display())),
+    ] {
+        let ran = Program::start(&mut hand.command(&["exec", "--secret", "acme_key=K", "--", program])).finish();
+        assert_eq!((ran.status.code(), ran.stdout.as_str()), (Some(code), ""), "{ran:?}");
+        assert!(ran.stderr.contains(says) && ran.stderr.ends_with(&format!("\n  fix: {fix}\n")), "{ran:?}");
+        assert_is_command(&fix);
+    }
+}
+
+#[test]
+fn one_is_said_in_the_singular() {
+    let hand = Hand::with_home();
+    hand.acme("api.acme.test");
+    let lease = || assert_eq!(hand.envelope(&["lease", "acme_key", "--token", "--json"], b"").0, 0);
+    lease();
+    let (_, revoked) = hand.envelope(&["revoke", "--all"], b"");
+    assert_eq!(revoked["result"]["message"], "1 lease revoked", "{revoked}");
+    lease();
+    let (_, deleted) = hand.envelope(&["delete", "acme_key", "--force"], b"");
+    assert_eq!(deleted["result"]["message"], "secret `acme_key` is deleted; 1 lease ended", "{deleted}");
+}
