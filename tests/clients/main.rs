@@ -2,7 +2,7 @@
 //! place; the program's environment, command line and output hold lease tokens only.
 //!
 //! No name service knows the hosts, so an answer proves that the client went through the proxy. A program that this
-//! machine does not have is passed over, with a line that says so.
+//! machine does not have is passed over, with a line that says so, unless it is required.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "../hand/mod.rs"]
@@ -14,7 +14,7 @@ use std::path::Path;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hand::{Hand, SECRET};
-use support::{Finished, GitRepos, Origin, Program, Speaks, TestCa, count, find_program};
+use support::{Finished, GitRepos, Origin, Program, REQUIRED, Speaks, TestCa, count, find_program, skip};
 
 const HOST: &str = "api.acme.test";
 const GIT_HOST: &str = "git.acme.test";
@@ -102,7 +102,7 @@ fn python_with_requests_and_httpx() {
     for (module, path, call) in clients {
         let has = Program::start(std::process::Command::new(&python).args(["-c", &format!("import {module}")]));
         if !has.finish().status.success() {
-            eprintln!("skipped: python has no `{module}`");
+            skip(module, &format!("python has no `{module}`"));
             continue;
         }
         let url = format!("https://{HOST}{path}");
@@ -114,6 +114,18 @@ fn python_with_requests_and_httpx() {
         world.check(&finished, path);
         assert_eq!(finished.stdout.contains("over HTTP/2"), path.ends_with('2'), "{}", finished.stdout);
     }
+}
+
+#[test]
+fn what_is_required_is_not_passed_over() {
+    let without_programs = |required: &str| {
+        let mut this = std::process::Command::new(std::env::current_exe().unwrap());
+        this.args(["--exact", "node_with_fetch"]).env("PATH", "/nowhere").env(REQUIRED, required);
+        Program::start(&mut this).finish()
+    };
+    assert!(without_programs("").status.success() && without_programs("curl nodes").status.success());
+    let refused = without_programs("curl node");
+    assert!(!refused.status.success() && refused.stdout.contains("`node` is required"), "{refused:?}");
 }
 
 #[test]

@@ -36,6 +36,6 @@ pub use origin::{
     AnswerState, BodyState, Connection, Gate, Handshake, Life, Origin, OriginBuilder, Recorded, SPELLINGS, Speaks,
     count, decode, encode, spell,
 };
-pub use program::{Finished, Program, find_program};
+pub use program::{Finished, Program, REQUIRED, find_program, skip};
 pub use raw_origin::{RawOrigin, Step};
 pub use wait::{LIMIT, until, until_blocking, within};

@@ -11,8 +11,29 @@ use std::{
 /// The longest a program may take; compilers and package managers on a loaded machine are slow.
 const LIMIT: Duration = Duration::from_mins(2);
 
+/// The variable that lists, with blanks between, what must be there: a test that would be skipped without it fails.
+/// `.ci/run` sets it to all that it found or could install.
+pub const REQUIRED: &str = "LEASEHOLD_REQUIRE_CLIENTS";
+
+/// Says that something is skipped because this is not to be had.
+///
+/// # Panics
+/// When it is required.
+pub fn skip(what: &str, why: &str) {
+    let required = std::env::var(REQUIRED).unwrap_or_default();
+    assert!(!is_required(&required, what), "`{what}` is required by `{REQUIRED}`: {why}");
+    eprintln!("skipped: {why}");
+}
+
+fn is_required(required: &str, what: &str) -> bool {
+    required.split_ascii_whitespace().any(|one| one == what)
+}
+
 /// The path of a program, or `None` and a line that says what is skipped; what `.ci/run` put into `target/clients`
 /// (a Python with `requests` and `httpx`) comes first.
+///
+/// # Panics
+/// When it is required and not there.
 pub fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let own = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/clients/bin"));
@@ -21,7 +42,7 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
         .map(|folder| folder.join(name))
         .find(|path| path.is_file());
     if found.is_none() {
-        eprintln!("skipped: `{name}` is not installed");
+        skip(name, &format!("`{name}` is not installed"));
     }
     found
 }
