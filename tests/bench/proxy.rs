@@ -88,12 +88,15 @@ fn positive<T: std::str::FromStr + PartialOrd + Default>(text: &str) -> Result<T
 /// One line of the table before it is measured: protocol, connections, requests at a time on each, pace.
 type Case = (Protocol, usize, usize, Pace);
 
-/// 1, 32 and 256 requests at a time, h2 with up to eight on a connection; then a calm pace, to see the delay alone.
-const CASES: [Case; 8] = [
+/// 1, 32 and 256 connections, and h2 with eight requests at a time on each of fewer; then a calm pace, to see the delay
+/// alone.
+const CASES: [Case; 10] = [
     (Protocol::H1, 1, 1, Pace::AsFastAsPossible),
     (Protocol::H1, 32, 1, Pace::AsFastAsPossible),
     (Protocol::H1, 256, 1, Pace::AsFastAsPossible),
     (Protocol::H2, 1, 1, Pace::AsFastAsPossible),
+    (Protocol::H2, 32, 1, Pace::AsFastAsPossible),
+    (Protocol::H2, 256, 1, Pace::AsFastAsPossible),
     (Protocol::H2, 4, 8, Pace::AsFastAsPossible),
     (Protocol::H2, 32, 8, Pace::AsFastAsPossible),
     (Protocol::H1, 8, 1, Pace::PerSecond(200)),
