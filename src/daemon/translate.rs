@@ -98,20 +98,20 @@ fn store_failure(error: &store::Error) -> Failure {
 /// What gives a file of the home back to its owner alone.
 fn access_fix(error: &store::Error) -> Option<String> {
     match error {
-        store::Error::FolderMode { path, .. } => Some(format!("chmod 700 {}", word(path))),
-        store::Error::Mode { path, .. } => Some(format!("chmod 600 {}", word(path))),
-        store::Error::Owner { path, .. } => Some(format!("sudo chown \"$(id -u)\" {}", word(path))),
+        store::Error::FolderMode { path, .. } => Some(format!("chmod 700 {}", path_word(path))),
+        store::Error::Mode { path, .. } => Some(format!("chmod 600 {}", path_word(path))),
+        store::Error::Owner { path, .. } => Some(format!("sudo chown \"$(id -u)\" {}", path_word(path))),
         _ => None,
     }
 }
 
-fn word(path: &Path) -> String {
+fn path_word(path: &Path) -> String {
     shell_word(&path.to_string_lossy())
 }
 
 /// The command that puts something damaged out of the way; nothing is deleted.
 fn aside(path: &Path) -> String {
-    format!("mv {} {}", word(path), word(&path.with_added_extension("damaged")))
+    format!("mv {} {}", path_word(path), path_word(&path.with_added_extension("damaged")))
 }
 
 /// A daemon that cannot start, as the caller is told of it.
@@ -122,11 +122,11 @@ pub fn start_failure(error: &super::Error) -> Failure {
         Start::AlreadyRunning(_) => Failure::new(FailureCode::AlreadyRunning, message),
         Start::Policy(_) => Failure::new(FailureCode::Settings, message).with_fix("secrets policy check"),
         Start::Settings { path, .. } => {
-            Failure::new(FailureCode::Settings, message).with_fix(format!("${{EDITOR:-vi}} {}", word(path)))
+            Failure::new(FailureCode::Settings, message).with_fix(format!("${{EDITOR:-vi}} {}", path_word(path)))
         }
         Start::Leases { path, .. } => Failure::new(FailureCode::StoreUnreadable, message).with_fix(aside(path)),
         Start::Ca(ca::Error::Loose { path, mode }) => {
-            Failure::new(FailureCode::Permissions, message).with_fix(format!("chmod {mode} {}", word(path)))
+            Failure::new(FailureCode::Permissions, message).with_fix(format!("chmod {mode} {}", path_word(path)))
         }
         Start::Ca(
             ca::Error::KeyDamaged(path) | ca::Error::KeyMissing { key: path, .. } | ca::Error::Unseal { path, .. },
@@ -135,7 +135,7 @@ pub fn start_failure(error: &super::Error) -> Failure {
             Failure::new(FailureCode::StoreUnreadable, message).with_fix(aside(path.parent().unwrap_or(path)))
         }
         Start::Control(control::Error::Folder(path)) => {
-            Failure::new(FailureCode::Permissions, message).with_fix(format!("chmod 700 {}", word(path)))
+            Failure::new(FailureCode::Permissions, message).with_fix(format!("chmod 700 {}", path_word(path)))
         }
         Start::Store(store::Error::NotInitialised(_)) => Failure::new(FailureCode::StoreMissing, message),
         Start::Store(error) => match access_fix(error) {
