@@ -20,7 +20,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{orphans::Orphans, sanitize::shell_word};
+use super::{context::Tenancy, orphans::Orphans, sanitize::shell_word};
 
 /// Why a program did not run.
 #[derive(Debug, PartialEq, Eq)]
@@ -158,7 +158,7 @@ pub(super) struct Running {
     group: Group,
     signals: Signals,
     time: Time,
-    /// None where others share our process and wait for children of their own.
+    /// None where others share the process and wait for children of their own.
     orphans: Option<Orphans>,
 }
 
@@ -174,13 +174,18 @@ enum Time {
 /// Starts a program with exactly these variables, in the caller's folder and with the caller's streams. Whatever it
 /// starts in turn stays below this process, also when it lets go of its parent.
 pub(super) fn start<'a>(
+    tenancy: Tenancy,
     program: &OsStr,
     arguments: &[OsString],
     variables: impl IntoIterator<Item = (&'a OsString, &'a OsString)>,
 ) -> Result<Running, NotRun> {
+    let orphans = match tenancy {
+        Tenancy::Alone => Some(Orphans::adopt()),
+        Tenancy::Shared => None,
+    };
     let orphans =
-        Orphans::adopt().map_err(|error| NotRun::unprepared("cannot keep its descendants together", &error))?;
-    start_in(if in_foreground() { Group::Terminal } else { Group::Own }, Some(orphans), program, arguments, variables)
+        orphans.transpose().map_err(|error| NotRun::unprepared("cannot keep its descendants together", &error))?;
+    start_in(if in_foreground() { Group::Terminal } else { Group::Own }, orphans, program, arguments, variables)
 }
 
 fn start_in<'a>(

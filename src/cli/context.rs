@@ -27,6 +27,7 @@ pub(super) struct Context {
     pub(super) printer: Printer,
     /// The caller's own.
     pub(super) folder: PathBuf,
+    pub(super) tenancy: Tenancy,
     /// As typed, such as `secrets policy explain`.
     pub(super) command: String,
 }
@@ -35,6 +36,17 @@ pub(super) struct Context {
 pub(super) struct Surroundings {
     pub(super) printer: Printer,
     pub(super) folder: PathBuf,
+    pub(super) tenancy: Tenancy,
+}
+
+/// Whose the process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tenancy {
+    /// The command's alone.
+    Alone,
+    /// Others in it start children too, and wait for them.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests run commands inside a process of others"))]
+    Shared,
 }
 
 impl Context {
@@ -45,9 +57,9 @@ impl Context {
         around: Surroundings,
         command: String,
     ) -> Result<Self, Box<(Report, Printer)>> {
-        let Surroundings { printer, folder } = around;
+        let Surroundings { printer, folder, tenancy } = around;
         match places(&globals) {
-            Ok((home, socket)) => Ok(Self { globals, parts, home, socket, printer, folder, command }),
+            Ok((home, socket)) => Ok(Self { globals, parts, home, socket, printer, folder, tenancy, command }),
             Err(report) => Err(Box::new((report, printer))),
         }
     }

@@ -30,7 +30,7 @@ use serde_json::{Value, json};
 pub use parts::{Demo, Environment, Parts, PermissionCheck, Ready, Serve, ServeRequest, TrustRequest};
 
 use commands::Command;
-use context::{Context, Surroundings};
+use context::{Context, Surroundings, Tenancy};
 use envelope::NextAction;
 use globals::Globals;
 use printer::{ErrorPlace, Form, Outcome, Printer};
@@ -63,7 +63,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, parts: Parts) -> ExitC
     let form = if json { Form::Json } else { cli.globals.form() };
     // Without a folder of its own, as after its removal, a caller has no project either.
     let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-    ExitCode::from(dispatch(cli, parts, Surroundings { printer: Printer::standard(form), folder }))
+    let around = Surroundings { printer: Printer::standard(form), folder, tenancy: Tenancy::Alone };
+    ExitCode::from(dispatch(cli, parts, around))
 }
 
 fn dispatch(cli: Cli, parts: Parts, mut around: Surroundings) -> u8 {

@@ -78,7 +78,7 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
         let session = client.call(request).await.map_err(|error| context.subject(None).control(error))?;
         (variables(context, &session, &inherited)?, Some(client))
     };
-    let mut running = match child::start(program, rest, &variables) {
+    let mut running = match child::start(context.tenancy, program, rest, &variables) {
         Ok(running) => running,
         Err(not_run) => {
             context.printer.say_with_fix(not_run.message(), not_run.fix());

@@ -222,7 +222,8 @@ impl House {
         let code = match Cli::try_parse_from(&line) {
             Ok(cli) => {
                 let form = if arguments.contains(&"human") { Form::Human } else { Form::Json };
-                dispatch(cli, parts, Surroundings { printer: printer(form), folder: self.project.path().to_owned() })
+                let folder = self.project.path().to_owned();
+                dispatch(cli, parts, Surroundings { printer: printer(form), folder, tenancy: Tenancy::Shared })
             }
             Err(error) => refuse(printer(form_asked_for(&line)), &error, &line),
         };
