@@ -103,6 +103,16 @@ impl Home {
         self.file(self.moved.audit.as_ref(), "audit.log")
     }
 
+    /// The signed note of the audit log's newest line.
+    pub fn audit_head(&self) -> PathBuf {
+        self.folder.join("audit.head")
+    }
+
+    /// The sealed key that signs for the audit log.
+    pub fn audit_key(&self) -> PathBuf {
+        self.folder.join("audit.key.age")
+    }
+
     /// Settings as people write them.
     pub fn config(&self) -> PathBuf {
         self.root.join("config.toml")
