@@ -38,6 +38,10 @@ macro_rules! words {
 words!(
     /// What happened. Words never change their meaning; new ones may be added. Those of agent-secrets keep theirs.
     Action {
+        /// A signature over everything before it: `details` is public key and signature.
+        AuditCheckpoint = "audit_checkpoint",
+        /// The key that signs for the log was made: `details` is its public counterpart.
+        AuditKeyCreate = "audit_key_create",
         /// The log itself: a torn tail was cut, requests were closed, or events could not be written for a while.
         AuditRecovered = "audit_recovered",
         /// A certificate authority was made.
@@ -69,8 +73,10 @@ words!(
         LeaseReplace = "lease_replace",
         /// A lease was revoked.
         LeaseRevoke = "lease_revoke",
-        /// The log goes on in a new file because the old one was moved away or removed.
+        /// The log goes on in a new file, or after lines that are missing; `details` says why.
         LogContinued = "log_continued",
+        /// The oldest files of the log are removed because the settings keep no more; `details` says up to which line.
+        LogRemove = "log_remove",
         /// Services or grants were changed through us.
         PolicyChange = "policy_change",
         /// Changed policy files are in force.

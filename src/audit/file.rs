@@ -5,17 +5,13 @@ use std::{
     io::{self, Seek as _, SeekFrom},
     os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use rustix::fs::OFlags;
 
-use super::{
-    Error,
-    action::Phase,
-    lines::{End, RawLine, RawLines},
-    verify::Link,
-};
-use crate::base::{Timestamp, sha256};
+use super::{Error, files};
+use crate::base::Timestamp;
 
 /// What the writer asks of a file; tests put one in its place whose disk is full.
 pub(super) trait LogFile: Send + Sync {
@@ -29,6 +25,8 @@ pub(super) trait LogFile: Send + Sync {
     fn sync(&self) -> io::Result<()>;
     /// Whether this path still leads to this file.
     fn is_at(&self, path: &Path) -> io::Result<bool>;
+    /// Makes the file that follows this one; nothing may stand at its path.
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>>;
 }
 
 impl LogFile for File {
@@ -56,6 +54,10 @@ impl LogFile for File {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
+        Ok(Arc::new(files::create(path)?))
     }
 }
 
@@ -86,9 +88,7 @@ pub(super) fn open(path: &Path) -> Result<File, Error> {
         file.set_permissions(private).map_err(Error::io("set the mode of", path))?;
     }
     if metadata.size() == 0 {
-        // The name of a new file is to survive a power cut too.
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::io("sync the folder of", path))?;
+        files::sync_folder(path)?; // the name of a new file is to survive a power cut too
     }
     Ok(file)
 }
@@ -149,68 +149,22 @@ fn keep_tail(file: &mut File, path: &Path, from: u64, now: Timestamp) -> io::Res
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-/// What the end of a log says: where the chain stands and what had begun.
-#[derive(Debug, Default)]
-pub(super) struct Tail {
-    /// The number of the last chained line; 0 when there is none.
-    pub(super) seq: u64,
-    /// The hash of the last line; `None` when there is no line.
-    pub(super) hash: Option<[u8; 32]>,
-    /// The lines of requests and tunnels that began and did not end, in their order.
-    pub(super) open: Vec<Vec<u8>>,
-}
-
-/// Reads the lines from the last start of a daemon on; whatever began before was closed by that start.
-pub(super) fn read_tail(file: &File, path: &Path) -> Result<Tail, Error> {
-    let io = || Error::io("read", path);
-    let size = file.metadata().map_err(io())?.len();
-    let start = last_start(file, size).map_err(io())?;
-    let mut reader = file;
-    reader.seek(SeekFrom::Start(start)).map_err(io())?;
-    let mut lines = RawLines::new(reader, start);
-    let mut line = RawLine::default();
-    let mut tail = Tail::default();
-    let mut open = std::collections::BTreeMap::new();
-    let (mut last, mut is_empty) = (Vec::new(), true);
-    while lines.next_into(&mut line).map_err(io())? {
-        std::mem::swap(&mut last, &mut line.bytes);
-        is_empty = false;
-        let Some(chained) = serde_json::from_slice::<Link<'_>>(&last).ok().filter(|_| line.end == End::LineFeed) else {
-            continue;
-        };
-        tail.seq = chained.seq.unwrap_or(tail.seq);
-        match chained.request() {
-            Some((id, Phase::Begins)) => {
-                open.insert(id, (line.offset, last.clone()));
-            }
-            Some((id, _)) => {
-                open.remove(&id);
-            }
-            None => {}
-        }
-    }
-    tail.hash = (!is_empty).then(|| sha256(&last));
-    let mut open: Vec<(u64, Vec<u8>)> = open.into_values().collect();
-    open.sort_unstable();
-    tail.open = open.into_iter().map(|(_, bytes)| bytes).collect();
-    Ok(tail)
-}
-
-/// Where the line with the last start of a daemon begins; 0 when there is none. Quotes inside our fields are escaped,
+/// Where the line with the last start of a daemon begins, if there is one. Quotes inside our fields are escaped,
 /// so the marker can only be a field.
-fn last_start(file: &File, size: u64) -> io::Result<u64> {
+pub(super) fn last_start(file: &File) -> io::Result<Option<u64>> {
     const MARK: &[u8] = b",\"action\":\"daemon_start\"";
     const STEP: usize = 1 << 20;
     let mut chunk = Vec::new();
+    let size = file.metadata()?.len();
     let mut end = size;
     while end > 0 {
         let start = end.saturating_sub(STEP as u64);
         chunk.resize(usize::try_from((end - start + MARK.len() as u64).min(size - start)).unwrap_or(STEP), 0);
         file.read_exact_at(&mut chunk, start)?;
         if let Some(at) = memchr::memmem::rfind(&chunk, MARK) {
-            return end_of_last_line(file, start + at as u64);
+            return end_of_last_line(file, start + at as u64).map(Some);
         }
         end = start;
     }
-    Ok(0)
+    Ok(None)
 }

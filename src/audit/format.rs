@@ -223,11 +223,17 @@ mod tests {
     #[test]
     fn attack_110_untrusted_text_stays_one_line_of_printable_ascii() {
         let long = format!("/a\n\u{1b}[31m\"\\\u{202e}\u{85}\u{1f600}{}", "é".repeat(600_000));
-        let event = Event::new(Action::RequestRefused).host_as_written(&long).path(&long).method(&long).error(&long);
+        let event = Event::new(Action::RequestRefused)
+            .host_as_written(&long)
+            .path(&long)
+            .method(&long)
+            .capability(&long)
+            .error(&long)
+            .details(&long);
         let line = line(&event);
         assert_eq!(line.matches('\n').count(), 1);
         assert!(line.trim_end().bytes().all(|b| matches!(b, b' '..=b'~')), "{line}");
-        assert!(line.len() < 16_384, "{}", line.len());
+        assert!(line.len() < 32_768, "{}", line.len());
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();
         let path = value["path"].as_str().unwrap();
         assert!(path.starts_with("/a\n\u{1b}[31m\"\\\u{202e}\u{85}\u{1f600}é") && path.ends_with(CUT), "{path}");

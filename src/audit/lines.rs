@@ -11,7 +11,10 @@ use std::{
 
 use rustix::fs::OFlags;
 
-use super::{Error, Filter, Record};
+use super::{
+    Error, Filter, Record,
+    files::{Files, Forwards},
+};
 
 /// The longest line that is taken in whole, 64 MiB; ours stay below 16 KiB, but those of others may not.
 pub(super) const MAX_LINE: usize = 64 << 20;
@@ -151,17 +154,14 @@ impl<R: io::Read> RawLines<R> {
     }
 }
 
-/// Every line of a log from its beginning, without holding more than one.
+/// Every line of a log from its beginning, through all its files, without holding more than one.
 #[derive(Debug)]
-pub struct Lines {
-    raw: RawLines<File>,
-    path: std::path::PathBuf,
-}
+pub struct Lines(Forwards);
 
 impl Lines {
     /// Opens the log.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        Ok(Self { raw: RawLines::new(open(path)?, 0), path: path.to_owned() })
+        Files::find(path).map(|files| Self(files.forwards()))
     }
 }
 
@@ -170,22 +170,20 @@ impl Iterator for Lines {
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut line = RawLine::default();
-        match self.raw.next_into(&mut line) {
+        match self.0.next_into(&mut line) {
             Ok(true) => Some(Ok(line.parse())),
             Ok(false) => None,
-            Err(error) => Some(Err(Error::io("read", &self.path)(error))),
+            Err(error) => Some(Err(error)),
         }
     }
 }
 
 /// The last `count` lines that a filter wants, oldest first. Reads from the end, so a long log costs nothing.
 pub fn tail(path: &Path, filter: &Filter, count: usize) -> Result<Vec<Line>, Error> {
-    let file = open(path)?;
-    let size = file.metadata().map_err(Error::io("read", path))?.len();
-    let mut backwards = Backwards { file, start: size, buffer: Vec::new(), is_too_long: false, is_last: true };
+    let mut backwards = Files::find(path)?.backwards();
     let mut lines = Vec::new();
     while lines.len() < count {
-        let Some(line) = backwards.next().map_err(Error::io("read", path))? else { break };
+        let Some(line) = backwards.next()? else { break };
         let line = line.parse();
         if line.is_wanted(filter) {
             lines.push(line);
@@ -196,7 +194,7 @@ pub fn tail(path: &Path, filter: &Filter, count: usize) -> Result<Vec<Line>, Err
 }
 
 /// Reads raw lines from the end.
-struct Backwards {
+pub(super) struct Backwards {
     file: File,
     /// Where `buffer` begins in the file.
     start: u64,
@@ -206,7 +204,12 @@ struct Backwards {
 }
 
 impl Backwards {
-    fn next(&mut self) -> io::Result<Option<RawLine>> {
+    /// From this place of a file on.
+    pub(super) fn new(file: File, start: u64) -> Self {
+        Self { file, start, buffer: Vec::new(), is_too_long: false, is_last: true }
+    }
+
+    pub(super) fn next(&mut self) -> io::Result<Option<RawLine>> {
         if self.start == 0 && self.buffer.is_empty() {
             return Ok(None);
         }

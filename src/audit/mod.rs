@@ -4,18 +4,27 @@
 //! there is no field that would take one.
 
 mod action;
+mod checkpoint;
+mod continuity;
 mod error;
 mod event;
 mod file;
+mod files;
 mod follower;
 mod format;
+mod leave;
 mod lines;
+mod missing;
+mod note;
+mod recent;
 mod record;
 mod recover;
+mod roll;
 mod row;
 mod state;
 mod usage;
 mod verify;
+mod walk;
 mod writer;
 
 #[cfg(test)]
@@ -27,9 +36,13 @@ pub use event::Event;
 pub use file::Torn;
 pub use follower::Follower;
 pub use lines::{Content, Line, Lines, tail};
+pub use missing::Missing;
+pub use note::{KeyOrigin, NoteFault, Witness};
+pub use recent::{Recent, recent};
 pub use record::{Filter, Record};
 pub use recover::Recovery;
-pub use row::{Row, RowState, Rows, rows};
+pub use roll::RollOver;
+pub use row::{Row, RowState, Rows};
 pub use usage::last_uses;
-pub use verify::{Break, BreakKind, Head, Verified, verify, verify_with_head};
+pub use verify::{Break, BreakKind, Head, NoteFinding, Trust, Verified, verify, verify_with, verify_with_head};
 pub use writer::{AuditLog, Durability, Settings};

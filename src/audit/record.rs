@@ -1,8 +1,10 @@
 //! One line as it is read back: our own, or one that agent-secrets wrote.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use super::Outcome;
+use super::{Action, Outcome, Row, action::Phase};
 use crate::base::Timestamp;
 
 /// The fields of a line. Texts, not types: a log outlives the program that wrote it, and must stay readable.
@@ -84,6 +86,15 @@ pub struct Record {
     pub success: bool,
 }
 
+impl Record {
+    /// How it ended: its outcome, or what its success says; `None` for what only begins.
+    pub fn result(&self) -> Option<&str> {
+        let begins = Action::find(&self.action).is_some_and(|action| action.phase() == Phase::Begins);
+        let by_success = if self.success { Outcome::Ok } else { Outcome::Failed };
+        self.outcome.as_deref().or((!begins).then(|| by_success.as_str()))
+    }
+}
+
 /// Which records are wanted; a new filter wants all of them, each condition fewer.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -130,7 +141,7 @@ impl Filter {
         self
     }
 
-    /// Only those that ended so.
+    /// Only those that ended so; what has no outcome of its own ended as its success says.
     #[must_use]
     pub fn outcome(mut self, outcome: Outcome) -> Self {
         self.outcome = Some(outcome);
@@ -153,16 +164,40 @@ impl Filter {
 
     /// Whether a record meets every condition.
     pub fn wants(&self, record: &Record) -> bool {
+        self.wants_whatever_it_does(record)
+            && self.action.as_ref().is_none_or(|wanted| *wanted == record.action)
+            && self.wants_outcome(record)
+            && self.until.is_none_or(|until| record.timestamp <= until)
+    }
+
+    /// Whether a row meets every condition: `since` is about its newest record, `until` about its beginning, and an
+    /// action may be that of either. What is still open has no outcome yet.
+    pub fn wants_row(&self, row: &Row) -> bool {
+        let is_action = |wanted: &String| *wanted == row.record.action || row.begun_as.as_ref() == Some(wanted);
+        self.wants_whatever_it_does(&row.record)
+            && self.action.as_ref().is_none_or(is_action)
+            && self.wants_outcome(&row.record)
+            && self.until.is_none_or(|until| row.began <= until)
+    }
+
+    /// Whether nothing that was recorded at this time or earlier can be wanted, however clocks were set meanwhile.
+    pub(super) fn is_long_before(&self, time: Timestamp) -> bool {
+        const CLOCKS_ERR_BY: Duration = Duration::from_hours(24);
+        self.since.is_some_and(|since| time.plus(CLOCKS_ERR_BY) < since)
+    }
+
+    fn wants_whatever_it_does(&self, record: &Record) -> bool {
         fn is(wanted: Option<&str>, found: Option<&str>) -> bool {
             wanted.is_none_or(|wanted| found == Some(wanted))
         }
         let host = record.host.as_deref();
         is(self.client.as_deref(), record.client_id.as_deref())
             && is(self.secret.as_deref(), record.secret_name.as_deref())
-            && is(self.action.as_deref(), Some(&record.action))
-            && is(self.outcome.map(Outcome::as_str), record.outcome.as_deref())
             && self.host.as_ref().is_none_or(|wanted| host.is_some_and(|host| host.eq_ignore_ascii_case(wanted)))
             && self.since.is_none_or(|since| record.timestamp >= since)
-            && self.until.is_none_or(|until| record.timestamp <= until)
+    }
+
+    fn wants_outcome(&self, record: &Record) -> bool {
+        self.outcome.is_none_or(|wanted| record.result() == Some(wanted.as_str()))
     }
 }

@@ -14,6 +14,30 @@ pub struct Row {
     pub record: Record,
     /// Whether it is over.
     pub state: RowState,
+    /// The action of its beginning, where that is a record of its own.
+    pub begun_as: Option<String>,
+}
+
+impl Row {
+    /// Of a beginning whose end has not come yet.
+    pub(super) fn begun(record: &Record) -> Self {
+        let begun_as = Some(record.action.clone());
+        Self { began: record.timestamp, record: record.clone(), state: RowState::Open, begun_as }
+    }
+
+    /// Of a beginning and its end.
+    pub(super) fn joined(begun: Self, end: &Record) -> Self {
+        let record = joined(end, begun.record);
+        Self { record, state: RowState::Done, ..begun }
+    }
+
+    /// Of a record that stands for itself, or whose beginning nobody has.
+    pub(super) fn alone(record: &Record) -> Self {
+        let took = Duration::from_micros(record.duration_us.unwrap_or(0));
+        let millis = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
+        let began = Timestamp::from_millis(record.timestamp.as_millis().saturating_sub(millis));
+        Self { began, record: record.clone(), state: RowState::Done, begun_as: None }
+    }
 }
 
 /// Whether what a row shows is over.
@@ -49,19 +73,22 @@ impl Rows {
         let phase = Action::find(&record.action).map_or(Phase::Other, Action::phase);
         match (&record.request_id, phase) {
             (Some(id), Phase::Begins) => {
-                let row = Row { began: record.timestamp, record: record.clone(), state: RowState::Open };
-                self.open.insert(id.clone(), (self.count, row));
+                self.open.insert(id.clone(), (self.count, Row::begun(record)));
                 None
             }
             (Some(id), Phase::Ends) => Some(match self.open.remove(id) {
-                Some((place, begun)) => {
-                    let record = joined(record, begun.record);
-                    (place, Row { began: begun.began, record, state: RowState::Done })
-                }
-                None => (self.count, alone(record)),
+                Some((place, begun)) => (place, Row::joined(begun, record)),
+                None => (self.count, Row::alone(record)),
             }),
-            _ => Some((self.count, alone(record))),
+            _ => Some((self.count, Row::alone(record))),
         }
+    }
+
+    /// Goes on from rows that were open before the first line.
+    pub fn after(rows: &[Row]) -> Self {
+        let open = rows.iter().filter(|row| row.state == RowState::Open).enumerate();
+        let open = open.filter_map(|(at, row)| Some((row.record.request_id.clone()?, (at as u64, row.clone()))));
+        Self { open: open.collect(), count: rows.len() as u64 }
     }
 
     /// What is still open, in the order of beginning.
@@ -72,13 +99,6 @@ impl Rows {
     }
 }
 
-fn alone(record: &Record) -> Row {
-    let took = Duration::from_micros(record.duration_us.unwrap_or(0));
-    let millis = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
-    let began = Timestamp::from_millis(record.timestamp.as_millis().saturating_sub(millis));
-    Row { began, record: record.clone(), state: RowState::Done }
-}
-
 /// The end's record, with the beginning's word where the end says nothing.
 fn joined(end: &Record, begun: Record) -> Record {
     let mut record = end.clone();
@@ -87,14 +107,4 @@ fn joined(end: &Record, begun: Record) -> Record {
     }
     fill!(client_id, lease_id, secret_name, service, session_id, capability, method, host, port, path, details);
     record
-}
-
-/// One row per request of these lines, in the order of beginning; damaged lines have none.
-pub fn rows<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Vec<Row> {
-    let mut joiner = Rows::new();
-    let mut rows: Vec<(u64, Row)> =
-        lines.into_iter().filter_map(Line::record).filter_map(|record| joiner.take(record)).collect();
-    rows.extend(joiner.open.into_values());
-    rows.sort_unstable_by_key(|(place, _)| *place);
-    rows.into_iter().map(|(_, row)| row).collect()
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::{
-    Event,
+    Action, Event, Head, checkpoint,
     file::LogFile,
     format::{AFTER_CHAIN, Frame, TimeWriter, write_chain, write_line},
 };
-use crate::base::{Clock, sha256};
+use crate::base::{Clock, SigningKey, Timestamp, sha256};
 
 /// What the writer holds.
 pub(super) struct State {
@@ -24,6 +24,8 @@ pub(super) struct State {
     pub(super) writes: u64,
     /// The file was moved away or removed, and no new one could be opened: what is written now would be lost.
     pub(super) is_gone: bool,
+    /// The number of the newest checkpoint.
+    pub(super) signed: u64,
     pub(super) time: TimeWriter,
     pub(super) trouble: Trouble,
     pub(super) sync: Sync,
@@ -39,6 +41,7 @@ impl State {
             written: tip,
             writes: 0,
             is_gone: false,
+            signed: 0,
             time: TimeWriter::default(),
             trouble: Trouble::default(),
             sync: Sync { is_running: false, tip, writes: 0, failures: 0, unsynced: Vec::new() },
@@ -46,11 +49,23 @@ impl State {
     }
 
     pub(super) fn format(&mut self, clock: &Clock, event: &Event<'_>) {
+        self.format_at(clock.now(), event);
+    }
+
+    fn format_at(&mut self, time: Timestamp, event: &Event<'_>) {
         let start = self.pending.len();
-        let seq = self.tip.seq + 1;
-        let time = self.time.write(clock.now());
+        let seq = self.tip.seq.saturating_add(1);
+        let time = self.time.write(time);
         write_line(&mut self.pending, &Frame { seq, prev: self.tip.hash(), time }, event);
         self.chain(seq, start);
+    }
+
+    /// Signs everything up to here.
+    pub(super) fn format_checkpoint(&mut self, time: Timestamp, key: &SigningKey) {
+        let seq = self.tip.seq.saturating_add(1);
+        let details = checkpoint::Place { seq, prev: self.tip.hash(), time }.sign(key);
+        self.format_at(time, &Event::new(Action::AuditCheckpoint).details(&details));
+        self.signed = self.tip.seq;
     }
 
     /// Makes what was put at the end of `pending` the newest line.
@@ -59,11 +74,16 @@ impl State {
         self.tip = Tip::new(seq, sha256(line));
     }
 
-    /// Puts lines that were formatted for another place in the chain at its present end.
+    /// Puts lines that were formatted for another place in the chain at its present end; checkpoints stay out, because
+    /// they sign their place.
     pub(super) fn chain_again(&mut self, lines: &[u8]) {
+        const CHECKPOINT: &[u8] = b",\"action\":\"audit_checkpoint\""; // quotes inside our fields are escaped
         for line in lines.split_inclusive(|b| *b == b'\n') {
+            if memchr::memmem::find(line, CHECKPOINT).is_some() {
+                continue;
+            }
             let Some(at) = memchr::memmem::find(line, AFTER_CHAIN) else { continue };
-            let (start, seq) = (self.pending.len(), self.tip.seq + 1);
+            let (start, seq) = (self.pending.len(), self.tip.seq.saturating_add(1));
             write_chain(&mut self.pending, seq, self.tip.hash());
             self.pending.extend_from_slice(line.get(at..).unwrap_or_default());
             self.chain(seq, start);
@@ -142,6 +162,16 @@ impl Tip {
             }
         }
         tip
+    }
+
+    /// The line that a head names; `None` when its hash is none.
+    pub(super) fn parse(head: &Head) -> Option<Self> {
+        let hash: [u8; 64] = head.hash.as_bytes().try_into().ok()?;
+        hash.iter().all(u8::is_ascii_hexdigit).then_some(Self { seq: head.seq, hash })
+    }
+
+    pub(super) fn head(&self) -> Head {
+        Head { seq: self.seq, hash: self.hash().to_owned() }
     }
 
     pub(super) fn hash(&self) -> &str {

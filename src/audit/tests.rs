@@ -1,8 +1,11 @@
 //! The log as a whole: written, kept in one piece, found, followed.
 
 mod chain;
+mod cost;
 mod faults;
+mod proof;
 mod reading;
+mod rolling;
 
 use std::{
     fs,

@@ -1,21 +1,21 @@
-//! Walking the chain: is every line the one that was written, and in its place?
+//! Is every line the one that was written, in its place, and is the end still there? What checking a log gives.
 //!
 //! Invariant: an edited, removed, added or moved line before the last is found. What a chain alone cannot show, the last
-//! lines being gone, is found when an earlier head is known.
+//! lines being gone, is found when an earlier head is known: from the signed note, or from elsewhere.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, path::Path};
+use std::{borrow::Cow, fmt, path::Path};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Action, Error,
+    Action, Error, NoteFault,
     action::Phase,
-    lines::{End, RawLine, RawLines, open},
+    files::Files,
+    lines::RawLine,
+    note::Note,
+    walk::{Walk, Walked},
 };
-use crate::base::{RequestId, hex, sha256};
-
-/// What stands for the line before the first.
-pub(super) const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+use crate::base::{Ed25519Key, RequestId};
 
 /// The newest line of a chain; to be kept elsewhere, so that a cut log is noticed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,18 +29,30 @@ pub struct Head {
 /// What walking a log gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
-    /// How many lines there are, damaged ones included.
+    /// How many lines there are in all files, damaged ones included.
     pub lines: u64,
-    /// How many of them, at the beginning, agent-secrets wrote without a chain.
+    /// In how many files.
+    pub files: u64,
+    /// How many lines, at the beginning, agent-secrets wrote without a chain.
     pub unchained_lines: u64,
     /// How many are no record.
     pub damaged_lines: u64,
+    /// The number of the first chained line; above 1 when older files were removed by the settings or moved away.
+    pub begins_at: Option<u64>,
+    /// How often somebody moved a file away while the log was written, as the log says itself.
+    pub moved_away: u64,
     /// The last line of the chain; `None` when no line is chained.
     pub head: Option<Head>,
     /// The first place where the chain does not hold.
     pub first_break: Option<Break>,
     /// Requests and tunnels that began and have not ended; those of a running daemon are among them.
     pub open_requests: Vec<RequestId>,
+    /// How many checkpoints there are, each with a signature that fits.
+    pub checkpoints: u64,
+    /// The newest key that the log says was made for it; proves nothing by itself.
+    pub named_key: Option<Ed25519Key>,
+    /// What the note of the newest line says.
+    pub note: NoteFinding,
 }
 
 impl Verified {
@@ -50,10 +62,34 @@ impl Verified {
     }
 }
 
+/// What the note of the newest line says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoteFinding {
+    /// The noted line is there, whatever came after it.
+    Agrees,
+    /// The note is worth nothing.
+    Faulty(NoteFault),
+    /// So many lines of the note's are gone, and a loss of power may explain it.
+    Lost(u64),
+    /// Nobody asked.
+    Unchecked,
+}
+
+/// Whom to believe about a log.
+#[derive(Clone, Copy, Debug)]
+pub struct Trust<'a> {
+    /// The key that signs for it.
+    pub key: &'a Ed25519Key,
+    /// Where its newest line is noted.
+    pub note: &'a Path,
+}
+
 /// Where the chain breaks first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Break {
-    /// The line in the file, from 1.
+    /// The rolled file that it is in; `None` for the log itself.
+    pub file: Option<String>,
+    /// The line in that file, from 1.
     pub line: u64,
     /// What is wrong there.
     pub why: BreakKind,
@@ -66,10 +102,16 @@ pub enum BreakKind {
     Damaged,
     /// It is not what was written: the line after it, or the known head, has another hash of it.
     Edited,
+    /// It is the newest checkpoint and signed with another key than the one that is believed.
+    Foreign,
+    /// The note of the newest line is worth nothing, so that nobody can tell whether lines after this one were cut.
+    Note(NoteFault),
     /// This many lines are missing before it; `u64::MAX` when nobody can tell how many.
     Removed(u64),
     /// It stands where it does not belong: moved, repeated or put in.
     Reordered,
+    /// It is a checkpoint whose signature does not fit.
+    Signature,
     /// Its end is missing.
     Torn,
     /// It has no place in the chain although the chain had begun.
@@ -78,16 +120,28 @@ pub enum BreakKind {
 
 impl fmt::Display for Break {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = self.line;
+        let line = match &self.file {
+            Some(file) => format!("line {} of `{file}`", self.line),
+            None => format!("line {}", self.line),
+        };
         match self.why {
-            BreakKind::Damaged => write!(f, "line {line} is no record"),
-            BreakKind::Edited => write!(f, "line {line} was edited"),
-            BreakKind::Removed(u64::MAX) => write!(f, "lines before line {line} were removed"),
-            BreakKind::Removed(1) => write!(f, "a line before line {line} was removed"),
-            BreakKind::Removed(count) => write!(f, "{count} lines before line {line} were removed"),
-            BreakKind::Reordered => write!(f, "line {line} stands where it does not belong"),
-            BreakKind::Torn => write!(f, "line {line} is torn, its end is missing"),
-            BreakKind::Unchained => write!(f, "line {line} was put in, it has no place in the chain"),
+            BreakKind::Damaged => write!(f, "{line} is no record"),
+            BreakKind::Edited => write!(f, "{line} was edited"),
+            BreakKind::Foreign => write!(f, "{line} is signed with another key"),
+            BreakKind::Note(NoteFault::Missing) => {
+                write!(f, "the note of the newest line is missing; whether lines after {line} were cut cannot be told")
+            }
+            BreakKind::Note(NoteFault::Unsigned) => write!(
+                f,
+                "the note of the newest line is not signed with the key; whether lines after {line} were cut cannot be told"
+            ),
+            BreakKind::Removed(u64::MAX) => write!(f, "lines before {line} were removed"),
+            BreakKind::Removed(1) => write!(f, "a line before {line} was removed"),
+            BreakKind::Removed(count) => write!(f, "{count} lines before {line} were removed"),
+            BreakKind::Reordered => write!(f, "{line} stands where it does not belong"),
+            BreakKind::Signature => write!(f, "{line} holds a signature that does not fit"),
+            BreakKind::Torn => write!(f, "{line} is torn, its end is missing"),
+            BreakKind::Unchained => write!(f, "{line} was put in, it has no place in the chain"),
         }
     }
 }
@@ -113,148 +167,46 @@ impl Link<'_> {
     }
 }
 
-/// Walks a log from its first line to its last. A break is a finding, not an error.
+/// Walks a log from its first line to its last, through all its files. A break is a finding, not an error.
 pub fn verify(path: &Path) -> Result<Verified, Error> {
-    walk(path, None)
+    Ok(walk(path, None)?.verified)
 }
 
 /// Like [`verify`], and finds too when the line of an earlier head is gone or was edited.
 pub fn verify_with_head(path: &Path, known: &Head) -> Result<Verified, Error> {
-    walk(path, Some(known))
+    Ok(walk(path, Some(known))?.verified)
 }
 
-fn walk(path: &Path, known: Option<&Head>) -> Result<Verified, Error> {
-    let mut lines = RawLines::new(open(path)?, 0);
-    let mut walk = Walk { known, ..Walk::default() };
+/// Like [`verify`], and holds note and newest checkpoint to this key. A key that signs has noted the newest line, so a
+/// note that is missing is a break.
+pub fn verify_with(path: &Path, trust: Trust<'_>) -> Result<Verified, Error> {
+    // Before the log: it may grow meanwhile, and never shrinks.
+    let note = Note::read(trust.note, trust.key);
+    let known = note.as_ref().ok().filter(|note| note.is_binding()).map(|note| &note.head);
+    let Walked { mut verified, last_signer, end } = walk(path, known)?;
+    if let Some((place, signer)) = last_signer
+        && signer != *trust.key
+    {
+        verified.first_break.get_or_insert_with(|| place.breaks(BreakKind::Foreign));
+    }
+    let reached = verified.head.as_ref().map_or(0, |head| head.seq);
+    verified.note = match &note {
+        Err(fault) => {
+            verified.first_break.get_or_insert_with(|| end.breaks(BreakKind::Note(*fault)));
+            NoteFinding::Faulty(*fault)
+        }
+        Ok(note) if note.head.seq > reached && !note.is_binding() => NoteFinding::Lost(note.head.seq - reached),
+        Ok(_) => NoteFinding::Agrees,
+    };
+    Ok(verified)
+}
+
+fn walk(path: &Path, known: Option<&Head>) -> Result<Walked, Error> {
+    let mut lines = Files::find(path)?.forwards();
+    let mut walk = Walk::new(known);
     let mut line = RawLine::default();
-    while lines.next_into(&mut line).map_err(Error::io("read", path))? {
-        walk.step(&line);
+    while lines.next_into(&mut line)? {
+        walk.step(&line, lines.rolled());
     }
     Ok(walk.finish())
-}
-
-#[derive(Default)]
-struct Walk<'a> {
-    known: Option<&'a Head>,
-    lines: u64,
-    unchained: u64,
-    damaged: u64,
-    /// The last chained line's number, once there is one.
-    seq: Option<u64>,
-    /// The hash of the line before.
-    hash: Option<String>,
-    head: Option<Head>,
-    first_break: Option<Break>,
-    /// The numbers that are missing at the first break: if one turns up later, lines were moved, not removed.
-    missing: Option<std::ops::Range<u64>>,
-    open: BTreeMap<RequestId, u64>,
-}
-
-impl Walk<'_> {
-    fn step(&mut self, line: &RawLine) {
-        self.lines += 1;
-        let chained = match line.end {
-            End::LineFeed => serde_json::from_slice::<Link<'_>>(&line.bytes).ok(),
-            End::TooLong => None,
-            End::Torn => {
-                self.damaged += 1;
-                return self.found(BreakKind::Torn);
-            }
-        };
-        let hash = hex(&sha256(&line.bytes));
-        match &chained {
-            None => {
-                self.damaged += 1;
-                // Before the chain begins there is nothing that could be broken.
-                if self.seq.is_some() {
-                    self.found(BreakKind::Damaged);
-                } else {
-                    self.unchained += 1;
-                }
-            }
-            Some(chained) => {
-                self.step_request(chained);
-                self.step_chain(chained, &hash);
-            }
-        }
-        self.hash = Some(hash);
-    }
-
-    fn step_request(&mut self, link: &Link<'_>) {
-        match link.request() {
-            Some((id, Phase::Begins)) => {
-                self.open.insert(id, self.lines);
-            }
-            Some((id, _)) => {
-                self.open.remove(&id);
-            }
-            None => {}
-        }
-    }
-
-    fn step_chain(&mut self, link: &Link<'_>, hash: &str) {
-        let (Some(seq), Some(prev)) = (link.seq, link.prev.as_deref()) else {
-            if self.seq.is_some() {
-                self.found(BreakKind::Unchained);
-            } else {
-                self.unchained += 1;
-            }
-            return;
-        };
-        if self.missing.as_ref().is_some_and(|missing| missing.contains(&seq)) {
-            self.missing = None;
-            if let Some(first) = &mut self.first_break {
-                first.why = BreakKind::Reordered;
-            }
-        }
-        let fits = self.hash.as_deref().unwrap_or(GENESIS) == prev;
-        match self.seq {
-            None if fits => {}
-            // A new file goes on with the chain of the one before.
-            None if self.lines == 1 && link.action == Action::LogContinued.as_str() => {}
-            None if seq > 1 => self.found(BreakKind::Removed(seq - 1)),
-            None if self.lines == 1 => self.found(BreakKind::Removed(u64::MAX)),
-            None => self.found_before(BreakKind::Edited),
-            Some(last) if seq == last + 1 && fits => {}
-            Some(last) if seq == last + 1 => self.found_before(BreakKind::Edited),
-            Some(last) if seq > last => {
-                if self.first_break.is_none() {
-                    self.missing = Some(last + 1..seq);
-                }
-                self.found(BreakKind::Removed(seq - last - 1));
-            }
-            Some(_) => self.found(BreakKind::Reordered),
-        }
-        self.seq = Some(seq);
-        self.head = Some(Head { seq, hash: hash.to_owned() });
-        if self.known.is_some_and(|known| known.seq == seq && known.hash != hash) {
-            self.found(BreakKind::Edited);
-        }
-    }
-
-    fn found(&mut self, why: BreakKind) {
-        self.first_break.get_or_insert(Break { line: self.lines, why });
-    }
-
-    fn found_before(&mut self, why: BreakKind) {
-        self.first_break.get_or_insert(Break { line: self.lines.saturating_sub(1).max(1), why });
-    }
-
-    fn finish(mut self) -> Verified {
-        let reached = self.seq.unwrap_or(0);
-        if let Some(known) = self.known.filter(|known| known.seq > reached) {
-            let line = self.lines + 1;
-            self.first_break.get_or_insert(Break { line, why: BreakKind::Removed(known.seq - reached) });
-        }
-        let mut open: Vec<(u64, RequestId)> = self.open.into_iter().map(|(id, line)| (line, id)).collect();
-        open.sort_unstable();
-        Verified {
-            lines: self.lines,
-            unchained_lines: self.unchained,
-            damaged_lines: self.damaged,
-            head: self.head,
-            first_break: self.first_break,
-            open_requests: open.into_iter().map(|(_, id)| id).collect(),
-        }
-    }
 }

@@ -14,9 +14,9 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Action, Error, Event, Head, Recovery,
+    Action, Error, Event, Head, KeyOrigin, Missing, Recovery, Witness, continuity,
     file::LogFile,
-    recover::recover,
+    recover::{recover, recover_file},
     state::{State, Tip, Trouble},
 };
 use crate::base::{Clock, blocking};
@@ -38,24 +38,32 @@ pub enum Durability {
 }
 
 /// How the log is to be written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// What an accepted event has survived.
     pub durability: Durability,
+    /// From so many bytes on the log goes on in a new file; 0, the default, is never.
+    pub max_size: u64,
+    /// How many rolled files are kept, the newest; all by default.
+    pub keep: Option<u32>,
+    /// Where the newest line is noted, and with which key; nowhere by default.
+    pub witness: Option<Witness>,
 }
 
 /// The audit log. Clones write to the same file; the last one to go writes what still waits.
 #[derive(Clone)]
-pub struct AuditLog(Arc<Shared>);
+pub struct AuditLog(pub(super) Arc<Shared>);
 
-struct Shared {
-    path: PathBuf,
-    durability: Durability,
-    clock: Clock,
+pub(super) struct Shared {
+    pub(super) path: PathBuf,
+    pub(super) settings: Settings,
+    pub(super) clock: Clock,
     is_healthy: AtomicBool,
     state: Mutex<State>,
     /// A sync ended, well or not.
-    synced: Condvar,
+    pub(super) synced: Condvar,
+    /// The line that was noted last.
+    pub(super) noted: Mutex<Option<(Head, Durability)>>,
 }
 
 impl AuditLog {
@@ -64,20 +72,29 @@ impl AuditLog {
     /// The daemon holds its own lock, so that there is one writer.
     pub fn open(path: &Path, settings: Settings, clock: Clock) -> Result<(Self, Recovery), Error> {
         let (file, tail, torn) = recover(path, clock.now())?;
-        let tip = tail.hash.map_or(Tip::START, |hash| Tip::new(tail.seq, hash));
-        let log = Self::with_file(path, Arc::new(file), tip, settings, clock);
-        let recovery = Recovery::close(&log, &tail, torn)?;
+        let end = tail.hash.map_or(Tip::START, |hash| Tip::new(tail.seq, hash));
+        let witness = settings.witness.clone();
+        let missing = witness.as_ref().and_then(|witness| Missing::find(witness, &end));
+        let start = missing.as_ref().and_then(Missing::tip).unwrap_or(end);
+        let log = Self::with_file(path, Arc::new(file), start, settings, clock);
+        let recovery = Recovery::close(&log, &tail, torn, missing)?;
+        if let Some(witness) = witness.filter(|witness| witness.origin == KeyOrigin::Made) {
+            let key = witness.key.public().to_string();
+            log.append(&Event::new(Action::AuditKeyCreate).details(&key))?;
+        }
+        log.note_head()?;
         Ok((log, recovery))
     }
 
     pub(super) fn with_file(path: &Path, file: Arc<dyn LogFile>, tip: Tip, settings: Settings, clock: Clock) -> Self {
         Self(Arc::new(Shared {
             path: path.to_owned(),
-            durability: settings.durability,
+            settings,
             clock,
             is_healthy: AtomicBool::new(true),
             state: Mutex::new(State::new(file, tip)),
             synced: Condvar::new(),
+            noted: Mutex::new(None),
         }))
     }
 
@@ -90,8 +107,8 @@ impl AuditLog {
         self.waiting_for_the_disk(|| self.append_now(event))
     }
 
-    fn waiting_for_the_disk<T>(&self, work: impl FnOnce() -> T) -> T {
-        match self.0.durability {
+    pub(super) fn waiting_for_the_disk<T>(&self, work: impl FnOnce() -> T) -> T {
+        match self.0.settings.durability {
             Durability::Fsync => blocking(work),
             Durability::Write => work(),
         }
@@ -99,15 +116,23 @@ impl AuditLog {
 
     fn append_now(&self, event: &Event<'_>) -> Result<(), Error> {
         let shared = &*self.0;
-        let mut state = shared.lock();
+        self.append_formatted(shared.lock(), |state| state.format(&shared.clock, event))
+    }
+
+    pub(super) fn append_formatted(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        format: impl FnOnce(&mut State),
+    ) -> Result<(), Error> {
+        let shared = &*self.0;
         let mark = (state.pending.len(), state.tip);
-        state.format(&shared.clock, event);
+        format(&mut state);
         if let Err(error) = shared.write(&mut state) {
             state.go_back(mark);
             state.trouble.refused += 1;
             return Err(error);
         }
-        match shared.durability {
+        match shared.settings.durability {
             Durability::Write => Ok(()),
             Durability::Fsync => shared.wait_until_synced(state).map(drop).inspect_err(|_| {
                 shared.lock().trouble.refused += 1;
@@ -145,7 +170,7 @@ impl AuditLog {
             state = shared.go_on_in_a_new_file(state)?;
         }
         shared.write(&mut state)?;
-        match shared.durability {
+        match shared.settings.durability {
             Durability::Write => Ok(()),
             Durability::Fsync => shared.wait_until_synced(state).map(drop),
         }
@@ -160,8 +185,7 @@ impl AuditLog {
     /// The newest line that was written; kept elsewhere, it proves later that the log was not cut. Lines that wait are left
     /// out: after a crash, their absence would look like a cut.
     pub fn head(&self) -> Head {
-        let state = self.0.lock();
-        Head { seq: state.written.seq, hash: state.written.hash().to_owned() }
+        self.0.lock().written.head()
     }
 
     /// Where the log is.
@@ -178,7 +202,7 @@ impl std::fmt::Debug for AuditLog {
 
 impl Shared {
     /// A thread that panicked while it held the lock left whole values: each is set in one step.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -193,7 +217,7 @@ impl Shared {
 
     /// Writes everything that waits and, once the log works again, what went missing meanwhile. On failure the file is cut
     /// back to whole lines and everything still waits.
-    fn write(&self, state: &mut State) -> Result<(), Error> {
+    pub(super) fn write(&self, state: &mut State) -> Result<(), Error> {
         let mark = (state.pending.len(), state.tip);
         let Trouble { refused, lost } = state.trouble;
         if refused + lost > 0 {
@@ -207,7 +231,7 @@ impl Shared {
             state.go_back(mark);
             return Err(Error::io("write", &self.path)(source));
         }
-        if self.durability == Durability::Fsync {
+        if self.settings.durability == Durability::Fsync {
             state.sync.unsynced.extend_from_slice(&state.pending);
         }
         state.pending.clear();
@@ -264,21 +288,16 @@ impl Shared {
             state.sync.unsynced.clear();
             self.synced.notify_all();
         }
-        let opened = self.healthy_if(recover(&self.path, self.clock.now()));
+        let opened = self.healthy_if(recover_file(&self.path, self.clock.now()));
         state.is_gone = opened.is_err();
-        let (file, tail, _) = opened?;
+        // The chain goes on from what we wrote, whatever stands there: a cut copy put in its place shows as a gap.
+        let (file, _, _) = opened?;
         let old = state.written;
-        let start = match tail.hash {
-            Some(hash) if tail.seq > 0 => Tip::new(tail.seq, hash),
-            Some(hash) => Tip::new(old.seq, hash), // somebody wrote there before us
-            None => old,
-        };
         state.file = Arc::new(file);
         state.torn = 0;
         let waiting = std::mem::take(&mut state.pending);
-        (state.tip, state.written, state.sync.tip) = (start, start, start);
-        let details = format!("goes on after line {} with hash {}", old.seq, old.hash());
-        state.format(&self.clock, &Event::new(Action::LogContinued).details(&details));
+        (state.tip, state.sync.tip) = (old, old);
+        self.format_continuation(&mut state, &continuity::moved(old.seq, old.hash()));
         state.chain_again(&waiting);
         Ok(state)
     }
@@ -288,7 +307,7 @@ impl Drop for Shared {
     fn drop(&mut self) {
         let mut state = self.lock();
         let _ = self.write(&mut state); // there is nobody left to tell
-        if self.durability == Durability::Fsync {
+        if self.settings.durability == Durability::Fsync {
             let _ = state.file.sync();
         }
     }

@@ -12,6 +12,14 @@ pub enum Error {
     /// The audit log cannot be opened.
     #[error(transparent)]
     Audit(#[from] crate::audit::Error),
+    /// The key that signs for the audit log cannot be opened.
+    #[error("`{}` cannot be opened: {why}; move it away to sign with a new key", path.display())]
+    AuditKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The certificate authority cannot be opened or made.
     #[error(transparent)]
     Ca(#[from] crate::ca::Error),

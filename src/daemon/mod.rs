@@ -13,6 +13,8 @@ mod logging;
 mod notes;
 mod policy_calls;
 mod port;
+mod record;
+mod record_key;
 mod restart;
 mod rotation_calls;
 mod serve;
@@ -25,17 +27,18 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use authority::Agents;
 pub use error::Error;
 pub use logging::{LOG_VARIABLE, start as start_logging};
+pub use record_key::audit_key;
 pub use serve::serve;
 use service::Desk;
 pub use settings::{
-    AuditSection, CaSection, Effective, KEYS, Key, ProxySection, Setting, Settings, SocketMode, UpstreamSection,
-    commented_file, effective, places,
+    AuditSection, CaSection, Effective, FileSize, Interval, KEYS, Keep, Key, ProxySection, Setting, Settings,
+    SocketMode, UpstreamSection, commented_file, effective, places,
 };
 use tokio::task::JoinSet;
 pub use translate::start_failure as failure;
 
 use crate::{
-    audit::{self, Action, AuditLog, Event},
+    audit::{self, Action, Event},
     base::{AtomicFileError, Clock, CutReason, CutSwitch, CutWatch, FileLock, HashKey, Home, read_bounded},
     broker::{Broker, Parts},
     ca::{CertificateAuthority, Sealer},
@@ -74,6 +77,7 @@ pub struct Running {
     broker: Arc<Broker>,
     stop: CutSwitch,
     tasks: JoinSet<()>,
+    checkpoint: Interval,
     _lock: FileLock,
 }
 
@@ -102,11 +106,7 @@ impl Running {
             self.broker.finish_rotations().await;
         };
         let _ = tokio::time::timeout(Duration::from_secs(10), wait).await;
-        let audit = self.broker.audit();
-        let recorded = audit.append(&Event::new(Action::DaemonStop));
-        if let Err(error) = recorded.and_then(|()| audit.flush()) {
-            tracing::error!(%error, "the end of the daemon could not be recorded");
-        }
+        record::close(self.broker.audit(), self.checkpoint);
     }
 }
 
@@ -116,10 +116,7 @@ pub async fn build(options: &Options, clock: Clock) -> Result<Running, Error> {
     let store = Store::open(home, clock.clone())?;
     let lock = lock(home)?;
     let policy = Live::load(&home.policies(), clock.clone()).map_err(Error::Policy)?;
-    let (audit, recovery) =
-        AuditLog::open(&home.audit(), audit::Settings { durability: settings.audit.durability }, clock.clone())?;
-    tracing::info!(?recovery, "the audit log is open");
-    audit.append(&Event::new(Action::DaemonStart))?; // before anything that could be recorded
+    let audit = record::open(home, &store, &settings.audit, clock.clone())?;
     let scope = certificate::scope(settings, &policy.current());
     let ca = CertificateAuthority::create_or_open(&home.ca(), &StoreSealer(&store), clock.clone(), &scope)?;
     let tls = TlsClient::new(&settings.upstream.extra_roots)?;
@@ -171,13 +168,14 @@ pub async fn build(options: &Options, clock: Clock) -> Result<Running, Error> {
     spawn_until(&mut tasks, &stop, end_leases(Arc::clone(&broker)));
     spawn_until(&mut tasks, &stop, rotate(Arc::clone(&broker)));
     spawn_until(&mut tasks, &stop, keep_looking(agents, Arc::clone(&broker)));
-    spawn_until(&mut tasks, &stop, flush_audit(audit));
+    spawn_until(&mut tasks, &stop, record::flush(audit.clone()));
+    spawn_until(&mut tasks, &stop, record::keep_proof(audit, settings.audit.checkpoint));
     spawn_until(&mut tasks, &stop, reload_policy(Arc::clone(&broker)));
     spawn_until(&mut tasks, &stop, heart::follow_kill_file(Arc::clone(&broker)));
     if let Some(heart) = heart {
         spawn_until(&mut tasks, &stop, heart::keep_beating(Arc::clone(&broker), heart, stop.clone()));
     }
-    Ok(Running { proxy_address, broker, stop, tasks, _lock: lock })
+    Ok(Running { proxy_address, broker, stop, tasks, checkpoint: settings.audit.checkpoint, _lock: lock })
 }
 
 fn peers(access: &control::SocketAccess) -> control::Peers {
@@ -214,19 +212,6 @@ async fn end_leases(broker: Arc<Broker>) {
 
 async fn keep_looking(agents: Arc<Agents>, broker: Arc<Broker>) {
     agents.keep_looking(&broker).await;
-}
-
-/// Ends of exchanges share a write; this bounds how long they wait for one.
-async fn flush_audit(audit: AuditLog) {
-    let mut ticks = tokio::time::interval(Duration::from_millis(50));
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        if let Err(error) = audit.flush() {
-            tracing::error!(%error, "the audit log cannot be written");
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    }
 }
 
 /// Looks once a second whether a policy file was edited. A bad edit changes nothing but the status.

@@ -119,6 +119,11 @@ pub fn start_failure(error: &super::Error) -> Failure {
     use super::Error as Start;
     let message = error.to_string();
     match error {
+        Start::AuditKey { path, .. } => {
+            let path = path.to_string_lossy();
+            let fix = format!("mv {} {}", shell_word(&path), shell_word(&format!("{path}.old")));
+            Failure::new(FailureCode::Io, message).with_fix(fix)
+        }
         Start::AlreadyRunning(_) => Failure::new(FailureCode::AlreadyRunning, message),
         Start::Policy(_) => Failure::new(FailureCode::Settings, message).with_fix("secrets policy check"),
         Start::Settings { path, .. } => {

@@ -1,4 +1,4 @@
-//! Destroying what a home keeps secret: store, identity, leases, the authority's key. The audit log stays.
+//! Destroying what a home keeps secret: store, identity, leases, the keys of authority and audit log. The log stays.
 
 use std::{
     collections::BTreeSet,
@@ -17,7 +17,7 @@ pub fn wipe_home(home: &Home) -> Result<usize, String> {
     let mut faults = Vec::new();
     let mut gone = 0;
     let legacy_leases = home.leases().with_extension("json");
-    let secret = [home.identity(), home.store(), home.leases(), legacy_leases];
+    let secret = [home.identity(), home.store(), home.leases(), legacy_leases, home.audit_key()];
     for file in secret.into_iter().chain(root_files(&home.ca())) {
         for file in generations(&file, &mut faults) {
             match wipe(&file) {
@@ -59,8 +59,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::at(folder.path());
         std::fs::create_dir(home.ca()).unwrap();
-        let gone = ["identity.age", "secrets.age", "secrets.age.previous", "secrets.age.12.tmp", "leases.age"];
-        let stays = ["audit.log", "config.toml", "kill.json", "secrets.age.lock", "secrets.aged"];
+        let gone = [
+            "identity.age",
+            "secrets.age",
+            "secrets.age.previous",
+            "secrets.age.12.tmp",
+            "leases.age",
+            "audit.key.age",
+        ];
+        let stays = ["audit.log", "audit.head", "config.toml", "kill.json", "secrets.age.lock", "secrets.aged"];
         for name in gone.iter().chain(&stays) {
             std::fs::write(folder.path().join(name), "x").unwrap();
         }

@@ -12,6 +12,8 @@ mod hand;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod audit;
+mod audit_load;
 mod authority;
 mod bad_input;
 mod certificates;

@@ -24,7 +24,7 @@ fn rewrite(path: &Path, change: impl FnOnce(&mut Vec<String>)) {
 fn found(change: impl FnOnce(&mut Vec<String>), line: u64, why: BreakKind) {
     let (_folder, path, _) = chained(6);
     rewrite(&path, change);
-    assert_eq!(verify(&path).unwrap().first_break, Some(Break { line, why }));
+    assert_eq!(verify(&path).unwrap().first_break, Some(Break { file: None, line, why }));
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn a_torn_end_is_found() {
     let text = fs::read(&path).unwrap();
     fs::write(&path, &text[..text.len() - 5]).unwrap();
     let verified = verify(&path).unwrap();
-    assert_eq!(verified.first_break, Some(Break { line: 3, why: BreakKind::Torn }));
+    assert_eq!(verified.first_break, Some(Break { file: None, line: 3, why: BreakKind::Torn }));
     assert_eq!((verified.lines, verified.damaged_lines), (3, 1));
 }
 
@@ -61,14 +61,14 @@ fn attack_109_a_cut_or_edited_end_is_found_when_the_head_is_known() {
     rewrite(&path, |lines| lines[5] = lines[5].replace("change 5", "change X"));
     assert!(verify(&path).unwrap().is_whole(), "the chain alone cannot show it");
     let edited = verify_with_head(&path, &head).unwrap();
-    assert_eq!(edited.first_break, Some(Break { line: 6, why: BreakKind::Edited }));
+    assert_eq!(edited.first_break, Some(Break { file: None, line: 6, why: BreakKind::Edited }));
     rewrite(&path, |lines| lines.truncate(4));
     let cut = verify_with_head(&path, &head).unwrap().first_break;
-    assert_eq!(cut, Some(Break { line: 5, why: BreakKind::Removed(2) }));
+    assert_eq!(cut, Some(Break { file: None, line: 5, why: BreakKind::Removed(2) }));
     assert_eq!(cut.unwrap().to_string(), "2 lines before line 5 were removed");
     fs::write(&path, "").unwrap();
     let emptied = verify_with_head(&path, &head).unwrap().first_break;
-    assert_eq!(emptied, Some(Break { line: 1, why: BreakKind::Removed(6) }));
+    assert_eq!(emptied, Some(Break { file: None, line: 1, why: BreakKind::Removed(6) }));
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn attack_109_a_log_that_was_emptied_in_place_while_it_was_written_shows_it() {
     }
     fs::File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
     log.append(&Event::new(Action::PolicyReload)).unwrap();
-    assert_eq!(verify(&path).unwrap().first_break, Some(Break { line: 1, why: BreakKind::Removed(3) }));
+    assert_eq!(verify(&path).unwrap().first_break, Some(Break { file: None, line: 1, why: BreakKind::Removed(3) }));
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn an_edited_last_line_without_a_chain_is_found() {
     open(&path).append(&Event::new(Action::DaemonStart)).unwrap();
     assert!(verify(&path).unwrap().is_whole());
     rewrite(&path, |lines| lines[0] = lines[0].replace("lease_acquire", "lease_revoke"));
-    assert_eq!(verify(&path).unwrap().first_break, Some(Break { line: 1, why: BreakKind::Edited }));
+    assert_eq!(verify(&path).unwrap().first_break, Some(Break { file: None, line: 1, why: BreakKind::Edited }));
 }
 
 #[test]

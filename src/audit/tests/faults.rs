@@ -17,9 +17,11 @@ const ENOSPC: i32 = 28;
 /// A real file on a disk with so many bytes left.
 struct Disk {
     file: File,
-    room: AtomicU64,
+    /// Shared with the files that follow.
+    room: Arc<AtomicU64>,
     cut_fails: AtomicBool,
     sync_fails: AtomicBool,
+    create_fails: AtomicBool,
     syncs: AtomicU64,
     /// While true, a sync does not come back.
     held: Mutex<bool>,
@@ -28,17 +30,22 @@ struct Disk {
 
 impl Disk {
     fn make(path: &Path, settings: Settings) -> (Arc<Self>, AuditLog) {
-        let disk = Arc::new(Self {
-            file: crate::audit::file::open(path).unwrap(),
-            room: AtomicU64::new(u64::MAX),
+        let disk = Arc::new(Self::of(crate::audit::file::open(path).unwrap(), Arc::new(AtomicU64::new(u64::MAX))));
+        let log = AuditLog::with_file(path, Arc::<Self>::clone(&disk), Tip::START, settings, clock());
+        (disk, log)
+    }
+
+    fn of(file: File, room: Arc<AtomicU64>) -> Self {
+        Self {
+            file,
+            room,
             cut_fails: AtomicBool::new(false),
             sync_fails: AtomicBool::new(false),
+            create_fails: AtomicBool::new(false),
             syncs: AtomicU64::new(0),
             held: Mutex::new(false),
             freed: Condvar::new(),
-        });
-        let log = AuditLog::with_file(path, Arc::<Self>::clone(&disk), Tip::START, settings, clock());
-        (disk, log)
+        }
     }
 
     fn leave(&self, room: u64) {
@@ -81,9 +88,16 @@ impl LogFile for Disk {
     fn is_at(&self, path: &Path) -> io::Result<bool> {
         self.file.is_at(path)
     }
+
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
+        if self.create_fails.load(Ordering::SeqCst) {
+            return Err(io::Error::from_raw_os_error(ENOSPC));
+        }
+        Ok(Arc::new(Self::of(crate::audit::files::create(path)?, Arc::clone(&self.room))))
+    }
 }
 
-const FSYNC: Settings = Settings { durability: Durability::Fsync };
+const FSYNC: Settings = Settings { durability: Durability::Fsync, max_size: 0, keep: None, witness: None };
 
 #[test]
 fn attack_105_a_full_disk_refuses_and_leaves_no_half_line() {
@@ -134,7 +148,7 @@ fn a_half_line_that_cannot_be_cut_off_is_cut_off_before_the_next_write() {
     assert!(log.append(&Event::new(Action::PolicyChange)).is_err());
     disk.leave(u64::MAX);
     assert!(log.append(&Event::new(Action::PolicyChange)).is_err(), "not after half a line");
-    assert_eq!(verify(&path).unwrap().first_break, Some(Break { line: 2, why: BreakKind::Torn }));
+    assert_eq!(verify(&path).unwrap().first_break, Some(Break { file: None, line: 2, why: BreakKind::Torn }));
     disk.cut_fails.store(false, Ordering::SeqCst);
     log.append(&Event::new(Action::PolicyReload)).unwrap();
     assert_eq!(actions(&path), ["daemon_start", "policy_reload", "audit_recovered"]);
@@ -215,5 +229,61 @@ fn a_synced_log_goes_on_in_a_new_file_too() {
     log.flush().unwrap();
     log.append(&Event::new(Action::DaemonStop)).unwrap();
     assert_eq!(actions(&path), ["log_continued", "daemon_stop"]);
+    assert!(verify(&path).unwrap().is_whole());
+}
+
+fn rolling(settings: Settings) -> Settings {
+    Settings { max_size: 1, ..settings }
+}
+
+#[test]
+fn attack_105_a_full_disk_during_roll_over_leaves_the_log_as_it_was() {
+    let (folder, path) = place();
+    let (disk, log) = Disk::make(&path, rolling(Settings::default()));
+    log.append(&Event::new(Action::DaemonStart)).unwrap();
+    disk.create_fails.store(true, Ordering::SeqCst);
+    let error = log.roll_over_if_due().unwrap_err().to_string();
+    assert!(error.contains("cannot roll over the audit log") && error.contains("No space left"), "{error}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the file has its name back");
+    log.append(&Event::new(Action::PolicyChange)).unwrap();
+    log.flush().unwrap();
+    assert!(log.is_healthy(), "requests are recorded all the same");
+    disk.create_fails.store(false, Ordering::SeqCst);
+    assert_eq!(log.roll_over_if_due().unwrap(), RollOver::Done);
+    assert_eq!(actions(&path), ["daemon_start", "policy_change", "log_continued"]);
+    assert!(verify(&path).unwrap().is_whole());
+}
+
+#[test]
+fn attack_105_a_disk_that_is_full_after_roll_over_refuses_until_the_first_line_is_written() {
+    let (_folder, path) = place();
+    let (disk, log) = Disk::make(&path, rolling(Settings::default()));
+    log.append(&Event::new(Action::DaemonStart)).unwrap();
+    disk.leave(10);
+    assert!(log.roll_over_if_due().is_err());
+    assert!(log.append(&begun(RequestId::next())).is_err());
+    assert!(!log.is_healthy());
+    assert_eq!(path.metadata().unwrap().len(), 0, "no half line");
+    assert!(verify(&path).unwrap().is_whole());
+    disk.leave(u64::MAX);
+    log.append(&Event::new(Action::PolicyChange)).unwrap();
+    assert_eq!(actions(&path), ["daemon_start", "log_continued", "policy_change", "audit_recovered"]);
+    let verified = verify(&path).unwrap();
+    assert_eq!((verified.first_break, verified.files, verified.head), (None, 2, Some(log.head())));
+}
+
+#[test]
+fn a_synced_log_is_rolled_over_on_the_disk_or_not_at_all() {
+    let (_folder, path) = place();
+    let (disk, log) = Disk::make(&path, rolling(FSYNC));
+    log.append(&Event::new(Action::DaemonStart)).unwrap();
+    log.append_lazily(&Event::new(Action::PolicyReload));
+    disk.sync_fails.store(true, Ordering::SeqCst);
+    assert!(log.roll_over_if_due().is_err(), "what waited is not on the disk");
+    assert_eq!(actions(&path), ["daemon_start"]);
+    disk.sync_fails.store(false, Ordering::SeqCst);
+    assert_eq!(log.roll_over_if_due().unwrap(), RollOver::Done);
+    log.append(&Event::new(Action::DaemonStop)).unwrap();
+    assert_eq!(actions(&path), ["daemon_start", "policy_reload", "log_continued", "daemon_stop"]);
     assert!(verify(&path).unwrap().is_whole());
 }

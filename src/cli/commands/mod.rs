@@ -140,6 +140,7 @@ impl Command {
         match self {
             Self::Exec(_) => ErrorPlace::Stderr,
             Self::Lease(arguments) if !arguments.json && !json => ErrorPlace::Stderr,
+            Self::Audit(arguments) if arguments.is_exporting() => ErrorPlace::Stderr,
             Self::Env(arguments) if arguments.is_printing() && !json => ErrorPlace::Stderr,
             _ => ErrorPlace::ByForm,
         }
@@ -158,7 +159,7 @@ impl Command {
     /// The daemon and the demonstration bring their own runtime.
     pub(super) fn run_blocking<C: CommandFactory>(&self, context: &mut Context) -> Option<Result<Outcome, Report>> {
         match self {
-            Self::Audit(arguments) if arguments.is_verifying() => Some(audit::verify(context)),
+            Self::Audit(arguments) => arguments.run_blocking(context),
             Self::Completions(arguments) => Some(Ok(completions::run::<C>(arguments))),
             Self::Config => Some(config::run(context)),
             Self::Demo => Some(demo::run(context)),

@@ -1,6 +1,7 @@
 //! Settings: each part's section, with defaults that need no file, read from `config.toml` or from what agent-secrets
 //! wrote.
 
+mod audit_section;
 mod effective;
 mod file;
 mod keys;
@@ -18,6 +19,7 @@ use std::{
 use serde::Deserialize;
 
 pub use self::{
+    audit_section::{AuditSection, FileSize, Interval, Keep},
     effective::{Effective, Setting, effective},
     keys::{KEYS, Key, commented_file},
     places::places,
@@ -25,7 +27,6 @@ pub use self::{
 use self::{file::SettingsFile, places::expanded};
 use super::Error;
 use crate::{
-    audit,
     base::{Home, Host, TimeToLive},
     broker::OnStray,
     control::SocketAccess,
@@ -84,14 +85,6 @@ pub struct UpstreamSection {
     pub allow_addresses: Vec<Network>,
     /// Hosts that are dialled at this address whatever DNS says: `"api.acme.test" = "127.0.0.1:8443"`.
     pub hosts: BTreeMap<Host, SocketAddr>,
-}
-
-/// `[audit]`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct AuditSection {
-    /// What an accepted record has survived: `write` (default: our own end) or `fsync` (a power cut).
-    pub durability: audit::Durability,
 }
 
 /// `[ca]`

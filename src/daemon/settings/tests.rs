@@ -1,6 +1,7 @@
 //! Settings in both forms: what is read, what is refused, and where the fault stands.
 
 use super::*;
+use crate::audit;
 
 fn load(text: &str) -> Result<Settings, String> {
     let folder = tempfile::tempdir().unwrap();
