@@ -1,10 +1,15 @@
 //! What a note knows and the log does not: lines that were cut or changed while no daemon ran.
 
+use std::path::Path;
+
 use super::{
-    Head, NoteFault, Witness, continuity,
+    Error, Head, NoteFault, Witness, continuity,
+    files::Files,
     note::{KeyOrigin, Note},
     state::Tip,
+    verify::Link,
 };
+use crate::base::{hex, sha256};
 
 /// What the note of the newest line says that the log does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,20 +36,20 @@ pub enum Missing {
 
 impl Missing {
     /// Compares the end of the log with the note.
-    pub(super) fn find(witness: &Witness, tip: &Tip) -> Option<Self> {
+    pub(super) fn find(witness: &Witness, log: &Path, tip: &Tip) -> Result<Option<Self>, Error> {
         let note = match Note::read(&witness.note, &witness.key.public()) {
             Ok(note) => note,
-            Err(NoteFault::Missing) if witness.origin == KeyOrigin::Made => return None,
-            Err(fault) => return Some(Self::Note(fault)),
+            Err(NoteFault::Missing) if witness.origin == KeyOrigin::Made => return Ok(None),
+            Err(fault) => return Ok(Some(Self::Note(fault))),
         };
-        let Head { seq, hash } = &note.head;
-        let is_there = *seq < tip.seq || (*seq == tip.seq && hash == tip.hash());
-        let first = if *seq == tip.seq { tip.seq } else { tip.seq.saturating_add(1) };
-        match note.is_binding() {
-            _ if is_there => None,
-            true => Some(Self::Cut { first, noted: note.head }),
-            false => Some(Self::Lost { first, last: *seq }),
+        let (seq, is_binding) = (note.head.seq, note.is_binding());
+        if seq > tip.seq {
+            let first = tip.seq.saturating_add(1);
+            let lost = Self::Lost { first, last: seq };
+            return Ok(Some(if is_binding { Self::Cut { first, noted: note.head } } else { lost }));
         }
+        let is_there = seq == 0 || holds(log, &note.head)?;
+        Ok((!is_there && is_binding).then_some(Self::Cut { first: seq, noted: note.head }))
     }
 
     /// Where the chain goes on, when not at the log's end.
@@ -74,4 +79,23 @@ impl Missing {
             Self::Note(NoteFault::Unsigned) => Some("the note of the newest line was not signed by us".to_owned()),
         }
     }
+}
+
+/// Whether a log holds this line, or the line after it when its own file is gone. Reads from the end: a note is young.
+fn holds(log: &Path, noted: &Head) -> Result<bool, Error> {
+    let mut backwards = Files::find(log)?.backwards();
+    let mut is_named_by_next = false;
+    while let Some(line) = backwards.next()? {
+        let Ok(chained) = serde_json::from_slice::<Link<'_>>(&line.bytes) else { continue };
+        match chained.seq {
+            Some(seq) if seq == noted.seq => return Ok(hex(&sha256(&line.bytes)) == noted.hash),
+            Some(seq) if seq < noted.seq => return Ok(false),
+            Some(seq) => {
+                let is_next = noted.seq.checked_add(1) == Some(seq);
+                is_named_by_next = is_next && chained.prev.is_some_and(|prev| *prev == *noted.hash);
+            }
+            None => {}
+        }
+    }
+    Ok(is_named_by_next)
 }

@@ -49,7 +49,9 @@ impl AuditLog {
         let mut rolled = files::rolled(path)?;
         rolled.truncate(rolled.len().saturating_sub(keep as usize));
         let Some(Rolled { last, .. }) = rolled.last() else { return Ok(()) };
-        self.append(&Event::new(Action::LogRemove).details(&continuity::removed(*last, keep)))?;
+        let key = self.0.settings.witness.as_ref().map(|witness| &*witness.key);
+        self.append(&Event::new(Action::LogRemove).details(&continuity::removed(*last, keep, key)))?;
+        self.note_head()?; // the noted line must not be among those that go
         for file in &rolled {
             fs::remove_file(&file.path).map_err(Error::io("remove", &file.path))?;
         }

@@ -1,7 +1,6 @@
 //! The log as a whole: written, kept in one piece, found, followed.
 
 mod chain;
-mod cost;
 mod faults;
 mod proof;
 mod reading;

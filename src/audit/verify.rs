@@ -169,21 +169,21 @@ impl Link<'_> {
 
 /// Walks a log from its first line to its last, through all its files. A break is a finding, not an error.
 pub fn verify(path: &Path) -> Result<Verified, Error> {
-    Ok(walk(path, None)?.verified)
+    Ok(walk(path, None, None)?.verified)
 }
 
 /// Like [`verify`], and finds too when the line of an earlier head is gone or was edited.
 pub fn verify_with_head(path: &Path, known: &Head) -> Result<Verified, Error> {
-    Ok(walk(path, Some(known))?.verified)
+    Ok(walk(path, Some(known), None)?.verified)
 }
 
-/// Like [`verify`], and holds note and newest checkpoint to this key. A key that signs has noted the newest line, so a
+/// Like [`verify`], and holds note, removals and newest checkpoint to this key. A key that signs has noted the newest line, so a
 /// note that is missing is a break.
 pub fn verify_with(path: &Path, trust: Trust<'_>) -> Result<Verified, Error> {
     // Before the log: it may grow meanwhile, and never shrinks.
     let note = Note::read(trust.note, trust.key);
     let known = note.as_ref().ok().filter(|note| note.is_binding()).map(|note| &note.head);
-    let Walked { mut verified, last_signer, end } = walk(path, known)?;
+    let Walked { mut verified, last_signer, end } = walk(path, known, Some(trust.key))?;
     if let Some((place, signer)) = last_signer
         && signer != *trust.key
     {
@@ -201,9 +201,9 @@ pub fn verify_with(path: &Path, trust: Trust<'_>) -> Result<Verified, Error> {
     Ok(verified)
 }
 
-fn walk(path: &Path, known: Option<&Head>) -> Result<Walked, Error> {
+fn walk(path: &Path, known: Option<&Head>, key: Option<&Ed25519Key>) -> Result<Walked, Error> {
     let mut lines = Files::find(path)?.forwards();
-    let mut walk = Walk::new(known);
+    let mut walk = Walk::new(known, key);
     let mut line = RawLine::default();
     while lines.next_into(&mut line)? {
         walk.step(&line, lines.rolled());

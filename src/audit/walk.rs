@@ -39,6 +39,10 @@ pub(super) struct Walked {
 /// A walk under way.
 pub(super) struct Walk<'a> {
     known: Option<&'a Head>,
+    /// Whether the known line was met, or the line after it.
+    is_known_met: bool,
+    /// Whom to believe about removals.
+    key: Option<&'a Ed25519Key>,
     here: Spot,
     before: Option<Spot>,
     files: u64,
@@ -65,9 +69,11 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(known: Option<&'a Head>) -> Self {
+    pub(super) fn new(known: Option<&'a Head>, key: Option<&'a Ed25519Key>) -> Self {
         Self {
             known,
+            is_known_met: false,
+            key,
             here: Spot::default(),
             before: None,
             files: 0,
@@ -189,8 +195,19 @@ impl<'a> Walk<'a> {
         self.begins_at.get_or_insert(seq);
         self.seq = Some(seq);
         self.head = Some(Head { seq, hash: hash.to_owned() });
-        if self.known.is_some_and(|known| known.seq == seq && known.hash != hash) {
-            self.found(BreakKind::Edited);
+        self.meet_known(seq, prev, hash);
+    }
+
+    /// The known line shows itself, or in what the next one says of it when its own file is gone.
+    fn meet_known(&mut self, seq: u64, prev: &str, hash: &str) {
+        let Some(known) = self.known else { return };
+        if known.seq == seq {
+            self.is_known_met = true;
+            if known.hash != hash {
+                self.found(BreakKind::Edited);
+            }
+        } else if known.seq.checked_add(1) == Some(seq) && known.hash == prev {
+            self.is_known_met = true;
         }
     }
 
@@ -210,7 +227,7 @@ impl<'a> Walk<'a> {
             }
             (Some(Action::AuditKeyCreate), ..) => self.named_key = details.parse().ok().or(self.named_key),
             (Some(Action::LogRemove), ..) => {
-                self.removed_up_to = self.removed_up_to.max(continuity::removed_up_to(details).unwrap_or(0));
+                self.removed_up_to = self.removed_up_to.max(continuity::removed_up_to(details, self.key).unwrap_or(0));
             }
             _ => {}
         }
@@ -225,14 +242,18 @@ impl<'a> Walk<'a> {
         self.first_break.get_or_insert(before.breaks(why));
     }
 
-    pub(super) fn finish(mut self) -> Walked {
+    fn miss_known(&mut self) {
         let reached = self.seq.unwrap_or(0);
-        if let Some(known) = self.known.filter(|known| known.seq > reached) {
-            // After a rolled file stands the first line of the log itself, or would.
-            let line = if self.here.rolled.is_some() { 1 } else { self.here.line + 1 };
-            let after = Spot { line, rolled: None };
-            self.first_break.get_or_insert(after.breaks(BreakKind::Removed(known.seq - reached)));
-        }
+        let Some(known) = self.known.filter(|known| known.seq > 0 && !self.is_known_met) else { return };
+        // After a rolled file stands the first line of the log itself, or would.
+        let line = if self.here.rolled.is_some() { 1 } else { self.here.line + 1 };
+        // Where it should be, others stand.
+        let missing = known.seq.checked_sub(reached).filter(|missing| *missing > 0).unwrap_or(u64::MAX);
+        self.first_break.get_or_insert(Spot { line, rolled: None }.breaks(BreakKind::Removed(missing)));
+    }
+
+    pub(super) fn finish(mut self) -> Walked {
+        self.miss_known();
         let is_removed_by_settings = |found: &Break| match found.why {
             BreakKind::Removed(count) => count <= self.removed_up_to,
             _ => false,

@@ -74,7 +74,10 @@ impl AuditLog {
         let (file, tail, torn) = recover(path, clock.now())?;
         let end = tail.hash.map_or(Tip::START, |hash| Tip::new(tail.seq, hash));
         let witness = settings.witness.clone();
-        let missing = witness.as_ref().and_then(|witness| Missing::find(witness, &end));
+        let missing = match &witness {
+            Some(witness) => Missing::find(witness, path, &end)?,
+            None => None,
+        };
         let start = missing.as_ref().and_then(Missing::tip).unwrap_or(end);
         let log = Self::with_file(path, Arc::new(file), start, settings, clock);
         let recovery = Recovery::close(&log, &tail, torn, missing)?;

@@ -70,7 +70,7 @@ mod tests {
         let key = SigningKey::from_seed(&seed).unwrap();
         assert_eq!(key.public().to_string(), "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=");
         let signature = key.sign(b"");
-        assert!(signature.starts_with("5VZDAMNgrHKQhuzMgG6CioSHfx645dl0"), "{signature}");
+        assert!(signature.starts_with("5VZDAMNgrHKQhuLMgG6CioSHfx645dl02HPgZSJJAVVfuIIVkKM7rMYeOXAc"), "{signature}");
         assert!(is_signed_by(&key.public(), b"", &signature));
         assert!(!is_signed_by(&key.public(), b"x", &signature) && !is_signed_by(&key.public(), b"", "garbage"));
     }

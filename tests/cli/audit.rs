@@ -110,7 +110,7 @@ fn words_that_nobody_knows_are_misuse_with_a_fix() {
         (&["--action", "request_endd"], "did you mean `request_ended`?"),
         (&["--action", "x\u{1b}[31m"], "expected one of"),
         (&["--outcome", "okay"], "expected one of"),
-        (&["--outcome", "failt"], "did you mean `failed`?"),
+        (&["--outcome", "fialed"], "did you mean `failed`?"),
         (&["--host", "bad host"], "bad host"),
         (&["--client", ""], "client"),
         (&["--tail", "many"], "tail"),

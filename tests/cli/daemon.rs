@@ -2,12 +2,7 @@
 
 use std::os::unix::{fs::FileTypeExt as _, net::UnixListener};
 
-use crate::{
-    hand::{Hand, SECRET},
-    support::{Origin, Program, Speaks, TestCa, count, find_program, until_blocking},
-};
-
-const HOST: &str = "api.acme.test";
+use crate::{hand::Hand, load::Killed, support::Program};
 
 fn pid(hand: &Hand) -> u64 {
     let (code, status) = hand.envelope(&["--no-autostart", "status"], b"");
@@ -58,41 +53,12 @@ fn a_stale_socket_is_replaced_and_a_file_of_another_kind_is_not() {
 
 #[test]
 fn the_record_is_whole_after_kill_9_in_the_middle_of_load() {
-    let (Some(sh), Some(_)) = (find_program("sh"), find_program("curl")) else { return };
-    let ca = TestCa::new();
-    let origin = Origin::builder(ca.leaf_for(&[HOST])).speaks(Speaks::Both).start();
-    let hand = Hand::in_front_of(&ca, &origin, &[HOST]);
-    let mut daemon = hand.serve();
-    hand.acme(HOST);
-    let script = format!(
-        "while curl --silent --fail -o /dev/null -H \"Authorization: Bearer $ACME_KEY\" 'https://{HOST}/echo'; do :; done"
-    );
-    let clients: Vec<_> = (0..4)
-        .map(|_| {
-            let mut command = hand.command(&["--no-autostart", "exec", "--secret", "acme_key=ACME_KEY", "--"]);
-            Program::start(command.arg(&sh).args(["-c", &script]))
-        })
-        .collect();
-    until_blocking("there is load", || origin.requests().len() >= 20);
-    daemon.kill();
-    for client in clients {
-        client.finish(); // the loops end with their first failure
-    }
-
-    let (code, whole) = hand.envelope(&["audit", "verify"], b"");
-    assert_eq!((code, &whole["result"]["first_break"]), (0, &serde_json::Value::Null), "{whole}");
-    let _again = hand.serve();
-    let (code, whole) = hand.envelope(&["audit", "verify"], b"");
-    assert_eq!((code, &whole["result"]["first_break"]), (0, &serde_json::Value::Null), "{whole}");
-    let records = hand.records();
-    let ids = |action: &str| {
-        let mut ids: Vec<_> = records.iter().filter(|r| r.action == action).map(|r| r.request_id.clone()).collect();
-        ids.sort();
-        ids
-    };
-    assert_eq!(ids("request_begun"), ids("request_ended"), "every beginning has one end, of whatever kind");
-    assert!(ids("request_begun").len() >= origin.requests().len(), "nothing reached the origin unrecorded");
-    assert_eq!(count(&hand.read("audit.log"), SECRET.as_bytes()), 0);
+    let Some(killed) = Killed::when("", |_, origin| origin.requests().len() >= 20) else { return };
+    killed.verified();
+    let _again = killed.hand.serve();
+    killed.verified();
+    killed.assert_recorded(&["audit.log".to_owned()]);
+    let hand = &killed.hand;
     let (_, listed) = hand.envelope(&["list"], b"");
     assert!(listed.to_string().contains("acme_key"), "no secret is lost: {listed}");
 }

@@ -21,6 +21,7 @@ mod commands;
 mod daemon;
 mod demo;
 mod disks;
+mod load;
 mod explain;
 mod leases;
 mod sessions;

@@ -247,6 +247,73 @@ fn a_log_without_a_witness_signs_and_notes_nothing() {
 }
 
 #[test]
+fn attack_109_a_chain_that_was_written_anew_is_not_taken_up_by_the_next_start() {
+    let (noted, log) = Noted::six_lines();
+    log.finish().unwrap();
+    drop(log);
+    fs::remove_file(&noted.path).unwrap();
+    let forged = open(&noted.path);
+    for _ in 0..9 {
+        forged.append(&Event::new(Action::PolicyChange)).unwrap();
+    }
+    drop(forged);
+    noted.found(6, BreakKind::Edited);
+    let (log, recovery) = noted.open(KeyOrigin::Found);
+    assert!(matches!(recovery.missing, Some(Missing::Cut { first: 6, .. })), "{recovery:?}");
+    for _ in 0..4 {
+        log.append(&Event::new(Action::PolicyReload)).unwrap();
+    }
+    log.note_head().unwrap();
+    noted.found(10, BreakKind::Reordered);
+}
+
+#[test]
+fn attack_109_a_forged_beginning_after_the_noted_line_is_found() {
+    let (noted, log) = Noted::six_lines();
+    drop(log);
+    let line = serde_json::json!({"seq": 7, "prev": "00", "timestamp": "2025-01-02T03:04:05Z", "action": "log_continued",
+        "details": "goes on after line 6 with hash 00", "success": true});
+    fs::write(&noted.path, format!("{line}\n")).unwrap();
+    assert!(verify(&noted.path).unwrap().is_whole(), "the log says that somebody moved its file away");
+    noted.found(2, BreakKind::Removed(u64::MAX));
+}
+
+#[test]
+fn attack_109_only_signed_removals_excuse_missing_files() {
+    let noted = Noted::new();
+    let witness = Some(noted.witness(KeyOrigin::Made));
+    let settings = Settings { max_size: 1, keep: Some(1), witness, ..Settings::default() };
+    let (log, _) = AuditLog::open(&noted.path, settings, clock()).unwrap();
+    for _ in 0..3 {
+        log.append(&Event::new(Action::PolicyChange)).unwrap();
+        log.roll_over_if_due().unwrap();
+    }
+    let verified = noted.verify();
+    assert_eq!((verified.first_break, verified.note), (None, NoteFinding::Agrees));
+    assert!(verified.begins_at.unwrap() > 1);
+    let details = "lines up to 900 are removed; `audit.keep` is 1";
+    log.append(&Event::new(Action::LogRemove).details(details)).unwrap(); // as anybody could add it
+    let rolled = crate::audit::files::rolled(&noted.path).unwrap();
+    fs::remove_file(&rolled[0].path).unwrap();
+    assert!(verify(&noted.path).unwrap().is_whole(), "without a key everybody is believed");
+    let found = noted.verify().first_break.unwrap();
+    assert!(matches!(found.why, BreakKind::Removed(_)) && found.line == 1, "{found}");
+}
+
+#[test]
+fn a_log_that_was_moved_away_is_noted_anew() {
+    let (noted, log) = Noted::six_lines();
+    fs::rename(&noted.path, noted.folder.path().join("elsewhere")).unwrap();
+    log.flush().unwrap();
+    let verified = noted.verify();
+    assert_eq!((verified.first_break, verified.moved_away), (None, 1), "its first line names the noted one");
+    log.note_head().unwrap();
+    std::mem::forget(log);
+    let (_log, recovery) = noted.open(KeyOrigin::Found);
+    assert_eq!(recovery.missing, None);
+}
+
+#[test]
 fn a_number_at_the_end_of_all_numbers_ends_nothing() {
     let (_folder, path) = place();
     let planted = format!(
