@@ -21,9 +21,9 @@ mod commands;
 mod daemon;
 mod demo;
 mod disks;
-mod load;
 mod explain;
 mod leases;
+mod load;
 mod sessions;
 mod settings;
 

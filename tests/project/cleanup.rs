@@ -87,7 +87,7 @@ fn a_watch_looks_again_until_a_signal_comes() {
     until_blocking("the first is gone", || !first.exists());
     let second = put(&hand, "b/.env", &managed(PAST, &[]));
     until_blocking("the second is gone", || !second.exists());
-    send(program.id(), Signal::INT);
+    send(program.id(), Signal::TERM);
     let done = program.finish();
     assert_eq!(done.status.code(), Some(0));
     let envelope: Value = serde_json::from_str(&done.stdout).unwrap();
