@@ -81,7 +81,13 @@ impl Broker {
     }
 
     /// Hands out a raw value, recorded as its own kind of event.
-    pub fn reveal(&self, name: &SecretName, client: &ClientId, ttl: Option<TimeToLive>) -> Result<Revealed, Error> {
+    pub fn reveal(
+        &self,
+        name: &SecretName,
+        client: &ClientId,
+        session: Option<&Session>,
+        ttl: Option<TimeToLive>,
+    ) -> Result<Revealed, Error> {
         let record = self.record(name)?;
         if record.raw == RawReveal::Deny {
             return Err(Error::RawDenied(name.clone()));
@@ -90,7 +96,7 @@ impl Broker {
             secret: name.clone(),
             right: Right::Raw,
             client: client.clone(),
-            session: None,
+            session: session.map(Session::id),
             ttl: self.parts.bounds.resolve(ttl)?,
             shape: TokenShape::plain(),
         };

@@ -19,6 +19,7 @@ mod restart;
 mod rotation_calls;
 mod serve;
 mod service;
+mod session_calls;
 mod settings;
 mod translate;
 

@@ -123,7 +123,7 @@ fn easy_place(place: control::EasyPlace) -> Result<policy::EasyPlace, Failure> {
 }
 
 /// The variable for a secret that no shipped service knows: its name in capitals.
-fn env_name(secret: &str) -> String {
+pub(super) fn env_name(secret: &str) -> String {
     let name: String =
         secret.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
     if name.starts_with(|c: char| c.is_ascii_digit()) { format!("_{name}") } else { name }

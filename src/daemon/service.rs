@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     audit,
-    base::{CutReason, CutSwitch, Home, Origin, SessionId, TimeToLive, counted},
+    base::{CutReason, CutSwitch, Home, SessionId, TimeToLive, counted},
     broker::{Broker, NewValue},
     ca::CertificateAuthority,
     control::{self, Answer, Call, Connection, Failure, FailureCode, HookChange, Peer},
@@ -128,20 +128,6 @@ fn revoked(count: usize) -> Answer {
     control::Revoked { success: true, leases_revoked: count as u64, message }.into()
 }
 
-/// Ends its session when the connection that opened it goes away, however it goes.
-struct SessionGuard {
-    broker: Arc<Broker>,
-    agents: Arc<Agents>,
-    session: SessionId,
-}
-
-impl Drop for SessionGuard {
-    fn drop(&mut self) {
-        self.agents.look(&self.broker); // while the session is there to be looked below
-        self.broker.end_session(self.session, CutReason::SessionEnded);
-    }
-}
-
 impl Desk {
     fn add(&self, add: control::AddSecret) -> Outcome {
         let (raw, plan) = (raw(add.raw).unwrap_or_default(), plan(&add));
@@ -242,7 +228,7 @@ impl Desk {
     }
 
     fn reveal(&self, lease: &control::LeaseSecret) -> Outcome {
-        let revealed = self.broker.reveal(&lease.secret_name, &lease.client_id, lease.ttl).map_err(failure)?;
+        let revealed = self.broker.reveal(&lease.secret_name, &lease.client_id, None, lease.ttl).map_err(failure)?;
         Ok(control::Leased {
             lease_id: revealed.lease.id,
             value: control::WireValue::new(revealed.value),
@@ -314,56 +300,6 @@ impl Desk {
             policy_faults: policy.failure.as_ref().map(faults).unwrap_or_default(),
             kill: Some(self.kill_state()),
         }
-    }
-
-    async fn open_session(&self, peer: &Peer, connection: &Connection, open: control::OpenSession) -> Outcome {
-        let around = self.around(&open.project_dir, open.narrow.as_deref(), peer.pid)?;
-        let client = match open.client_id {
-            Some(client) => client,
-            None => format!("exec-{}", peer.pid.unwrap_or_default())
-                .parse()
-                .map_err(|error: crate::base::IdError| Failure::new(FailureCode::Internal, error.to_string()))?,
-        };
-        let session = self.broker.open_session(client, around).map_err(failure)?;
-        // From here on every way out ends the session.
-        connection.hold(SessionGuard {
-            broker: Arc::clone(&self.broker),
-            agents: Arc::clone(&self.agents),
-            session: session.id(),
-        });
-        let mut leases = Vec::with_capacity(open.secrets.len());
-        let mut hosts = Vec::new();
-        for wanted in open.secrets {
-            let issued =
-                self.broker.issue_token(&wanted.name, session.client(), Some(&session), wanted.ttl).map_err(failure)?;
-            hosts.extend(issued.hosts.iter().filter_map(|origin| origin.parse::<Origin>().ok()));
-            leases.push(control::SessionLease {
-                secret: wanted.name,
-                env: wanted.env_var.map_or(issued.env, |var| vec![var]),
-                token: (&issued.token).into(),
-                lease_id: issued.lease.id,
-                expires_at: issued.lease.deadline.wall(),
-                service: issued.lease.scope().map(|scope| scope.service.clone()),
-            });
-        }
-        let address = self
-            .proxy
-            .listen_for(Arc::clone(&session))
-            .await
-            .map_err(|error| Failure::new(FailureCode::Io, error.to_string()))?;
-        let (user, password) = session.proxy_credentials();
-        Ok(control::SessionOpened {
-            session_id: session.id(),
-            mark: self.agents.mark(session.id()),
-            proxy_port: address.port(),
-            proxy_user: user.to_owned(),
-            proxy_password: control::WireToken::new(password.to_owned()),
-            root_pem: self.ca.certificate_pem().to_owned(),
-            support_folder: self.home.support(),
-            secret_hosts: hosts.iter().map(|origin| origin.authority.host.to_string()).collect(),
-            leases,
-        }
-        .into())
     }
 }
 

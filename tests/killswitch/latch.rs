@@ -48,7 +48,7 @@ async fn attack_120_while_latched_no_lease_is_issued_and_no_session_opened() {
     assert_refused(control.call(raw).await);
     assert_refused(control.call(LeaseToken { secret_name: name.clone(), client_id: client, ttl: None }).await);
     let secrets = vec![SessionSecret { name, env_var: None, ttl: None }];
-    let open = OpenSession { client_id: None, secrets, project_dir: "/".into(), narrow: None };
+    let open = OpenSession { client_id: None, secrets, project_dir: "/".into(), narrow: None, raw: Vec::new() };
     assert_refused(control.call(open).await);
     assert!(house.broker().leases().list().is_empty());
     assert_eq!(house.broker().session_count(), 0);

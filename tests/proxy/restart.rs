@@ -115,7 +115,13 @@ async fn the_leases_of_a_session_die_with_the_daemon() {
     world.hand.acme(HOST);
     let mut control = world.control().await;
     let secrets = vec![SessionSecret { name: "acme_key".parse().unwrap(), env_var: None, ttl: None }];
-    let open = OpenSession { client_id: Some("exec".parse().unwrap()), secrets, project_dir: "/".into(), narrow: None };
+    let open = OpenSession {
+        client_id: Some("exec".parse().unwrap()),
+        secrets,
+        project_dir: "/".into(),
+        narrow: None,
+        raw: Vec::new(),
+    };
     let opened = control.call(open).await.unwrap();
     let _again = crash(&world, daemon);
     world.assert_refused(opened.leases[0].token.reveal(), "token_unknown").await;

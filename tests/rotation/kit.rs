@@ -65,7 +65,7 @@ pub fn record(broker: &Broker) -> Arc<SecretRecord> {
 
 /// The value in use, as a person who leases it raw gets it.
 pub fn value(broker: &Broker) -> String {
-    let revealed = broker.reveal(&key(), &"reader".parse().unwrap(), None).unwrap();
+    let revealed = broker.reveal(&key(), &"reader".parse().unwrap(), None, None).unwrap();
     String::from_utf8(revealed.value.expose().to_vec()).unwrap()
 }
 

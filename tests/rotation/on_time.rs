@@ -148,7 +148,7 @@ async fn the_end_of_a_lease_rotates_when_asked_and_is_owed_until_it_does() {
     let shed = Shed::new(script.hook(&format!("test -e \"$D/works\" && echo {NEW}")), plan).await;
     let ttl: TimeToLive = "5m".parse().unwrap();
     let broker = shed.running.broker();
-    broker.reveal(&key(), &"agent".parse().unwrap(), Some(ttl)).unwrap();
+    broker.reveal(&key(), &"agent".parse().unwrap(), None, Some(ttl)).unwrap();
     shed.advance(299);
     assert_eq!(script.runs().len(), 0);
     shed.advance(1);

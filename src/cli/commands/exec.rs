@@ -1,6 +1,7 @@
 //! `secrets exec`: a session, its environment, the user's program; the session ends with the connection that opened it.
 //!
-//! Invariant: standard output belongs to the program alone, and its variables hold lease tokens, never values.
+//! Invariant: standard output belongs to the program alone, and its variables hold lease tokens, never values, unless
+//! whoever runs it says `--raw`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,6 +35,9 @@ pub(in crate::cli) struct Arguments {
     /// that belong to a service]
     #[arg(long = "secret", value_name = "NAME[=VARIABLE]")]
     secrets: Vec<String>,
+    /// Give the program the values themselves, for programs that do not speak HTTP; recorded as reveals
+    #[arg(long)]
+    raw: bool,
     /// How long the leases last at most, and the program with them
     #[arg(long, value_name = "DURATION")]
     ttl: Option<TimeToLive>,
@@ -74,7 +78,10 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
             Err(code) => return Ok(Outcome::Child(code)),
         }
     } else {
-        let request = wishes(context, arguments, &mut client, named, project).await?;
+        let mut request = wishes(context, arguments, &mut client, named, project).await?;
+        if arguments.raw {
+            request.raw = std::mem::take(&mut request.secrets);
+        }
         let session = client.call(request).await.map_err(|error| context.subject(None).control(error))?;
         (variables(context, &session, &inherited)?, Some(client))
     };
@@ -165,7 +172,13 @@ async fn wishes(
     project: Option<ProjectFile>,
 ) -> Result<OpenSession, Report> {
     let client_id = arguments.client_id.clone();
-    let open = |secrets, project_dir, client_id| OpenSession { client_id, secrets, project_dir, narrow: None };
+    let open = |secrets, project_dir, client_id| OpenSession {
+        client_id,
+        secrets,
+        project_dir,
+        narrow: None,
+        raw: Vec::new(),
+    };
     if !named.is_empty() {
         return Ok(open(named, context.folder.clone(), client_id));
     }
@@ -205,20 +218,25 @@ fn variables(
     let ways_in: BTreeSet<OsString> = trust.iter().map(|(name, _)| name.clone()).collect();
     variables.extend(trust);
     variables.insert(SESSION_VARIABLE.into(), session.mark.clone().into());
-    let mut tokens = BTreeMap::new();
-    for lease in &session.leases {
-        for name in &lease.env {
+    let tokens =
+        session.leases.iter().map(|lease| (&lease.secret, &lease.env, lease.token.reveal().as_bytes().to_vec()));
+    let values = session.values.iter().map(|one| (&one.secret, &one.env, one.value.reveal().to_vec()));
+    let mut taken = BTreeMap::new();
+    for (secret, names, value) in tokens.chain(values) {
+        if value.contains(&0) {
+            return Err(project_file::report(crate::project::Error::ZeroByte(secret.to_string())));
+        }
+        for name in names {
             check_variable(name).map_err(Report::internal)?;
             if ways_in.contains(OsStr::new(name)) || is_obeyed(name) {
-                return Err(obeyed(name, format!("secrets exec --secret {}=VARIABLE -- COMMAND", lease.secret)));
+                return Err(obeyed(name, format!("secrets exec --secret {secret}=VARIABLE -- COMMAND")));
             }
-            if let Some(other) = tokens.insert(name, &lease.secret) {
-                let message =
-                    format!("`{other}` and `{}` both want to be `{name}`; name the ones to use", lease.secret);
+            if let Some(other) = taken.insert(name, secret) {
+                let message = format!("`{other}` and `{secret}` both want to be `{name}`; name the ones to use");
                 let fix = format!("secrets exec --secret {} -- COMMAND", shell_word(other.as_str()));
                 return Err(Report::new(ExitStatus::Misuse, message, fix));
             }
-            variables.insert(name.into(), lease.token.reveal().into());
+            variables.insert(name.into(), OsString::from_vec(value.clone()));
         }
     }
     Ok(variables)

@@ -122,6 +122,7 @@ impl Service for Fake {
                     support_folder: self.support.clone(),
                     secret_hosts: vec!["api.test".into()],
                     leases: open.secrets.iter().map(lease).collect(),
+                    values: vec![],
                 }
                 .into()
             }

@@ -33,7 +33,8 @@ pub use secrets::{
     RawAccess, RevokeAll, RevokeLease, Revoked, SecretEntry, SecretList, UpdateSecret,
 };
 pub use session::{
-    LeaseToken, OpenSession, Revoke, SESSION_VARIABLE, SessionLease, SessionOpened, SessionSecret, TokenLeased,
+    LeaseToken, OpenSession, Revoke, SESSION_VARIABLE, SessionLease, SessionOpened, SessionSecret, SessionValue,
+    TokenLeased,
 };
 pub use value::{WireToken, WireValue};
 

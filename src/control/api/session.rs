@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{WireToken, empty_is_none};
+use super::{WireToken, WireValue, empty_is_none};
 use crate::base::{ClientId, LeaseId, SecretName, ServiceId, SessionId, TimeToLive, Timestamp};
 
 /// `session.open`: a session with its leases and its way into the proxy; it lives as long as the connection that
@@ -17,6 +17,9 @@ pub struct OpenSession {
     pub client_id: Option<ClientId>,
     /// What to lease, in the order in which to do it; all or nothing.
     pub secrets: Vec<SessionSecret>,
+    /// What to reveal instead, for programs that do not speak HTTP; recorded as reveals, ended with the session.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub raw: Vec<SessionSecret>,
     /// The folder of the project file, or the caller's own; absolute.
     pub project_dir: PathBuf,
     /// The text of a policy file of kind `project`; it can only narrow, and one that cannot be read is refused.
@@ -63,6 +66,9 @@ pub struct SessionOpened {
     pub secret_hosts: Vec<String>,
     /// One per secret, in the order of the request.
     pub leases: Vec<SessionLease>,
+    /// One per secret that was to be revealed, in the order of the request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<SessionValue>,
 }
 
 /// One lease of a session.
@@ -81,6 +87,19 @@ pub struct SessionLease {
     /// The service that it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceId>,
+}
+
+/// One raw value of a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionValue {
+    /// Which secret.
+    pub secret: SecretName,
+    /// The variables that hold the value.
+    pub env: Vec<String>,
+    /// The value itself.
+    pub value: WireValue,
+    /// The lease that records it; ending it takes nothing back.
+    pub lease_id: LeaseId,
 }
 
 /// `lease.token`: an opaque token, usable on the main listener by whoever presents it.

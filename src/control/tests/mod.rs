@@ -149,6 +149,7 @@ impl Service for Fake {
                     support_folder: open.project_dir,
                     secret_hosts: vec![],
                     leases: vec![],
+                    values: vec![],
                 }
                 .into())
             }
