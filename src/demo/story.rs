@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader, Write},
     process::{Child, Command, Stdio},
+    sync::Arc,
 };
 
 use tokio::time::Instant;
@@ -13,6 +14,7 @@ use crate::{
     base::{Clock, Home, SecretBytes, hex, random},
     broker::{Broker, NewValue},
     daemon::{self, Options, Running, Settings},
+    killswitch::{Plan, Tripper},
     policy::{EasyPlace, EasyService},
     store::{RawReveal, RotationPlan, Store},
 };
@@ -125,7 +127,7 @@ impl Story<'_> {
         self.line(&format!("    {} {claim}", if holds { "ok    " } else { "FAILED" }))
     }
 
-    fn follow(&mut self, said: Lines, secret: &str, api: &Api, broker: &Broker) -> Result<(), Error> {
+    fn follow(&mut self, said: Lines, secret: &str, api: &Api, broker: &Arc<Broker>) -> Result<(), Error> {
         let mut lease = String::new();
         let mut cut_at = None;
         let mut streams = 0;
@@ -148,10 +150,9 @@ impl Story<'_> {
                     ))?;
                     self.line(&format!("    {event}"))?;
                     if streams == 2 {
-                        self.line("  $ secrets revoke --all")?;
+                        self.line("  $ secrets kill")?;
                         cut_at = Some(Instant::now());
-                        let ended = broker.revoke_all()?;
-                        self.check(&format!("{ended} lease revoked"), ended == 1)?;
+                        self.kill(broker)?;
                     }
                 }
                 Said::Ended { events, how } => match cut_at {
@@ -161,6 +162,13 @@ impl Story<'_> {
             }
         }
         self.check("the agent went through all its steps", cut_at.is_some())
+    }
+
+    fn kill(&mut self, broker: &Arc<Broker>) -> Result<(), Error> {
+        let killed = broker.kill(Plan::default(), Tripper::Operator, "the demonstration");
+        let report = tokio::runtime::Handle::current().block_on(killed);
+        self.check(&format!("{} lease ended, the switch is latched", report.leases), report.leases == 1)?;
+        self.check("nothing is forwarded until it is reset", broker.ready().is_err())
     }
 
     fn check_silence(&mut self, said: &str, secret: &str) -> Result<(), Error> {
