@@ -43,6 +43,17 @@ impl Broker {
         session: Option<&Session>,
         ttl: Option<TimeToLive>,
     ) -> Result<TokenIssued, Error> {
+        let event = Event::new(Action::LeaseAcquire).secret(name).client(client);
+        self.noting(event, || self.issue_token_now(name, client, session, ttl))
+    }
+
+    fn issue_token_now(
+        &self,
+        name: &SecretName,
+        client: &ClientId,
+        session: Option<&Session>,
+        ttl: Option<TimeToLive>,
+    ) -> Result<TokenIssued, Error> {
         let record = self.record(name)?;
         let binding = record.binding.as_ref().ok_or_else(|| Error::NoService(name.clone()))?;
         let policy = self.policy();
@@ -82,6 +93,17 @@ impl Broker {
 
     /// Hands out a raw value, recorded as its own kind of event.
     pub fn reveal(
+        &self,
+        name: &SecretName,
+        client: &ClientId,
+        session: Option<&Session>,
+        ttl: Option<TimeToLive>,
+    ) -> Result<Revealed, Error> {
+        let event = Event::new(Action::SecretReveal).secret(name).client(client);
+        self.noting(event, || self.reveal_now(name, client, session, ttl))
+    }
+
+    fn reveal_now(
         &self,
         name: &SecretName,
         client: &ClientId,

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Broker, Error};
 use crate::{
-    audit::{Action, Event},
+    audit::{Action, Event, Outcome},
     base::{CutReason, SecretBytes, SecretName, ServiceId, TimeToLive},
     inject,
     policy::{EasyService, NewGrant, write_grant, write_service},
@@ -38,6 +38,12 @@ pub struct Added {
 impl Broker {
     /// Stores a new secret. When it belongs to a service, a grant for it is written, so that it can be leased at once.
     pub fn add(&self, new: NewValue) -> Result<Added, Error> {
+        let name = new.name.clone();
+        self.noting(Event::new(Action::SecretAdd).secret(&name), || self.add_now(new))
+    }
+
+    fn add_now(&self, new: NewValue) -> Result<Added, Error> {
+        self.parts.store.check_new(&new.name, &new.value)?;
         let policy = self.policy();
         let binding = new.binding.or_else(|| {
             let (service, credential) = policy.recognise(new.name.as_str(), new.value.expose())?;
@@ -72,6 +78,15 @@ impl Broker {
     pub fn update(
         &self,
         name: &SecretName,
+        change: SecretChange,
+        binding: Option<Binding>,
+    ) -> Result<Arc<SecretRecord>, Error> {
+        self.noting(Event::new(Action::SecretUpdate).secret(name), || self.update_now(name, change, binding))
+    }
+
+    fn update_now(
+        &self,
+        name: &SecretName,
         mut change: SecretChange,
         binding: Option<Binding>,
     ) -> Result<Arc<SecretRecord>, Error> {
@@ -101,6 +116,10 @@ impl Broker {
 
     /// Removes a secret, after its leases; says how many leases those were.
     pub fn remove(&self, name: &SecretName) -> Result<usize, Error> {
+        self.noting(Event::new(Action::SecretDelete).secret(name), || self.remove_now(name))
+    }
+
+    fn remove_now(&self, name: &SecretName) -> Result<usize, Error> {
         self.record(name)?;
         let revoked = self.revoke_secret(name)?;
         self.parts.audit.append(&Event::new(Action::SecretDelete).secret(name).reason(CutReason::Revoked))?;
@@ -108,6 +127,14 @@ impl Broker {
         self.rotations.forget(name);
         self.echoes.forget(name);
         Ok(revoked)
+    }
+
+    /// Notes a use-case that was refused or failed; that it did stands whether or not it can be noted.
+    pub(super) fn noting<T>(&self, event: Event<'_>, act: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        act().inspect_err(|error| {
+            let why = error.to_string();
+            self.parts.audit.append_lazily(&event.outcome(Outcome::Refused).error(&why));
+        })
     }
 
     fn check_binding(&self, binding: &Binding) -> Result<(), Error> {

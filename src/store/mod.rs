@@ -115,6 +115,12 @@ impl Store {
         self.0.state.load().document.generation
     }
 
+    /// Whether a secret could be added: what [`Store::insert`] would refuse, without adding anything.
+    pub fn check_new(&self, name: &SecretName, value: &SecretBytes) -> Result<(), Error> {
+        check_value(name, value)?;
+        if self.get(name).is_some() { Err(Error::Duplicate(name.clone())) } else { Ok(()) }
+    }
+
     /// Adds a secret. A taken name, an empty value and one above [`SecretBytes::MAX_LEN`] are refused.
     pub fn insert(&self, new: NewSecret) -> Result<Arc<SecretRecord>, Error> {
         check_value(&new.name, &new.value)?;

@@ -137,7 +137,9 @@ fn attack_41_a_value_that_its_place_cannot_carry_is_not_stored() {
     refused(&hand, &basic, b"a:b", 2, &["a user name holds no colon"]);
     let (_, listed) = hand.envelope(&["list"], b"");
     assert_eq!(listed["result"]["secrets"].as_array().map(Vec::len), Some(0), "{listed}");
-    assert!(hand.records_of("secret_add").is_empty() && hand.records_of("policy_change").is_empty());
+    let attempts = hand.records_of("secret_add");
+    assert!(attempts.len() == 4 && attempts.iter().all(|attempt| !attempt.success), "{attempts:?}");
+    assert!(hand.records_of("policy_change").is_empty());
 
     // What can carry it may have it, and what belongs to no service is nobody's business.
     let query = ["add", "parameter", "--host", "query.acme.test", "--query", "key"];

@@ -72,6 +72,30 @@ async fn a_day_of_agent_secrets() {
     assert!(line.rest().await.is_empty(), "the daemon went away after its answer");
 }
 
+/// agent-secrets left out what did not succeed.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_is_recorded_as_refused() {
+    let desk = Desk::open().await;
+    let mut line = desk.line().await;
+    line.ok("secrets.add", json!({"name": "a", "value": "hunter2"})).await;
+    line.fails("secrets.add", json!({"name": "a", "value": "hunter3"}), -32_603).await;
+    line.fails("secrets.update", json!({"name": "none", "value": "x"}), -32_000).await;
+    line.fails("secrets.delete", json!({"name": "none"}), -32_000).await;
+    line.fails("secrets.lease", json!({"secret_name": "none", "client_id": "c", "ttl": ""}), -32_000).await;
+    line.fails("secrets.lease", json!({"secret_name": "a", "client_id": "c", "ttl": "48h"}), -32_602).await;
+    line.fails("lease.token", json!({"secret_name": "a", "client_id": "c"}), -32_603).await;
+    let audit = line.ok("secrets.audit", json!({"tail": 50})).await;
+    let entries = audit["entries"].as_array().unwrap();
+    let of = |action: &str| {
+        let all = entries.iter().filter(|entry| entry["action"] == action);
+        all.map(|entry| entry["success"].as_bool().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(of("secret_add"), [true, false], "{audit}");
+    assert_eq!((of("secret_update"), of("secret_delete")), (vec![false], vec![false]), "{audit}");
+    assert_eq!((of("secret_reveal"), of("lease_acquire")), (vec![false, false], vec![false]), "{audit}");
+    assert!(!audit.to_string().contains("hunter"), "{audit}");
+}
+
 /// agent-secrets' daemon emptied its memory here, and the next write destroyed the file.
 #[tokio::test(flavor = "multi_thread")]
 async fn hole_h2_init_on_a_running_daemon_empties_nothing() {

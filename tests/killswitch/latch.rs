@@ -52,8 +52,9 @@ async fn attack_120_while_latched_no_lease_is_issued_and_no_session_opened() {
     assert_refused(control.call(open).await);
     assert!(house.broker().leases().list().is_empty());
     assert_eq!(house.broker().session_count(), 0);
-    for action in ["lease_acquire", "secret_reveal", "session_open"] {
-        assert!(house.records_of(action).is_empty(), "{action}");
+    for (action, attempts) in [("lease_acquire", 1), ("secret_reveal", 1), ("session_open", 0)] {
+        let records = house.records_of(action);
+        assert!(records.len() == attempts && records.iter().all(|record| !record.success), "{action}: {records:?}");
     }
 }
 

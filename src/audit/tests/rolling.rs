@@ -230,10 +230,13 @@ fn roll_over_under_load_keeps_one_chain_and_readers_see_every_line_once() {
         let writers: Vec<_> = (0..WRITERS)
             .map(|_| {
                 scope.spawn(|| {
-                    for _ in 0..REQUESTS {
+                    for turn in 0..REQUESTS {
                         let id = RequestId::next();
                         log.append(&begun(id)).unwrap();
                         log.append_lazily(&ended(id));
+                        if turn % 10 == 0 {
+                            log.roll_over_if_due().unwrap(); // however late the thread for that comes to run
+                        }
                     }
                 })
             })

@@ -135,3 +135,15 @@ fn mistyped_keys_are_named_with_what_was_meant() {
     assert!(load("socket_group = \"ops\"").unwrap_err().contains("socket_mode"));
     assert!(load("socket_mode = \"0644\"").is_err());
 }
+
+/// The table of the README between its markers; when it is out of date, the failure prints the right one.
+#[test]
+fn the_readme_has_the_table() {
+    let cell = |text: &str| if text.is_empty() { String::new() } else { format!("`{}`", text.replace('|', "\\|")) };
+    let rows = KEYS.iter().map(|key| format!("| `{}` | {} | {} |\n", key.name, cell(key.default), key.about));
+    let table = format!("| key | default | what it does |\n|---|---|---|\n{}", rows.collect::<String>());
+    let readme = include_str!("../../../README.md");
+    let (_, rest) = readme.split_once("<!-- settings -->\n").unwrap();
+    let (found, _) = rest.split_once("<!-- end of settings -->").unwrap();
+    assert!(found == table, "the README should say:\n{table}");
+}
