@@ -45,6 +45,9 @@ pub enum Error {
     /// It printed more than a value may have.
     #[error("the hook printed more than a value may have, 1 MiB")]
     TooLong,
+    /// It printed something that cannot be written where the service wants its credential.
+    #[error("the hook printed something that cannot stand where service `{0}` wants its credential")]
+    Unfit(crate::base::ServiceId),
     /// It printed something that does not look like the service's credential, as the old value did.
     #[error("the hook printed something that does not look like a credential of service `{0}`")]
     Unlike(crate::base::ServiceId),

@@ -118,6 +118,7 @@ async fn attack_125_hostile_hooks_change_nothing_but_the_record() {
         ("printf 'canary\\nsecond line\\n'", "exit status 0"),
         ("printf '\\033[31mcanary\\033[0m'", "exit status 0"),
         ("printf 'canary\\000x'", "exit status 0"),
+        ("printf 'canary sch\\303\\266n'", "exit status 0"), // no header can carry it
         ("head -c 100000000 /dev/zero | tr '\\0' c", "no exit status"),
         ("echo canary; kill -9 $$", "no exit status"),
         ("sleep 1000 & echo canary", "exit status 0"),

@@ -173,9 +173,13 @@ impl Broker {
         }
     }
 
-    /// A value that looks like the service's credential makes way only for one that does, too.
+    /// A value that looks like the service's credential makes way only for one that does, too, and any only for one that
+    /// its places can carry.
     fn judge_looks(&self, record: &SecretRecord, given: Given) -> Result<Given, rotation::Error> {
         let (Given::Value { value, .. }, Some(binding)) = (&given, &record.binding) else { return Ok(given) };
+        if self.check_fits(&record.name, binding, value).is_err() {
+            return Err(rotation::Error::Unfit(binding.service.clone()));
+        }
         let policy = self.policy();
         let service = policy.service(&binding.service);
         let Some(credential) = service.and_then(|service| service.credential(&binding.credential)) else {
