@@ -39,7 +39,8 @@ pub(super) type Outcome = Result<Answer, Failure>;
 
 impl control::Service for Desk {
     async fn call(&self, peer: &Peer, connection: &Connection, call: Call) -> Outcome {
-        if let Authority::Agent(session) = self.agents.authority(peer, &self.broker) {
+        let authority = self.agents.authority(peer, &self.broker);
+        if let Authority::Agent(session) = authority {
             refuse_agent(&call, session)?;
         }
         match call {
@@ -52,7 +53,7 @@ impl control::Service for Desk {
             )
             .with_fix(format!("secrets lease {}", get.name))),
             Call::DeleteSecret(delete) => self.delete(&delete),
-            Call::ListSecrets(_) => Ok(self.list().into()),
+            Call::ListSecrets(_) => Ok(self.list(authority).into()),
             Call::LeaseSecret(lease) => self.reveal(&lease),
             Call::LeaseToken(lease) => self.token(&lease),
             Call::RevokeLease(revoke) => {
@@ -203,7 +204,12 @@ impl Desk {
         .into())
     }
 
-    fn list(&self) -> control::SecretList {
+    /// What a hook does is the operator's business: an agent sees that there is one.
+    fn list(&self, authority: Authority) -> control::SecretList {
+        let hook = |hook: &String| match authority {
+            Authority::Agent(_) => "(not shown inside a session)".to_owned(),
+            Authority::Operator => hook.clone(),
+        };
         let leases = self.broker.leases().list();
         let entry = |record: &Arc<SecretRecord>| {
             let health = self.broker.rotation_health(record);
@@ -211,7 +217,7 @@ impl Desk {
                 name: record.name.clone(),
                 created_at: record.created_at,
                 updated_at: record.updated_at,
-                rotate_via: record.rotate_via.clone(),
+                rotate_via: record.rotate_via.as_ref().map(hook),
                 last_rotated: record.last_rotated,
                 active_leases: leases.iter().filter(|lease| lease.secret == record.name).count() as u64,
                 service: record.binding.as_ref().map(|b| b.service.clone()),

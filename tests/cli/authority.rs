@@ -123,3 +123,23 @@ fn orphans_are_adopted_and_leave_no_zombies() {
     fs::write(hand.work.join("done"), "").unwrap();
     assert_eq!(running.finish().status.code(), Some(9), "the exit code is the command's own");
 }
+
+#[test]
+fn an_agent_sees_that_there_is_a_hook_and_not_which() {
+    let hand = world();
+    assert_eq!(hand.envelope(&["update", "acme_key", "--rotate-via", "vault read canary"], b"").0, 0);
+    let (_, listed) = hand.envelope(&["list"], b"");
+    assert_eq!(listed["result"]["secrets"][0]["has_rotation"], true, "{listed}");
+    let script = format!("'{}' --home '{}' list", env!("CARGO_BIN_EXE_secrets"), hand.home.display());
+    let finished = Program::start(&mut exec(&hand, &script)).finish().expect_success();
+    assert!(finished.stdout.contains("\"has_rotation\": true"), "{finished:?}");
+    let Some(python) = find_program("python3") else { return };
+    let ask = format!(
+        "import socket; s = socket.socket(socket.AF_UNIX); s.connect('{}'); f = s.makefile('rw'); \
+         f.write('{{\"id\":1,\"method\":\"secrets.list\"}}\\n'); f.flush(); print(f.readline())",
+        hand.home.join("agent-secrets.sock").display()
+    );
+    let mut command = hand.command(&["exec", "--secret", "acme_key=ACME_KEY", "--"]);
+    let said = Program::start(command.arg(python).args(["-c", &ask])).finish().expect_success().stdout;
+    assert!(said.contains("acme_key") && !said.contains("canary"), "{said}");
+}
