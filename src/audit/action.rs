@@ -42,6 +42,8 @@ words!(
         AuditCheckpoint = "audit_checkpoint",
         /// The key that signs for the log was made: `details` is its public counterpart.
         AuditKeyCreate = "audit_key_create",
+        /// The signed note of the newest line was gone, or not ours, when the log was opened: lines may have been cut.
+        AuditNoteLost = "audit_note_lost",
         /// The log itself: a torn tail was cut, requests were closed, or events could not be written for a while.
         AuditRecovered = "audit_recovered",
         /// A certificate authority was made.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    Error, Head, NoteFault, Witness, continuity,
+    Action, Error, Head, NoteFault, Witness, continuity,
     files::Files,
     note::{KeyOrigin, Note},
     state::Tip,
@@ -68,15 +68,23 @@ impl Missing {
         }
     }
 
-    /// What is recorded of it otherwise.
-    pub(super) fn remark(&self) -> Option<String> {
+    /// What is recorded of it otherwise. A note that is gone stays a break of the record: whoever cuts lines takes the note
+    /// away, too, and the next start must not make that good.
+    pub(super) fn remark(&self) -> Option<(Action, String)> {
         match self {
             Self::Cut { .. } => None,
-            Self::Lost { first, last } => Some(format!(
-                "lines {first} to {last} did not reach the disk before the machine went down, or were cut then"
+            Self::Lost { first, last } => Some((
+                Action::AuditRecovered,
+                format!(
+                    "lines {first} to {last} did not reach the disk before the machine went down, or were cut then"
+                ),
             )),
-            Self::Note(NoteFault::Missing) => Some("the note of the newest line was missing".to_owned()),
-            Self::Note(NoteFault::Unsigned) => Some("the note of the newest line was not signed by us".to_owned()),
+            Self::Note(NoteFault::Missing) => {
+                Some((Action::AuditNoteLost, "the note of the newest line was missing".to_owned()))
+            }
+            Self::Note(NoteFault::Unsigned) => {
+                Some((Action::AuditNoteLost, "the note of the newest line was not signed by us".to_owned()))
+            }
         }
     }
 }

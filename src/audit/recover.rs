@@ -149,8 +149,8 @@ impl Recovery {
             let details = format!("cut {bytes} bytes of a torn line, closed {} requests", recovery.closed.len());
             log.append(&Event::new(Action::AuditRecovered).details(&details))?;
         }
-        if let Some(details) = recovery.missing.as_ref().and_then(Missing::remark) {
-            log.append(&Event::new(Action::AuditRecovered).details(&details))?;
+        if let Some((action, details)) = recovery.missing.as_ref().and_then(Missing::remark) {
+            log.append(&Event::new(action).outcome(Outcome::Failed).details(&details))?;
         }
         Ok(recovery)
     }

@@ -106,6 +106,8 @@ pub enum BreakKind {
     Foreign,
     /// The note of the newest line is worth nothing, so that nobody can tell whether lines after this one were cut.
     Note(NoteFault),
+    /// The note of the newest line was gone when this line was written: lines before it may have been cut.
+    NoteLost,
     /// This many lines are missing before it; `u64::MAX` when nobody can tell how many.
     Removed(u64),
     /// It stands where it does not belong: moved, repeated or put in.
@@ -134,6 +136,10 @@ impl fmt::Display for Break {
             BreakKind::Note(NoteFault::Unsigned) => write!(
                 f,
                 "the note of the newest line is not signed with the key; whether lines after {line} were cut cannot be told"
+            ),
+            BreakKind::NoteLost => write!(
+                f,
+                "the note of the newest line was gone when {line} was written; whether lines before it were cut cannot be told"
             ),
             BreakKind::Removed(u64::MAX) => write!(f, "lines before {line} were removed"),
             BreakKind::Removed(1) => write!(f, "a line before {line} was removed"),

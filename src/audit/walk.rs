@@ -122,6 +122,9 @@ impl<'a> Walk<'a> {
                 self.step_request(chained);
                 let says = says(chained, &line.bytes);
                 self.step_chain(chained, &hash, says.as_ref());
+                if Action::find(&chained.action) == Some(Action::AuditNoteLost) && self.seq.is_some() {
+                    self.found(BreakKind::NoteLost);
+                }
                 if let (Some(record), Some(_)) = (&says, self.seq) {
                     self.step_record(chained, record);
                 }

@@ -90,13 +90,13 @@ impl Broker {
             let name = &permit.lease().secret;
             let Some(record) = self.parts.store.get(name) else {
                 let detail = format!("secret `{name}` is no longer in the store");
-                let fix = format!("secrets add {name}");
+                let fix = format!("secrets add {}", crate::base::shell_word(name.as_str()));
                 return Err(Refusal::new(RefusalCode::CredentialUnavailable, detail, fix));
             };
             let current = self.current(&record);
             if current.value.is_empty() {
                 let detail = format!("the stored value of `{name}` is empty");
-                let fix = format!("secrets update {name}");
+                let fix = format!("secrets update {}", crate::base::shell_word(name.as_str()));
                 return Err(Refusal::new(RefusalCode::CredentialUnavailable, detail, fix));
             }
             let version = SecretVersion { name: name.clone(), generation: current.generation };

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::Broker;
 use crate::{
-    base::{LeaseId, SecretName, Timestamp},
+    base::{LeaseId, SecretName, Timestamp, shell_word},
     lease::Lease,
     store::{RotationHealth, SecretRecord},
 };
@@ -132,7 +132,8 @@ fn about(kind: WarningKind, record: &SecretRecord, message: String) -> Warning {
 
 fn without_hook(record: &SecretRecord) -> Option<Warning> {
     record.rotate_via.is_none().then(|| {
-        let message = format!("`{0}` has no rotation hook; `secrets update {0} --rotate-via COMMAND`", record.name);
+        let word = shell_word(record.name.as_str());
+        let message = format!("`{}` has no rotation hook; `secrets update {word} --rotate-via …`", record.name);
         about(WarningKind::NoRotationHook, record, message)
     })
 }
@@ -141,7 +142,10 @@ fn failed_hook(record: &SecretRecord, health: &RotationHealth) -> Option<Warning
     record.rotate_via.as_ref()?;
     let (Some(error), 1..) = (&health.error, health.failures) else { return None };
     let (name, times) = (&record.name, health.failures);
-    let message = format!("rotation failed {times} times: {error}; mend the hook, then `secrets rotate {name}`");
+    let message = format!(
+        "rotation failed {times} times: {error}; mend the hook, then `secrets rotate {}`",
+        shell_word(name.as_str())
+    );
     Some(about(WarningKind::HookFailed, record, message))
 }
 
@@ -150,7 +154,8 @@ fn expiring_value(record: &SecretRecord, health: &RotationHealth, now: Timestamp
     let is_kept_fresh = record.rotate_via.is_some() && health.failures == 0;
     let is_worth_a_word = ends <= now || (!is_kept_fresh && ends.since(now) <= Duration::from_hours(24));
     is_worth_a_word.then(|| {
-        let message = format!("the value of `{0}` ends at {ends}; replace it with `secrets rotate {0}`", record.name);
+        let word = shell_word(record.name.as_str());
+        let message = format!("the value of `{}` ends at {ends}; replace it with `secrets rotate {word}`", record.name);
         about(WarningKind::ValueExpiring, record, message)
     })
 }

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal as _, Write};
 
 use super::{
     envelope::{self, NextAction},
+    exit::ExitStatus,
     report::Report,
     sanitize,
 };
@@ -67,9 +68,21 @@ impl Printer {
         self.form
     }
 
-    /// Writes data. A reader that has gone is no error: `secrets list | head -1`.
+    /// Writes data, or says why it cannot.
     pub(super) fn data(&mut self, bytes: &[u8]) {
-        let _ = self.out.write_all(bytes).and_then(|()| self.out.flush());
+        self.deliver(bytes);
+    }
+
+    /// Writes data; the exit code that goes with it. A reader that has gone is no error: `secrets list | head -1`. A disk
+    /// that takes nothing is one: an empty file would pass for a value.
+    fn deliver(&mut self, bytes: &[u8]) -> u8 {
+        match self.out.write_all(bytes).and_then(|()| self.out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                self.say_with_fix(&format!("cannot write the output: {error}"), "df -h");
+                ExitStatus::Io.code()
+            }
+            Ok(()) | Err(_) => 0,
+        }
     }
 
     /// Says one line on standard error.
@@ -96,16 +109,15 @@ impl Printer {
     /// Shows what a command did; the exit code that goes with it.
     pub(super) fn outcome(&mut self, command: &str, outcome: Outcome) -> u8 {
         match outcome {
-            Outcome::Child(code) => return code,
-            Outcome::Raw(value) => self.data(value.reveal()),
+            Outcome::Child(code) => code,
+            Outcome::Raw(value) => self.deliver(value.reveal()),
             Outcome::Shown { result, human, next } => match self.form {
-                Form::Human => self.data(human.as_bytes()),
-                Form::Json => self.data(envelope::success(command, &result, &next).as_bytes()),
+                Form::Human => self.deliver(human.as_bytes()),
+                Form::Json => self.deliver(envelope::success(command, &result, &next).as_bytes()),
             },
-            Outcome::Silent => {}
-            Outcome::Text(text) => self.data(text.as_bytes()),
+            Outcome::Silent => 0,
+            Outcome::Text(text) => self.deliver(text.as_bytes()),
         }
-        0
     }
 
     /// Shows why a command failed; the exit code that goes with it.

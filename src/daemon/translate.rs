@@ -19,13 +19,12 @@ pub(super) fn failure(error: Error) -> Failure {
         Error::Killed(_) => Failure::new(FailureCode::Killed, message).with_fix("secrets kill --reset"),
         Error::KillSwitch(_) => Failure::new(FailureCode::Io, message).with_fix("secrets kill --reset"),
         Error::LeaseUnknown(_) => Failure::new(FailureCode::LeaseNotFound, message),
-        Error::NoService(name) => {
-            Failure::new(FailureCode::Policy, message).with_fix(format!("secrets update {name} --service SERVICE"))
-        }
+        Error::NoService(name) => Failure::new(FailureCode::Policy, message)
+            .with_fix(format!("secrets update {} --service SERVICE", word(&name))),
         Error::NotGranted { .. } => Failure::new(FailureCode::Policy, message).with_fix("secrets policy list"),
         Error::Policy(_) => Failure::new(FailureCode::Policy, message).with_fix("secrets policy check"),
         Error::RawDenied(name) => {
-            Failure::new(FailureCode::Unauthorized, message).with_fix(format!("secrets lease {name} --token"))
+            Failure::new(FailureCode::Unauthorized, message).with_fix(format!("secrets lease {} --token", word(&name)))
         }
         Error::Rotation(fault) => rotation_failure(&fault),
         Error::Schedule(_) => Failure::new(FailureCode::InvalidParams, message),
@@ -55,9 +54,9 @@ fn rotation_failure(fault: &RotationFault) -> Failure {
         Rotation::Hook { name, fault: rotation::Error::Timeout(_) } => {
             (FailureCode::RotationTimeout, format!("secrets rotate {}", word(name)))
         }
-        Rotation::Hook { name, .. } | Rotation::NoHook(name) => {
-            (FailureCode::RotationFailed, format!("secrets update {} --rotate-via COMMAND", word(name)))
-        }
+        // The hook is its author's to mend; a placeholder here would become the hook of whoever runs it.
+        Rotation::Hook { name, .. } => (FailureCode::RotationFailed, format!("secrets audit --secret {}", word(name))),
+        Rotation::NoHook(name) => (FailureCode::RotationFailed, format!("secrets update {} --help", word(name))),
         Rotation::NotRecorded { .. } => return Failure { code: FailureCode::AuditUnavailable, ..failed },
         Rotation::Unknown(_) => (FailureCode::SecretNotFound, "secrets list".to_owned()),
         Rotation::NotSaved { .. } => (FailureCode::RotationFailed, "secrets doctor".to_owned()),

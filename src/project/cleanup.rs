@@ -119,6 +119,12 @@ impl Search<'_> {
     }
 }
 
+/// The leases that an env file of ours names; none where there is no such file.
+pub fn leases_in(path: &Path) -> Vec<LeaseId> {
+    let header = open_regular(path).map_err(Error::from).and_then(|(mut file, _)| header(&mut file, path));
+    header.map(|header| header.leases).unwrap_or_default()
+}
+
 /// Whether a file is called as those that programs read their environment from: `.env…` or `….env`.
 pub fn is_env_name(name: &str) -> bool {
     name.starts_with(".env") || name.as_bytes().ends_with(b".env")

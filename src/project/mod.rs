@@ -16,7 +16,7 @@ mod variable;
 #[cfg(test)]
 mod tests;
 
-pub use cleanup::{ExpiredFile, Sweep, Wiped, find_expired, is_env_name};
+pub use cleanup::{ExpiredFile, Sweep, Wiped, find_expired, is_env_name, leases_in};
 pub use env_file::{EnvFile, Existing, exchange};
 pub use error::Error;
 pub use file::{ProjectFile, ProviderProject, ProviderScope, ProviderSource, StoreProject, Wanted, Wants};

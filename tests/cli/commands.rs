@@ -149,3 +149,46 @@ fn one_is_said_in_the_singular() {
     let (_, deleted) = hand.envelope(&["delete", "acme_key", "--force"], b"");
     assert_eq!(deleted["result"]["message"], "secret `acme_key` is deleted; 1 lease ended", "{deleted}");
 }
+
+#[test]
+fn what_cannot_be_written_is_no_success() {
+    let hand = Hand::with_home();
+    assert_eq!(hand.envelope(&["add", "key"], b"value").0, 0);
+    for command in [&["lease", "key"][..], &["lease", "key", "--json"], &["list"], &["completions", "bash"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = hand.command(command);
+        let output = command.stdout(full).stderr(std::process::Stdio::piped()).spawn().unwrap().wait_with_output();
+        let output = output.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(66), "{command:?}: {said}");
+        assert!(said.contains("cannot write the output"), "{said}");
+    }
+}
+
+#[test]
+fn a_name_in_a_fix_is_one_word_of_the_shell() {
+    let hand = Hand::with_home();
+    let name = "x; touch PWNED #";
+    assert_eq!(hand.envelope(&["add", name, "--raw", "deny"], b"value").0, 0);
+    for command in [&["lease", name, "--token", "--json"][..], &["lease", name, "--json"], &["rotate", name]] {
+        let (code, refused) = hand.envelope(command, b"");
+        assert_ne!(code, 0, "{refused}");
+        let fix = refused["fix"].as_str().unwrap();
+        assert!(fix.contains("'x; touch PWNED #'"), "{fix}");
+        let mut sh = std::process::Command::new("sh");
+        Hand::feed(sh.args(["-c", &fix.replace("secrets ", "true ")]).current_dir(&hand.work), b"");
+    }
+    let (_, health) = hand.envelope(&["health"], b"");
+    assert!(health.to_string().contains("secrets update 'x; touch PWNED #'"), "{health}");
+    assert!(!hand.work.join("PWNED").exists());
+}
+
+#[test]
+fn slips_are_told_and_change_nothing() {
+    let hand = Hand::with_home();
+    let (code, refused) = hand.envelope(&["add", "key", "--rotate-every", "5m"], b"value");
+    assert!(code == 2 && refused["error"]["message"].as_str().unwrap().contains("--rotate-via"), "{refused}");
+    assert_eq!(hand.envelope(&["add", "key"], b"value").0, 0);
+    let (code, refused) = hand.envelope(&["revoke", "--secret", "kee"], b"");
+    assert!(code == 1 && refused["fix"] == "secrets list", "{refused}");
+}

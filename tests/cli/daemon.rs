@@ -66,13 +66,22 @@ fn the_record_is_whole_after_kill_9_in_the_middle_of_load() {
 /// agent-secrets' default client id is the machine's name, so that its workers replaced each other's leases.
 #[test]
 fn workers_at_the_command_line_lease_and_revoke_at_once() {
-    const WORKERS: usize = 24;
+    const WORKERS: usize = 200;
     let hand = Hand::with_home();
     assert_eq!(hand.envelope(&["add", "shared"], b"v").0, 0);
     let workers: Vec<_> = (0..WORKERS)
         .map(|worker| {
             let client = format!("worker-{worker}");
-            Program::start(&mut hand.command(&["lease", "shared", "--client-id", &client, "--ttl", "10m"]))
+            Program::start(&mut hand.command(&[
+                "lease",
+                "shared",
+                "--client-id",
+                &client,
+                "--ttl",
+                "10m",
+                "--timeout",
+                "60",
+            ]))
         })
         .collect();
     for worker in workers {

@@ -72,7 +72,7 @@ fn a_failed_hook_ends_with_1_and_a_hanging_one_with_65() {
     let (code, failed) = hand.envelope(&["rotate", "fails"], b"");
     let message = failed["error"]["message"].as_str().unwrap();
     assert!(code == 1 && message.contains("`fails`") && message.contains("exit status 3"), "{failed}");
-    assert_eq!(failed["fix"], "secrets update fails --rotate-via COMMAND", "{failed}");
+    assert_eq!(failed["fix"], "secrets audit --secret fails", "{failed}");
     let (code, hung) = hand.envelope(&["rotate", "hangs"], b"");
     assert_eq!((code, &hung["error"]["code"], &hung["fix"]), (65, &"timeout".into(), &"secrets rotate hangs".into()));
     let (code, none) = hand.envelope(&["rotate", "plain"], b"");

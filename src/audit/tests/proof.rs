@@ -133,7 +133,9 @@ fn a_note_that_is_gone_or_not_ours_proves_nothing_and_is_said() {
     let (_log, recovery) = noted.open(KeyOrigin::Found);
     assert_eq!(recovery.missing, Some(Missing::Note(NoteFault::Missing)));
     assert_eq!(last_details(&noted.path), "the note of the newest line was missing");
-    assert!(noted.verify().is_whole(), "from here on it is noted again");
+    noted.found(7, BreakKind::NoteLost);
+    let said = noted.verify().first_break.unwrap().to_string();
+    assert!(said.contains("was gone when line 7 was written"), "a start does not make it good: {said}");
 }
 
 #[test]

@@ -66,6 +66,7 @@ impl Binding {
 
 pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<Outcome, Report> {
     let name = secret_name(&arguments.name, &context.command)?;
+    arguments.hook.check_new(&context.command, name.as_str())?;
     let value = arguments.value.read(context, name.as_str(), Missing::Refused)?;
     let value = value.ok_or_else(|| Report::internal("a value was required and is missing"))?;
     let value = WireValue::new(value);

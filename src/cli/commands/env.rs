@@ -162,7 +162,11 @@ async fn make(
     }
     fill(&mut file, &variables)?;
     note(context, client, client_id, &file, arguments.raw).await?;
+    let replaced = crate::project::leases_in(path);
     file.write(path, arguments.existing()).map_err(project_file::report)?;
+    for lease_id in replaced.into_iter().filter(|id| !leases.ids.contains(id)) {
+        let _ = client.call(RevokeLease { lease_id }).await; // most have ended by themselves, and nothing names the rest
+    }
     let facts = json!({"mode": "store", "expires_at": leases.ends, "leases": leases.shown});
     Ok(written(&file, path, client_id, facts, leases.ends, next))
 }

@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use crate::{
+    cli::report::Report,
     control::Schedule,
     store::{HookFormat, OnLeaseExpiry},
 };
@@ -36,6 +37,17 @@ impl Hook {
             OnEnd::Keep => OnLeaseExpiry::Keep,
             OnEnd::Rotate => OnLeaseExpiry::Rotate,
         })
+    }
+
+    /// A plan for a hook that a new secret does not have would be a plan for nothing.
+    pub(super) fn check_new(&self, command: &str, name: &str) -> Result<(), Report> {
+        let has_hook = self.rotate_via.as_ref().is_some_and(|hook| !hook.is_empty());
+        if has_hook || !(self.rotate_format.is_some() || self.rotate_every.is_some() || self.on_lease_expiry.is_some())
+        {
+            return Ok(());
+        }
+        let message = format!("`{name}` would have a plan for rotation and no `--rotate-via`");
+        Err(Report::misuse(message, format!("{command} --help")))
     }
 
     pub(super) const fn is_given(&self) -> bool {
