@@ -57,8 +57,9 @@ impl control::Service for Desk {
             Call::LeaseSecret(lease) => self.reveal(&lease),
             Call::LeaseToken(lease) => self.token(&lease),
             Call::RevokeLease(revoke) => {
-                self.broker.revoke_lease(&revoke.lease_id).map_err(failure)?;
-                Ok(control::Done::new(format!("lease `{}` is revoked", revoke.lease_id)).into())
+                let id = revoke.lease_id.parse().map_err(|_| no_lease(&revoke.lease_id))?;
+                self.broker.revoke_lease(&id).map_err(failure)?;
+                Ok(control::Done::new(format!("lease `{id}` is revoked")).into())
             }
             Call::RevokeAll(_) => self.broker.revoke_all().map(revoked).map_err(failure),
             Call::Revoke(revoke) => self.revoke(&revoke),
@@ -98,6 +99,12 @@ impl control::Service for Desk {
             Call::RunRotations(run) => self.run_rotations(run).await,
         }
     }
+}
+
+/// The id of no lease, cut and escaped: it is whatever somebody typed.
+fn no_lease(text: &str) -> Failure {
+    let shown: String = text.chars().take(60).flat_map(char::escape_default).collect();
+    Failure::new(FailureCode::LeaseNotFound, format!("no live lease has the id `{shown}`"))
 }
 
 /// What a process inside a session may not do: see values, change secrets or policy, end the daemon.

@@ -111,7 +111,7 @@ fn age_reads_the_store() {
     let hand = Hand::with_home();
     let value = b"line one\nline two\r\n\xff\x00 bytes\n";
     assert_eq!(hand.envelope(&["add", "plain", "--rotate-via", "true"], b"a b c").0, 0);
-    assert_eq!(hand.envelope(&["add", "bytes"], value).0, 0);
+    assert_eq!(hand.envelope(&["add", "bytes", "--exact"], value).0, 0);
     let files = ["identity.age", "secrets.age"].map(|name| hand.home.join(name));
     let mut command = std::process::Command::new(age);
     let finished = Program::start(command.arg("-d").arg("-i").args(files)).finish().expect_success();
@@ -126,4 +126,19 @@ fn age_reads_the_store() {
         assert!(plain.get(field).is_some(), "{field} of {plain}");
     }
     assert_eq!(hand.run(&["lease", "bytes"], b"").stdout, value, "every byte comes back");
+
+    // And back: what `age` seals to the same identity is a store.
+    let (Some(age), Some(keygen)) = (find_program("age"), find_program("age-keygen")) else { return };
+    assert_eq!(hand.envelope(&["stop"], b"").0, 0);
+    let mut shape = shape;
+    let mut theirs = shape["secrets"]["plain"].clone();
+    (theirs["name"], theirs["value"]) = ("theirs".into(), "by age".into());
+    shape["secrets"]["theirs"] = theirs;
+    let mut recipient = std::process::Command::new(keygen);
+    let recipient = Program::start(recipient.arg("-y").arg(hand.home.join("identity.age"))).finish().expect_success();
+    let mut seal = std::process::Command::new(age);
+    seal.args(["-r", recipient.stdout.trim(), "-o"]).arg(hand.home.join("secrets.age"));
+    assert!(Hand::feed(&mut seal, shape.to_string().as_bytes()).status.success());
+    assert_eq!(hand.run(&["lease", "theirs"], b"").stdout, b"by age");
+    assert_eq!(hand.run(&["lease", "bytes"], b"").stdout, value, "and what was there is still there");
 }

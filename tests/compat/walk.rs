@@ -71,6 +71,7 @@ fn the_walk_through() {
     let revoked = shell.types(&format!("secrets revoke {id}")).quiet().result();
     assert_eq!(revoked["lease_id"], id);
     shell.types(&format!("secrets revoke {id}")).ends(1).envelope();
+    shell.types("secrets revoke nope").ends(1).envelope();
     assert_ne!(shell.types("secrets revoke").code, 0, "one lease, or all of them");
     let revoked = shell.types("secrets revoke --all").quiet().result();
     assert!(revoked["leases_revoked"].as_u64().unwrap() >= 1, "{revoked}");

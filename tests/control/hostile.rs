@@ -29,7 +29,8 @@ fn unusable() -> Vec<(&'static str, Value)> {
     ] {
         all.push(("secrets.lease", params));
     }
-    for params in [json!({}), json!({"lease_id": "x"}), json!({"lease_id": 7}), json!({"lease_id": "../../etc"})] {
+    for params in [json!({}), json!({"lease_id": "x"}), json!({"lease_id": 7}), json!({"lease_id": "../../\u{1b}etc"})]
+    {
         all.push(("secrets.revoke", params));
     }
     for params in [json!({"tail": -1}), json!({"tail": "all"}), json!({"tail": 1e30})] {

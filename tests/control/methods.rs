@@ -44,6 +44,7 @@ async fn a_day_of_agent_secrets() {
 
     line.ok("secrets.revoke", json!({"lease_id": id})).await;
     line.fails("secrets.revoke", json!({"lease_id": id}), -32_001).await;
+    line.fails("secrets.revoke", json!({"lease_id": "nope"}), -32_001).await;
     line.ok("secrets.lease", json!({"secret_name": "github", "client_id": "agent-1", "ttl": ""})).await;
     let revoked = line.ok("secrets.revokeAll", json!({})).await;
     assert_eq!((&revoked["success"], &revoked["leases_revoked"]), (&true.into(), &1.into()), "{revoked}");

@@ -39,7 +39,7 @@ impl World {
     }
 
     async fn revoke(&self, lease: &TokenLeased) {
-        self.control().await.call(RevokeLease { lease_id: lease.lease_id }).await.unwrap();
+        self.control().await.call(RevokeLease::of(lease.lease_id)).await.unwrap();
     }
 
     /// One request with this token, by the main listener.

@@ -144,7 +144,7 @@ async fn revoke(context: &Context, client: &mut Result<Client, Report>, file: &E
                 continue;
             }
         };
-        match client.call(RevokeLease { lease_id }).await {
+        match client.call(RevokeLease::of(lease_id)).await {
             Ok(_) => ended += 1,
             Err(Error::Failed(failure))
                 if matches!(failure.code, FailureCode::LeaseNotFound | FailureCode::LeaseEnded) => {}

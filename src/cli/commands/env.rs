@@ -130,7 +130,7 @@ async fn of_store(
         Err(code) => Ok(Outcome::Child(code)),
     };
     for lease_id in leases.ids {
-        let _ = client.call(RevokeLease { lease_id }).await; // the first error is the one worth telling
+        let _ = client.call(RevokeLease::of(lease_id)).await; // the first error is the one worth telling
     }
     stopped
 }
@@ -165,7 +165,7 @@ async fn make(
     let replaced = crate::project::leases_in(path);
     file.write(path, arguments.existing()).map_err(project_file::report)?;
     for lease_id in replaced.into_iter().filter(|id| !leases.ids.contains(id)) {
-        let _ = client.call(RevokeLease { lease_id }).await; // most have ended by themselves, and nothing names the rest
+        let _ = client.call(RevokeLease::of(lease_id)).await; // most have ended by themselves, and nothing names the rest
     }
     let facts = json!({"mode": "store", "expires_at": leases.ends, "leases": leases.shown});
     Ok(written(&file, path, client_id, facts, leases.ends, next))

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::add::safe;
 use crate::cli::{context::Context, envelope::NextAction, printer::Outcome, report::Report};
 use crate::{
-    base::{ClientId, LeaseId, SecretName, SessionId},
+    base::{ClientId, SecretName, SessionId},
     control::{Revoke, RevokeAll, RevokeLease, Revoked},
 };
 
@@ -14,7 +14,7 @@ use crate::{
 #[group(required = true, multiple = false)]
 pub(in crate::cli) struct Arguments {
     /// The lease to end
-    lease_id: Option<LeaseId>,
+    lease_id: Option<String>,
     /// End every lease
     #[arg(long)]
     all: bool,
@@ -31,8 +31,8 @@ pub(in crate::cli) struct Arguments {
 
 pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<Outcome, Report> {
     let next = vec![NextAction::new("secrets status", "See what is still leased")];
-    if let Some(lease_id) = arguments.lease_id {
-        let done = context.call(RevokeLease { lease_id }, None).await?;
+    if let Some(lease_id) = arguments.lease_id.clone() {
+        let done = context.call(RevokeLease { lease_id: lease_id.clone() }, None).await?;
         let result = json!({"lease_id": lease_id, "message": done.message});
         return Ok(Outcome::Shown { result, human: safe(&done.message), next });
     }

@@ -103,7 +103,7 @@ pub(super) async fn run(
         let done = carry_out(context, arguments, &client_id, &mut client, plan, &mut issued, &mut migrated).await;
         if let Err(report) = done {
             for (lease_id, _) in issued {
-                let _ = client.call(RevokeLease { lease_id }).await; // the first error is the one worth telling
+                let _ = client.call(RevokeLease::of(lease_id)).await; // the first error is the one worth telling
             }
             let result = json!({"migrated": migrated.result(|path| path.to_string_lossy().into_owned())});
             let human = migrated.human(|path| path.to_string_lossy().into_owned());
@@ -271,7 +271,7 @@ async fn holds(client: &mut Client, name: &SecretName, value: &SecretBytes) -> R
     let reader = reader();
     let leased = client.call(LeaseSecret { secret_name: name.clone(), client_id: reader, ttl: None }).await?;
     let same = constant_time_eq(leased.value.reveal(), WireValue::new(value.clone()).reveal());
-    client.call(RevokeLease { lease_id: leased.lease_id }).await?;
+    client.call(RevokeLease::of(leased.lease_id)).await?;
     Ok(same)
 }
 

@@ -236,10 +236,17 @@ pub struct Leased {
 }
 
 /// `secrets.revoke`: ends one lease.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RevokeLease {
-    /// Which lease.
-    pub lease_id: LeaseId,
+    /// Which lease. A text that is no id is the id of no lease.
+    pub lease_id: String,
+}
+
+impl RevokeLease {
+    /// Ends this lease.
+    pub fn of(lease: LeaseId) -> Self {
+        Self { lease_id: lease.to_string() }
+    }
 }
 
 /// The answer to `secrets.revokeAll` and `revoke`.
