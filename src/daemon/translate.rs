@@ -108,6 +108,14 @@ fn path_word(path: &Path) -> String {
     shell_word(&path.to_string_lossy())
 }
 
+/// The command that puts the last generation back in place of a damaged store, which stays aside; where there is one.
+fn restored(error: &store::Error) -> Option<String> {
+    let (store::Error::Content { path, .. } | store::Error::Sealed { path, .. }) = error else { return None };
+    let previous = path.with_added_extension("previous");
+    let copy = format!("cp {} {}", path_word(&previous), path_word(path));
+    previous.exists().then(|| format!("{} && {copy}", aside(path)))
+}
+
 /// The command that puts something damaged out of the way; nothing is deleted.
 fn aside(path: &Path) -> String {
     format!("mv {} {}", path_word(path), path_word(&path.with_added_extension("damaged")))
@@ -144,7 +152,10 @@ pub fn start_failure(error: &super::Error) -> Failure {
         Start::Store(store::Error::NotInitialised(_)) => Failure::new(FailureCode::StoreMissing, message),
         Start::Store(error) => match access_fix(error) {
             Some(fix) => Failure::new(FailureCode::Permissions, message).with_fix(fix),
-            None => Failure::new(FailureCode::StoreUnreadable, message),
+            None => match restored(error) {
+                Some(fix) => Failure::new(FailureCode::StoreUnreadable, message).with_fix(fix),
+                None => Failure::new(FailureCode::StoreUnreadable, message),
+            },
         },
         _ => Failure::new(FailureCode::Io, message),
     }

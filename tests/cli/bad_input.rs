@@ -169,6 +169,25 @@ fn files_that_others_can_read_are_tightened_when_that_is_asked_for() {
 }
 
 #[test]
+fn a_damaged_store_is_restored_by_the_command_that_is_told() {
+    let hand = Hand::with_home();
+    for name in ["first", "second"] {
+        assert_eq!(hand.envelope(&["add", name], b"v").0, 0);
+    }
+    assert_eq!(hand.envelope(&["stop"], b"").0, 0);
+    let store = hand.home.join("secrets.age");
+    let whole = std::fs::read(&store).unwrap();
+    let half = whole.get(..whole.len() / 2).unwrap();
+    std::fs::write(&store, half).unwrap();
+    let (code, refused) = hand.envelope(&["list"], b"");
+    assert_eq!(code, 64, "{refused}");
+    let mut sh = std::process::Command::new("sh");
+    assert!(Hand::feed(sh.args(["-c", refused["fix"].as_str().unwrap()]), b"").status.success(), "{refused}");
+    assert_eq!(hand.run(&["lease", "first"], b"").stdout, b"v", "all but the last change is back");
+    assert_eq!(hand.read("secrets.age.damaged"), half, "nothing is lost");
+}
+
+#[test]
 fn values_names_and_bounds() {
     let hand = Hand::with_home();
     refused(&hand, &["add", "empty"], b"", 1, &["empty"]); // as agent-secrets ends here
