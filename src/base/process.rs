@@ -58,6 +58,8 @@ fn parse(stat: &str) -> Option<Process> {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use std::{io::Write as _, process::Stdio};
+
     use super::*;
 
     #[test]
@@ -71,7 +73,12 @@ mod tests {
     #[test]
     fn this_process_and_its_child_are_seen() {
         let own = i32::try_from(std::process::id()).unwrap();
-        let mut child = std::process::Command::new("sleep").arg("1000").env("MARK", "a=b").spawn().unwrap();
+        let mut command = std::process::Command::new("cat");
+        command.env("MARK", "a=b").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // Spawn may return before the kernel has laid out the new program's variables; one that answers has them.
+        child.stdin.as_mut().unwrap().write_all(b"?").unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
         let id = i32::try_from(child.id()).unwrap();
         let seen = Process::all().into_iter().find(|process| process.id == id).unwrap();
         assert_eq!((seen.parent, seen.is_zombie, Process::find(id)), (own, false, Some(seen)));
