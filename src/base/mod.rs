@@ -4,6 +4,7 @@
 
 mod atomic_file;
 mod blocking;
+mod byte_size;
 mod clock;
 mod counted;
 mod cut;
@@ -29,6 +30,7 @@ mod wipe;
 
 pub use atomic_file::{AtomicFileError, FileLock, open_regular, read_bounded, replace};
 pub use blocking::blocking;
+pub use byte_size::parse_byte_size;
 pub use clock::{Clock, Deadline, Timestamp};
 pub use counted::counted;
 pub use cut::{CutReason, CutSwitch, CutWatch};

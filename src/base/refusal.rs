@@ -15,6 +15,8 @@ pub enum RefusalCode {
     AuthorityMismatch,
     /// The request is malformed or ambiguous.
     BadRequest,
+    /// The body is longer than the rules for the request allow, or than they look into.
+    BodyTooLarge,
     /// No capability of the grant allows it.
     CapDenied,
     /// The credential cannot be had or cannot be written at its place.
@@ -49,7 +51,7 @@ pub enum RefusalCode {
     Revoked,
     /// A lease token stands outside its listed place, or is on its way to a host that is not its own.
     StrayLease,
-    /// Head or body exceeds a bound.
+    /// The head exceeds a bound.
     TooLarge,
     /// The lease's session has ended, or the lease belongs to another session.
     TokenForeignSession,
@@ -71,6 +73,7 @@ impl RefusalCode {
             Self::AuditUnavailable => "audit_unavailable",
             Self::AuthorityMismatch => "authority_mismatch",
             Self::BadRequest => "bad_request",
+            Self::BodyTooLarge => "body_too_large",
             Self::CapDenied => "cap_denied",
             Self::CredentialUnavailable => "credential_unavailable",
             Self::Draining => "draining",

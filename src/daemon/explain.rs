@@ -8,7 +8,7 @@ use crate::{
     base::{Origin, RefusalCode, Scheme},
     broker::{self, Around},
     control::{self, Failure, FailureCode},
-    policy::{self, PolicySet, Protocol, Reach, RequestFacts},
+    policy::{self, Content, PolicySet, Protocol, Reach, RequestFacts},
 };
 
 impl Desk {
@@ -70,6 +70,7 @@ impl<'a> Asked<'a> {
             method: self.method,
             path: &self.path,
             protocol: self.protocol,
+            content: Content::unknown(),
         }
     }
 

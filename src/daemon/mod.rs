@@ -139,7 +139,8 @@ pub async fn build(options: &Options, clock: Clock) -> Result<Running, Error> {
     });
     broker.hold_latch()?;
     let stop = CutSwitch::new();
-    let proxy = Arc::new(Proxy::new(Arc::clone(&broker), ca.clone(), dialer, tls, Limits::default(), stop.watch()));
+    let limits = Limits { peek_time: settings.proxy.body_time.get(), ..Limits::default() };
+    let proxy = Arc::new(Proxy::new(Arc::clone(&broker), ca.clone(), dialer, tls, limits, stop.watch()));
     let demand = if settings.proxy.require_auth { Demand::Credentials } else { Demand::Nothing };
     let proxy_address = port::listen(&proxy, settings.proxy.listen, demand, &home.proxy_port()).await?;
     let access = settings.socket_access();

@@ -9,9 +9,9 @@ use crate::base::{Authority, ClientId, RefusalCode, Scheme, SecretName, ServiceI
 
 use super::{
     grant::{Grant, Narrow, Only, Verdict},
+    matchers::{Content, Peek},
     path::NormalPath,
-    path_pattern::{PathPattern, Shown},
-    rule::{Call, Met, Protocol},
+    rule::{Call, Met, Protocol, Rule, Seen},
     service::{Capability, Carries, Inject, OriginPattern, Risk, Service, host_value},
     set::PolicySet,
 };
@@ -46,6 +46,8 @@ pub struct RequestFacts<'a> {
     pub path: &'a str,
     /// Request or upgrade.
     pub protocol: Protocol,
+    /// What it says beyond that.
+    pub content: Content<'a>,
 }
 
 /// A verdict and everything that explains it or follows from it.
@@ -67,15 +69,27 @@ pub struct Decision {
     pub inject: Option<Arc<Inject>>,
     /// How long a lease may live under the grant and all narrowings; `None` leaves it to the settings.
     pub ttl: Option<TimeToLive>,
+    /// The most bytes that the request's body may have; `None` for any number.
+    pub body_max: Option<usize>,
 }
 
 impl Decision {
-    fn refuse(code: RefusalCode, reason: String) -> Self {
+    pub(super) fn refuse(code: RefusalCode, reason: String) -> Self {
         let verdict = if code == RefusalCode::NeedsApproval { Verdict::Ask } else { Verdict::Deny };
-        Self { verdict, code: Some(code), capability: None, risk: None, reason, nearest: None, inject: None, ttl: None }
+        Self {
+            verdict,
+            code: Some(code),
+            capability: None,
+            risk: None,
+            reason,
+            nearest: None,
+            inject: None,
+            ttl: None,
+            body_max: None,
+        }
     }
 
-    fn about(mut self, capability: Option<&Capability>) -> Self {
+    pub(super) fn about(mut self, capability: Option<&Capability>) -> Self {
         self.capability = capability.map(|capability| capability.name.clone());
         self.risk = capability.map(|capability| capability.risk);
         self
@@ -91,6 +105,8 @@ pub(super) struct Hit {
     pub(super) met: Met,
     /// Whether it lowers what others give.
     pub(super) takes: bool,
+    /// The most bytes of a body that its matching rules allow; `None` for any number.
+    pub(super) body_max: Option<usize>,
 }
 
 /// Everything that judging needs, found once.
@@ -130,8 +146,7 @@ impl PolicySet {
             return Decision::refuse(RefusalCode::CapDenied, reason);
         }
         let loose = path.loose();
-        let (host, method, protocol) = (&request.authority.host, request.method, request.protocol);
-        let call = Call { block: index, host, method, path: path.as_str(), loose: &loose, protocol };
+        let call = Call::new(index, request, path.as_str(), &loose);
         let bench = Bench { service, grant, narrow: lease.narrow, call, origin };
         let mut decision = bench.judge();
         decision.ttl = ttl(grant, lease);
@@ -150,6 +165,11 @@ impl PolicySet {
         ttl(self.grant(lease)?, lease)
     }
 
+    /// What must be read of the request's body before this lease can be judged; `None` when its head is enough.
+    pub fn peek(&self, lease: &LeaseFacts<'_>, request: &RequestFacts<'_>) -> Option<Peek> {
+        self.with_bench(lease, request, peek).flatten()
+    }
+
     /// Runs the part of judging that looks at capabilities, for `explain`; the error is the refusal before it.
     pub(super) fn with_bench<T>(
         &self,
@@ -162,8 +182,7 @@ impl PolicySet {
             service.block(request.scheme, request.authority).map(|(i, b, o)| (i, b.slash, o))?;
         let path = NormalPath::parse_with(request.path, slash).ok()?;
         let loose: Cow<'_, str> = path.loose();
-        let (host, method, protocol) = (&request.authority.host, request.method, request.protocol);
-        let call = Call { block, host, method, path: path.as_str(), loose: &loose, protocol };
+        let call = Call::new(block, request, path.as_str(), &loose);
         Some(look(&Bench { service, grant, narrow: lease.narrow, call, origin }))
     }
 }
@@ -193,16 +212,52 @@ impl Service {
     }
 }
 
+impl<'a> Call<'a> {
+    fn new(block: usize, request: &RequestFacts<'a>, path: &'a str, loose: &'a str) -> Self {
+        let RequestFacts { authority, method, protocol, content, .. } = *request;
+        Self { block, host: &authority.host, method, path, loose, protocol, content }
+    }
+}
+
+impl Capability {
+    /// How its own `deny` rules stand to a request: whether one would tell only from a body that nobody has read, and
+    /// whether another takes it away.
+    fn denied(&self, call: &Call<'_>) -> (bool, bool) {
+        let taking = || self.deny.iter().filter(|rule| rule.takes(call));
+        let open = |rule: &&Rule| call.content.body.is_unread() && rule.peek(call).is_some();
+        (taking().any(|rule| open(&rule)), taking().any(|rule| !open(&rule)))
+    }
+}
+
+/// Every rule that could have a say is one that must be able to look.
+fn peek(bench: &Bench<'_>) -> Option<Peek> {
+    let all = bench.service.capabilities.iter().enumerate();
+    let with_a_say = all.filter(|(index, capability)| {
+        let (listed, lowered) = bench.standing(*index, capability);
+        let counts = listed.is_some() || lowered < Verdict::Allow;
+        counts && capability.allow.iter().any(|rule| rule.takes_head(&bench.call))
+    });
+    let rules = with_a_say.flat_map(|(_, capability)| capability.allow.iter().chain(&capability.deny));
+    rules.filter_map(|rule| rule.peek(&bench.call)).max_by_key(|peek| peek.most)
+}
+
 impl Bench<'_> {
     fn judge(&self) -> Decision {
         let mut given = false;
+        let mut body_max = Some(0);
         let mut strictest: Option<(Verdict, &Capability)> = None;
-        let mut outside = None;
+        let (mut outside, mut unread) = (None, None);
         for (index, capability) in self.service.capabilities.iter().enumerate() {
             let hit = self.hit(index, capability);
-            given |= hit.met == Met::Yes;
+            if hit.met == Met::Yes {
+                given = true;
+                body_max = body_max.zip(hit.body_max).map(|(one, other)| one.max(other));
+            }
             if hit.met == Met::OutOfScope {
                 outside = outside.or(Some(capability));
+            }
+            if hit.met == Met::Unread {
+                unread = unread.or(Some(capability));
             }
             let verdict = hit.verdict.unwrap_or(Verdict::Deny);
             let counts = hit.met == Met::Yes || hit.takes;
@@ -220,6 +275,7 @@ impl Bench<'_> {
                 nearest: None,
                 inject: None,
                 ttl: None,
+                body_max,
             },
             Some((Verdict::Ask, capability)) if given => {
                 let reason = format!("capability `{}` of `{}` asks a person first", capability.name, self.service.id);
@@ -229,41 +285,28 @@ impl Bench<'_> {
                 let reason = format!("capability `{}` of `{}` is denied", capability.name, self.service.id);
                 self.with_nearest(Decision::refuse(RefusalCode::CapDenied, reason).about(Some(capability)))
             }
-            _ => self.refuse_unmatched(outside),
+            _ => self.refuse_unmatched(outside, unread),
         }
-    }
-
-    fn refuse_unmatched(&self, outside: Option<&Capability>) -> Decision {
-        let asked = format!("{} {}", shown(self.call.method), self.call.path);
-        if let Some(capability) = outside {
-            let limits: Vec<String> = self.limits().map(ToString::to_string).collect();
-            let reason = format!("`{asked}` lies outside `{}`", limits.join("; "));
-            return self.with_nearest(Decision::refuse(RefusalCode::OutOfScope, reason).about(Some(capability)));
-        }
-        let would = |capability: &&Capability| {
-            capability.allow.iter().any(|rule| rule.is_exactly(&self.call))
-                && !capability.deny.iter().any(|rule| rule.takes(&self.call))
-        };
-        let would = self.service.capabilities.iter().find(would);
-        let also = would.map_or_else(String::new, |capability| {
-            format!("; capability `{}` would, and is not granted", capability.name)
-        });
-        let reason = format!("no granted capability of `{}` allows `{asked}`{also}", self.service.id);
-        self.with_nearest(Decision::refuse(RefusalCode::CapDenied, reason).about(would))
     }
 
     /// How one capability stands to the request.
     pub(super) fn hit(&self, index: usize, capability: &Capability) -> Hit {
-        let listed = self.grant.listed.iter().find(|(other, _)| *other == index).map(|(_, verdict)| *verdict);
-        let lowered = self
-            .narrows()
-            .fold(listed.unwrap_or(Verdict::Allow), |verdict, narrow| narrow.lower(&capability.name, verdict));
+        let (listed, lowered) = self.standing(index, capability);
         let gives =
             listed.is_some() && lowered > Verdict::Deny && self.narrows().all(|narrow| narrow.keeps(&capability.name));
-        let mut met = Met::No;
-        if gives && !capability.deny.iter().any(|rule| rule.takes(&self.call)) {
-            let accept = |path: Option<&PathPattern>, shown: &Shown<'_>| self.is_in_scope(index, path, shown);
-            met = capability.allow.iter().map(|rule| rule.gives(&self.call, accept)).max().unwrap_or(Met::No);
+        let (mut met, mut body_max) = (Met::No, Some(0));
+        let (open, denied) = capability.denied(&self.call);
+        if gives && !denied {
+            for rule in &capability.allow {
+                let found = rule.gives(&self.call, |seen| self.is_in_scope(index, seen));
+                met = met.max(found);
+                if found == Met::Yes {
+                    body_max = body_max.zip(rule.body_max).map(|(one, other)| one.max(other));
+                }
+            }
+        }
+        if open && met == Met::Yes {
+            met = Met::Unread;
         }
         // What takes away does so whatever `only` and `keep` say: otherwise an added limit could remove the very
         // rule that asked or denied, and so widen.
@@ -271,49 +314,38 @@ impl Bench<'_> {
             && capability.allow.iter().any(|rule| rule.takes(&self.call))
             && !capability.deny.iter().any(|rule| rule.is_exactly(&self.call));
         let verdict = (listed.is_some() || lowered < Verdict::Allow).then_some(lowered);
-        Hit { verdict, met, takes }
+        Hit { verdict, met, takes, body_max }
     }
 
-    fn narrows(&self) -> impl Iterator<Item = &Narrow> {
+    /// The list that a capability stands in, and what the narrowings leave of that.
+    fn standing(&self, index: usize, capability: &Capability) -> (Option<Verdict>, Verdict) {
+        let listed = self.grant.listed.iter().find(|(other, _)| *other == index).map(|(_, verdict)| *verdict);
+        let start = listed.unwrap_or(Verdict::Allow);
+        (listed, self.narrows().fold(start, |verdict, narrow| narrow.lower(&capability.name, verdict)))
+    }
+
+    pub(super) fn narrows(&self) -> impl Iterator<Item = &Narrow> {
         self.narrow.iter().filter(|narrow| narrow.service == self.service.id)
     }
 
-    fn limits(&self) -> impl Iterator<Item = &Only> {
+    pub(super) fn limits(&self) -> impl Iterator<Item = &Only> {
         self.grant.only.iter().chain(self.narrows().flat_map(|narrow| &narrow.only))
     }
 
-    fn is_in_scope(&self, index: usize, path: Option<&PathPattern>, shown: &Shown<'_>) -> bool {
+    /// Every value that the request shows for a limited parameter lies inside, and there is one.
+    fn is_in_scope(&self, index: usize, seen: &Seen<'_, '_>) -> bool {
         self.limits().all(|only| {
-            let position = path.and_then(|path| path.params().iter().position(|name| **name == *only.param));
-            let value = position.and_then(|at| shown.get(at).copied());
-            match value.or_else(|| host_value(&self.origin.pattern, self.call.host, &only.param)) {
-                Some(value) => only.contains(value),
-                None => self.grant.unscoped.contains(&index),
-            }
+            let in_path = seen.path.and_then(|(path, shown)| {
+                shown.get(path.params().iter().position(|name| **name == *only.param)?).copied()
+            });
+            let elsewhere = seen.values.iter().filter(|(name, _)| *name == only.param).map(|(_, value)| &**value);
+            let in_host = host_value(&self.origin.pattern, self.call.host, &only.param);
+            let mut any = false;
+            let inside = in_path.into_iter().chain(elsewhere).chain(in_host).all(|value| {
+                any = true;
+                only.contains(value)
+            });
+            inside && (any || self.grant.unscoped.contains(&index))
         })
     }
-
-    /// Adds the allowed call that is most like the refused one.
-    fn with_nearest(&self, mut decision: Decision) -> Decision {
-        let allowed = self.service.capabilities.iter().enumerate().filter(|(index, capability)| {
-            let listed = self.grant.listed.contains(&(*index, Verdict::Allow));
-            listed
-                && self
-                    .narrows()
-                    .all(|n| n.keeps(&capability.name) && n.lower(&capability.name, Verdict::Allow) == Verdict::Allow)
-        });
-        let rules = allowed.flat_map(|(_, capability)| capability.allow.iter().map(move |rule| (capability, rule)));
-        let best = rules
-            .map(|(capability, rule)| (rule.likeness(&self.call), capability, rule))
-            .max_by_key(|(likeness, ..)| *likeness);
-        decision.nearest = best
-            .filter(|(likeness, ..)| *likeness > (0, 0))
-            .map(|(_, capability, rule)| format!("`{}` (capability `{}`)", rule.example(&self.call), capability.name));
-        decision
-    }
-}
-
-/// Text of the client's, safe to show.
-fn shown(text: &str) -> String {
-    text.chars().take(40).flat_map(char::escape_default).collect()
 }

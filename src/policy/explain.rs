@@ -156,6 +156,7 @@ fn view(bench: &Bench<'_>, capability: &Capability, hit: Hit) -> Option<Capabili
         Hit { met: Met::Yes, .. } => "gives",
         Hit { takes: true, .. } => "takes away",
         Hit { met: Met::OutOfScope, .. } => "out of scope",
+        Hit { met: Met::Unread, .. } => "gives if the body fits",
         _ if would() => "would give",
         _ => return None,
     };

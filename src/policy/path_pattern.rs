@@ -20,6 +20,18 @@ pub(super) struct Param {
     pub(super) segments: usize,
 }
 
+impl Param {
+    /// Whether a text may be its value: as many segments as declared, none empty, of the declared pattern.
+    pub(super) fn takes(&self, value: &str) -> bool {
+        let mut segments = 0;
+        value.split('/').all(|segment| {
+            segments += 1;
+            !segment.is_empty()
+        }) && segments == self.segments
+            && self.pattern.as_ref().is_none_or(|pattern| pattern.matches(value))
+    }
+}
+
 /// The values that a match showed, by the position of the parameter in the pattern.
 pub(super) type Shown<'p> = [&'p str; MAX_PARAMS];
 

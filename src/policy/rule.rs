@@ -1,8 +1,11 @@
-//! One rule of a capability: matchers on host, name, method, path and protocol, all of which must hold.
+//! One rule of a capability: matchers on host, name, method, path, protocol and content, all of which must hold.
 
 use crate::base::Host;
 
-use super::path_pattern::{PathPattern, Reading, Shown};
+use super::{
+    matchers::{Content, Found, Matchers, Peek, ShownValue},
+    path_pattern::{PathPattern, Reading, Shown},
+};
 
 /// What is asked of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +29,13 @@ pub(super) struct Call<'a> {
     /// The same as lax servers read it.
     pub(super) loose: &'a str,
     pub(super) protocol: Protocol,
+    pub(super) content: Content<'a>,
+}
+
+/// What a rule's match showed: values of the path's parameters, and of parameters anywhere else.
+pub(super) struct Seen<'s, 'p> {
+    pub(super) path: Option<(&'s PathPattern, &'s Shown<'p>)>,
+    pub(super) values: &'s [ShownValue],
 }
 
 /// The methods that a rule without `method` gives; anything else must be named (attack 83).
@@ -43,6 +53,9 @@ pub(super) struct Rule {
     /// Empty for all paths.
     pub(super) paths: Vec<PathPattern>,
     pub(super) protocol: Protocol,
+    pub(super) matchers: Matchers,
+    /// The most bytes that a body may have; `None` for any number.
+    pub(super) body_max: Option<usize>,
 }
 
 /// How a rule and a request met.
@@ -50,6 +63,8 @@ pub(super) struct Rule {
 pub(super) enum Met {
     /// Some matcher did not hold.
     No,
+    /// All that could be looked at held; the body must be read to tell.
+    Unread,
     /// All held, but no alternative was acceptable.
     OutOfScope,
     /// All held.
@@ -57,8 +72,8 @@ pub(super) enum Met {
 }
 
 impl Rule {
-    /// Reads narrowly, as a rule that gives; `accept` judges what each matching path showed.
-    pub(super) fn gives(&self, call: &Call<'_>, accept: impl Fn(Option<&PathPattern>, &Shown<'_>) -> bool) -> Met {
+    /// Reads narrowly, as a rule that gives; `accept` judges what each match showed.
+    pub(super) fn gives(&self, call: &Call<'_>, accept: impl Fn(&Seen<'_, '_>) -> bool) -> Met {
         let method = if self.methods.is_empty() {
             COMMON_METHODS.contains(&call.method)
         } else {
@@ -67,14 +82,31 @@ impl Rule {
         if !method || !self.is_at(call) || self.protocol != call.protocol {
             return Met::No;
         }
-        let mut shown = Shown::default();
+        let mut values = Vec::new();
+        if !self.matchers.is_empty() {
+            let mut shown = Shown::default();
+            let paths = &self.paths;
+            if !paths.is_empty() && !paths.iter().any(|path| path.matches(call.path, Reading::Exact, &mut shown)) {
+                return Met::No; // before anything is parsed
+            }
+            match self.matchers.find(call, Reading::Exact, &mut values) {
+                Found::No => return Met::No,
+                Found::Unread => return Met::Unread,
+                Found::Yes => {}
+            }
+        }
+        self.gives_path(call, &values, accept)
+    }
+
+    fn gives_path(&self, call: &Call<'_>, values: &[ShownValue], accept: impl Fn(&Seen<'_, '_>) -> bool) -> Met {
         if self.paths.is_empty() {
-            return if accept(None, &shown) { Met::Yes } else { Met::OutOfScope };
+            return if accept(&Seen { path: None, values }) { Met::Yes } else { Met::OutOfScope };
         }
         let mut met = Met::No;
+        let mut shown = Shown::default();
         for path in &self.paths {
             if path.matches(call.path, Reading::Exact, &mut shown) {
-                if accept(Some(path), &shown) {
+                if accept(&Seen { path: Some((path, &shown)), values }) {
                     return Met::Yes;
                 }
                 met = Met::OutOfScope;
@@ -85,12 +117,24 @@ impl Rule {
 
     /// Whether it matches as written, whatever it shows.
     pub(super) fn is_exactly(&self, call: &Call<'_>) -> bool {
-        self.gives(call, |_, _| true) == Met::Yes
+        self.gives(call, |_| true) == Met::Yes
     }
 
     /// Reads widely, as a rule that takes away: letters without case, `;` parameters, encodings and a final slash
-    /// ignored, so that a server which reads laxly is no way round it.
+    /// ignored, so that a server which reads laxly is no way round it. What nobody has read is taken to match.
     pub(super) fn takes(&self, call: &Call<'_>) -> bool {
+        self.takes_head(call)
+            && (self.matchers.is_empty() || self.matchers.find(call, Reading::Loose, &mut Vec::new()) == Found::Yes)
+    }
+
+    /// What must be read of the body before this rule can tell whether it matches.
+    pub(super) fn peek(&self, call: &Call<'_>) -> Option<Peek> {
+        let needed = self.matchers.needs_body() && self.takes_head(call);
+        needed.then(|| Peek { most: self.body_max.unwrap_or(Peek::MOST) })
+    }
+
+    /// The same as far as the head tells.
+    pub(super) fn takes_head(&self, call: &Call<'_>) -> bool {
         let method =
             self.methods.is_empty() || self.methods.iter().any(|method| method.eq_ignore_ascii_case(call.method));
         let protocol = self.protocol == Protocol::Http || call.protocol == Protocol::WebSocket;

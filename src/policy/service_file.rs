@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::{
-    base::{HostPattern, Scheme, ServiceId},
+    base::{HostPattern, Scheme, ServiceId, parse_byte_size},
     recipe::TokenShape,
 };
 
@@ -13,6 +13,7 @@ use super::{
     check_file::{judge_check, read_check},
     credential::{Accept, Credential, OnUnauthorized},
     glob::ValuePattern,
+    matchers::{Peek, read_matchers},
     path::EncodedSlash,
     path_pattern::{Param, PathPattern},
     place_file::{read_places, read_shape},
@@ -293,8 +294,28 @@ fn read_rule(mut table: Table<'_>, names: &Names<'_>) -> Rule {
         }
     }
     let protocol = table.choice("upgrade", &[("websocket", Protocol::WebSocket)]).unwrap_or_default();
+    let matchers = read_matchers(&mut table, names.params);
+    let body_max = read_size(&mut table, "body_max");
+    if let Some(size) = body_max.as_ref().filter(|size| matchers.needs_body() && size.value > Peek::LIMIT) {
+        source.fault(
+            size.span.clone(),
+            "a body that rules look into can have 16 MiB at most",
+            "write `body_max = \"16MiB\"`",
+        );
+    }
+    let body_max = body_max.map(|at| at.value);
     table.finish();
-    Rule { blocks, names: hosts, methods, paths, protocol }
+    Rule { blocks, names: hosts, methods, paths, protocol, matchers, body_max }
+}
+
+fn read_size(table: &mut Table<'_>, key: &'static str) -> Option<At<usize>> {
+    let text = table.text(key)?;
+    let size = parse_byte_size(text.value).and_then(|size| usize::try_from(size).ok());
+    if size.is_none() {
+        let message = format!("`{}` is no size", text.value.escape_debug());
+        table.source().fault(text.span.clone(), message, "write it like `64KiB` or `8MiB`");
+    }
+    size.map(|value| At { value, span: text.span })
 }
 
 impl Names<'_> {

@@ -1,6 +1,7 @@
 //! Tests of the policy language as a whole: what loads, what is refused, what is decided.
 
 mod catalogue;
+mod content;
 mod decisions;
 mod faults;
 mod narrowing;
@@ -8,7 +9,7 @@ mod written;
 
 use crate::base::Authority;
 
-use super::{Decision, LeaseFacts, LoadErrors, Narrow, PolicySet, Protocol, RequestFacts};
+use super::{Content, Decision, LeaseFacts, LoadErrors, Narrow, PolicySet, Protocol, RequestFacts};
 
 /// A service with every kind of matcher.
 pub(super) const ACME: &str = include_str!("../../policies/TEMPLATE.toml");
@@ -53,5 +54,8 @@ pub(super) fn ask_as(set: &PolicySet, asker: &Asker<'_>, call: &str, protocol: P
         project: asker.project.map(std::path::Path::new),
         narrow: asker.narrow,
     };
-    set.decide(&lease, &RequestFacts { scheme, authority: &authority, method, path, protocol })
+    set.decide(
+        &lease,
+        &RequestFacts { scheme, authority: &authority, method, path, protocol, content: Content::unknown() },
+    )
 }

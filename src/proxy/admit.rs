@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::request::Parts;
+use hyper::body::Body as _;
 
 use super::{
     exchange::{Refused, Site},
@@ -17,14 +18,17 @@ use crate::{
     base::{CutWatch, RefusalCode, Scheme, shell_word},
     broker::{Permit, Refusal},
     inject::{self, Held, Slot},
-    policy::{GrantedHost, Inject, LeaseFacts, Missing, PolicySet, Protocol, RequestFacts, Verdict},
+    lease::Lease,
+    policy::{Body, Content, GrantedHost, Inject, LeaseFacts, Missing, PolicySet, Protocol, RequestFacts, Verdict},
 };
 
 /// A request with its permits; none for an anonymous request where the service lets those pass.
 pub(super) struct Admitted {
-    received: Received,
-    permits: Vec<Permit>,
+    pub(super) received: Received,
+    pub(super) permits: Vec<Permit>,
     held: Vec<Held>,
+    /// Its body, if that was read to be judged.
+    pub(super) seen: Body,
 }
 
 /// A request that policy allows, with the places where its credentials go.
@@ -32,12 +36,15 @@ pub(super) struct Decided {
     received: Received,
     permits: Vec<Permit>,
     slots: Vec<Slot>,
+    body_max: Option<u64>,
 }
 
 /// A request whose record is open.
 pub(super) struct Opened {
     pub(super) parts: Parts,
     pub(super) body: Source,
+    /// The most bytes that the body may have.
+    pub(super) body_max: Option<u64>,
     pub(super) upgrading: Upgrading,
     pub(super) expects_continue: bool,
     pub(super) permits: Arc<[Permit]>,
@@ -79,7 +86,7 @@ pub(super) fn authorize(
         let refusal = Refusal::new(RefusalCode::NoLease, detail, "secrets exec -- COMMAND");
         return Err(Refused::Before(Box::new(received.notes), refusal));
     }
-    Ok(Admitted { received, permits, held: all_held })
+    Ok(Admitted { received, permits, held: all_held, seen: Body::unread() })
 }
 
 fn note_permit(notes: &mut Notes, permit: &Permit) {
@@ -99,31 +106,22 @@ fn serves(granted: Option<&GrantedHost<'_>>, permit: &Permit) -> bool {
 
 /// Station 6: the one rule engine says yes to every lease of the request.
 pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) -> Result<Decided, Refused> {
-    let Received { parts, upgrading, .. } = &admitted.received;
-    let request = RequestFacts {
-        scheme: site.scheme,
-        authority: &site.authority,
-        method: parts.method.as_str(),
-        path: parts.uri.path(),
-        protocol: upgrading.protocol(),
-    };
+    let (parts, request) = (&admitted.received.parts, admitted.request_facts(site));
+    let mut body_max: Option<u64> = None;
     let mut refusal = None;
     let mut capability = None;
     let mut slots = Vec::with_capacity(admitted.permits.len());
     for (at, (permit, held)) in admitted.permits.iter().zip(&admitted.held).enumerate() {
         let lease = permit.lease();
-        let Some(scope) = lease.scope() else { continue };
-        let facts = LeaseFacts {
-            service: &scope.service,
-            credential: &scope.credential,
-            secret: &lease.secret,
-            client: &lease.client,
-            project: site.entrance.project(),
-            narrow: site.entrance.narrow(),
-        };
+        let (Some(scope), Some(facts)) = (lease.scope(), site.lease_facts(lease)) else { continue };
         let decision = policy.decide(&facts, &request);
         if decision.verdict == Verdict::Allow {
             capability = decision.capability;
+            body_max = body_max.into_iter().chain(decision.body_max.map(|most| most as u64)).min();
+            if body_max.is_some_and(|most| admitted.received.body.size_hint().lower() > most) {
+                refusal = Some(too_long(explain_command(site, &facts, &request)));
+                break;
+            }
             let earlier = admitted.permits.get(..at).unwrap_or_default();
             let again = earlier.iter().any(|other| other.lease().scope() == Some(scope));
             if let Some(slot) = place_of(parts, held, decision.inject.as_deref()).filter(|_| !again) {
@@ -147,7 +145,42 @@ pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) ->
         return Err(Refused::Before(Box::new(admitted.received.notes), refusal));
     }
     let Admitted { received, permits, .. } = admitted;
-    Ok(Decided { received, permits, slots })
+    Ok(Decided { received, permits, slots, body_max })
+}
+
+impl Admitted {
+    /// The request as rules see it.
+    pub(super) fn request_facts<'a>(&'a self, site: &'a Site) -> RequestFacts<'a> {
+        let Received { parts, upgrading, .. } = &self.received;
+        RequestFacts {
+            scheme: site.scheme,
+            authority: &site.authority,
+            method: parts.method.as_str(),
+            path: parts.uri.path(),
+            protocol: upgrading.protocol(),
+            content: Content { query: parts.uri.query(), headers: &parts.headers, body: &self.seen },
+        }
+    }
+}
+
+impl Site {
+    /// What a lease says about requests that come this way; `None` for a lease of a bare value.
+    pub(super) fn lease_facts<'a>(&'a self, lease: &'a Lease) -> Option<LeaseFacts<'a>> {
+        let scope = lease.scope()?;
+        Some(LeaseFacts {
+            service: &scope.service,
+            credential: &scope.credential,
+            secret: &lease.secret,
+            client: &lease.client,
+            project: self.entrance.project(),
+            narrow: self.entrance.narrow(),
+        })
+    }
+}
+
+/// A body that is longer than the rule that lets it pass allows.
+pub(super) fn too_long(command: impl Into<String>) -> Refusal {
+    Refusal::new(RefusalCode::BodyTooLarge, "the body is longer than the rule for this request allows", command)
 }
 
 /// The slot of the rule that policy chose, if that is where the lease stands: a listed place of another path or of
@@ -160,7 +193,7 @@ fn place_of(parts: &Parts, held: &Held, inject: Option<&Inject>) -> Option<Slot>
 
 /// The command that shows why, as whoever holds the lease where they work. Quoted for a shell: method and path are the
 /// client's.
-fn explain_command(site: &Site, facts: &LeaseFacts<'_>, request: &RequestFacts<'_>) -> String {
+pub(super) fn explain_command(site: &Site, facts: &LeaseFacts<'_>, request: &RequestFacts<'_>) -> String {
     let scheme = match (request.scheme, request.protocol) {
         (Scheme::Http, Protocol::Http) => "http",
         (Scheme::Http, Protocol::WebSocket) => "ws",
@@ -180,7 +213,7 @@ fn explain_command(site: &Site, facts: &LeaseFacts<'_>, request: &RequestFacts<'
 
 /// Station 7: the record is open before the credential exists.
 pub(super) fn open_record(site: &Site, decided: Decided) -> Result<Opened, Refused> {
-    let Decided { received, permits, slots } = decided;
+    let Decided { received, permits, slots, body_max } = decided;
     let Received { notes, mut parts, body, upgrading, expects_continue, .. } = received;
     if !permits.is_empty() {
         hop::ask_for_readable_answers(&mut parts.headers);
@@ -192,7 +225,7 @@ pub(super) fn open_record(site: &Site, decided: Decided) -> Result<Opened, Refus
     match notes.begin(site.broker.audit().clone(), Arc::clone(&flow), site.broker.clock().clone()) {
         Ok(outcome) => {
             let (body, permits) = (Source::Client(body, None), permits.into());
-            Ok(Opened { parts, body, upgrading, expects_continue, permits, slots, flow, outcome })
+            Ok(Opened { parts, body, body_max, upgrading, expects_continue, permits, slots, flow, outcome })
         }
         Err(refused) => {
             let (notes, refusal) = *refused;

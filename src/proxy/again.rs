@@ -36,8 +36,16 @@ impl Room {
     }
 
     fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let units = u32::try_from(bytes.div_ceil(Self::UNIT)).ok()?;
-        Arc::clone(&self.0).try_acquire_many_owned(units).ok()
+        Arc::clone(&self.0).try_acquire_many_owned(Self::units(bytes)?).ok()
+    }
+
+    /// The same, and waits until there is room. `None` only for more than there ever is.
+    pub(super) async fn take_when_free(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).acquire_many_owned(Self::units(bytes)?).await.ok()
+    }
+
+    fn units(bytes: usize) -> Option<u32> {
+        u32::try_from(bytes.div_ceil(Self::UNIT)).ok()
     }
 }
 
@@ -192,7 +200,17 @@ impl Replay {
         outcome.made_again();
         let (parts, slots) = (self.parts.clone(), std::mem::take(&mut self.slots));
         let (body, permits) = (Source::Kept(body), Arc::clone(&self.permits));
-        Opened { parts, body, upgrading: Upgrading::No, expects_continue: false, permits, slots, flow, outcome }
+        Opened {
+            parts,
+            body,
+            body_max: None,
+            upgrading: Upgrading::No,
+            expects_continue: false,
+            permits,
+            slots,
+            flow,
+            outcome,
+        }
     }
 }
 

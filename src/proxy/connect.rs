@@ -106,6 +106,7 @@ async fn intercept(
         pool: Arc::clone(&shared.pool),
         limits: Arc::clone(&shared.limits),
         room: shared.room.clone(),
+        peeking: shared.peeking.clone(),
         entrance,
         scheme: Scheme::Https,
         authority,

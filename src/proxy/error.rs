@@ -33,4 +33,7 @@ pub(super) enum BodyError {
     /// The request body holds a lease token.
     #[error("the request body holds a lease token")]
     Stray,
+    /// The request body is longer than its rule allows.
+    #[error("the request body is longer than its rule allows")]
+    TooLong,
 }

@@ -14,7 +14,7 @@ use super::{
     forward::{self, Sent},
     limits::Limits,
     outcome::{Notes, Outcome},
-    reject, request, scrub, stray, upgrade,
+    peek, reject, request, scrub, stray, upgrade,
     upload::RequestBody,
 };
 use crate::{
@@ -29,6 +29,7 @@ pub(super) struct Site {
     pub(super) pool: Arc<Pool<RequestBody>>,
     pub(super) limits: Arc<Limits>,
     pub(super) room: Room,
+    pub(super) peeking: Room,
     pub(super) entrance: Arc<Entrance>,
     pub(super) scheme: Scheme,
     pub(super) authority: Authority,
@@ -58,6 +59,7 @@ async fn walk(site: &Site, mut request: Request<Incoming>) -> Result<Response<An
 
     let received = request::receive(site, places, request)?;
     let admitted = admit::authorize(site, granted.as_ref(), received)?;
+    let admitted = peek::look(&policy, site, admitted).await?;
     let decided = admit::decide(&policy, site, admitted)?;
     let opened = admit::open_record(site, decided)?;
     let (opened, again) = again::keep(site, opened);

@@ -21,6 +21,7 @@ pub(super) struct Flow {
     received: AtomicU64,
     request_done: AtomicBool,
     request_broken: AtomicBool,
+    request_too_long: AtomicBool,
     stray: OnceLock<Found>,
 }
 
@@ -33,6 +34,7 @@ impl Flow {
             received: AtomicU64::new(0),
             request_done: AtomicBool::new(false),
             request_broken: AtomicBool::new(false),
+            request_too_long: AtomicBool::new(false),
             stray: OnceLock::new(),
         })
     }
@@ -91,6 +93,15 @@ impl Flow {
 
     pub(super) fn is_request_broken(&self) -> bool {
         self.request_broken.load(Ordering::Acquire)
+    }
+
+    /// The body went past what its rule allows.
+    pub(super) fn note_too_long(&self) {
+        self.request_too_long.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_request_too_long(&self) -> bool {
+        self.request_too_long.load(Ordering::Acquire)
     }
 
     /// A lease token was found in the request body.

@@ -14,7 +14,7 @@ use hyper::body::{Body as _, Incoming};
 use tokio::{sync::Notify, time::timeout};
 
 use super::{
-    admit::Opened,
+    admit::{self, Opened},
     exchange::{Refused, Site},
     flow::Flow,
     hop::{self, Upgrading},
@@ -113,7 +113,7 @@ pub(super) fn load(site: &Site, connected: Connected) -> Result<Loaded, Refused>
 /// Station 9: the credentials at their places.
 pub(super) fn arm(loaded: Loaded) -> Result<Ready, Refused> {
     let Loaded { connected: Connected { opened, checkout }, mut credentials, sieve, expect, authority } = loaded;
-    let Opened { mut parts, body, upgrading, expects_continue, permits, slots, flow, outcome } = opened;
+    let Opened { mut parts, body, body_max, upgrading, expects_continue, permits, slots, flow, outcome } = opened;
     let waits = expects_continue && !checkout.is_http2();
     if !waits {
         parts.headers.remove(EXPECT);
@@ -128,7 +128,7 @@ pub(super) fn arm(loaded: Loaded) -> Result<Ready, Refused> {
         });
         wait = Some(opens);
     }
-    let body = RequestBody::new(body, Arc::clone(&flow), sieve, wait);
+    let body = RequestBody::new(body, body_max, Arc::clone(&flow), sieve, wait);
     if !checkout.is_http2() {
         announce(&mut parts, &body);
     }
@@ -240,6 +240,7 @@ pub(super) async fn send(site: &Site, ready: Ready) -> Result<Sent, Refused> {
                     stray::refusal(&site.authority.to_string(), "the body")
                 }
                 (None, Some(reason)) => Refusal::of_cut(reason),
+                (None, None) if flow.is_request_too_long() => admit::too_long("secrets policy list"),
                 (None, None) if flow.is_request_broken() => request::broken_body(),
                 (None, None) => refusal,
             };

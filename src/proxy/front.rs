@@ -99,6 +99,7 @@ impl Front {
             pool: Arc::clone(&self.shared.pool),
             limits: Arc::clone(&self.shared.limits),
             room: self.shared.room.clone(),
+            peeking: self.shared.peeking.clone(),
             entrance: Arc::clone(&entrance),
             scheme: Scheme::Http,
             authority,

@@ -8,7 +8,7 @@
 //! | 2 | CONNECT | `connect.rs` (clear text: `front.rs`) |
 //! | 3 | TLS accept | `tls.rs` |
 //! | 4 | parse | `request.rs`, with `hop.rs` and `stray.rs` |
-//! | 5, 6, 7 | authorise, decide, open the record | `admit.rs` |
+//! | 5, 6, 7 | authorise, decide, open the record | `admit.rs`, with `peek.rs` where rules look into bodies |
 //! | 8, 9, 10 | credential, inject, forward; once more after a 401 | `forward.rs`, with `again.rs` |
 //! | 11 | scrub | `scrub.rs`, with `decode.rs` |
 //! | 12 | close the record | `outcome.rs` |
@@ -34,6 +34,7 @@ mod limits;
 mod listener;
 mod outcome;
 mod passthrough;
+mod peek;
 mod reject;
 mod request;
 mod scrub;
@@ -87,8 +88,8 @@ impl Proxy {
     ) -> Self {
         let pool = Pool::new(dialer, tls, PoolSettings::default());
         let places = GlobalConcurrencyLimitLayer::new(limits.connections);
-        let room = Room::new(limits.kept_together);
-        Self { shared: Arc::new(Shared { broker, ca, pool, limits: Arc::new(limits), room }), places, stop }
+        let (room, peeking) = (Room::new(limits.kept_together), Room::new(limits.peeked_together));
+        Self { shared: Arc::new(Shared { broker, ca, pool, limits: Arc::new(limits), room, peeking }), places, stop }
     }
 
     /// Opens the main listener and gives the address really bound.

@@ -31,6 +31,7 @@ pub(super) const fn status(code: RefusalCode) -> StatusCode {
         RefusalCode::ProxyAuthRequired => StatusCode::PROXY_AUTHENTICATION_REQUIRED,
         RefusalCode::AuthorityMismatch => StatusCode::MISDIRECTED_REQUEST,
         RefusalCode::Limit => StatusCode::TOO_MANY_REQUESTS,
+        RefusalCode::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         RefusalCode::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         RefusalCode::AuditUnavailable
         | RefusalCode::CredentialUnavailable
@@ -59,7 +60,7 @@ pub(super) fn answer(refusal: &Refusal, id: RequestId) -> Response<AnswerBody> {
             headers.insert(RETRY_AFTER, HeaderValue::from_static(SOON));
         }
         // What is ambiguous may be followed by a smuggled request.
-        RefusalCode::BadRequest | RefusalCode::TooLarge => {
+        RefusalCode::BadRequest | RefusalCode::BodyTooLarge | RefusalCode::TooLarge => {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         _ => {}
@@ -104,6 +105,7 @@ const fn title(code: RefusalCode) -> &'static str {
         RefusalCode::AuditUnavailable => "The audit log is not writable",
         RefusalCode::AuthorityMismatch => "The request names more than one authority",
         RefusalCode::BadRequest => "The request is malformed",
+        RefusalCode::BodyTooLarge => "The body is too large",
         RefusalCode::CapDenied => "No capability allows the request",
         RefusalCode::CredentialUnavailable => "The credential is not available",
         RefusalCode::Draining => "The daemon is stopping",
@@ -123,7 +125,7 @@ const fn title(code: RefusalCode) -> &'static str {
         RefusalCode::StrayLease => "A lease token is out of place",
         RefusalCode::TokenForeignSession => "The lease belongs to another session",
         RefusalCode::TokenUnknown => "The lease token is unknown",
-        RefusalCode::TooLarge => "The request is too large",
+        RefusalCode::TooLarge => "The head is too large",
         RefusalCode::UpstreamFailed => "The upstream failed",
         RefusalCode::UpstreamTimeout => "The upstream did not answer in time",
         RefusalCode::UpstreamTls => "The upstream could not be verified",

@@ -13,6 +13,7 @@ use super::{
     outcome::{Kind, Notes},
     stray,
     turns::FramedTwice,
+    upload::Coming,
 };
 use crate::{
     base::{Authority, RefusalCode, Scheme},
@@ -25,7 +26,7 @@ use crate::{
 pub(super) struct Received {
     pub(super) notes: Notes,
     pub(super) parts: Parts,
-    pub(super) body: Incoming,
+    pub(super) body: Coming,
     pub(super) upgrading: Upgrading,
     pub(super) expects_continue: bool,
     /// What stands at listed places, with the index of the place.
@@ -51,7 +52,7 @@ pub(super) fn receive(site: &Site, places: &[ListedPlace], request: Request<Inco
     }
     let expects_continue =
         parts.headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-    Ok(Received { notes, parts, body, upgrading, expects_continue, held })
+    Ok(Received { notes, parts, body: Coming::new(body), upgrading, expects_continue, held })
 }
 
 fn bad(detail: impl Into<String>, fix: &str) -> Refusal {

@@ -12,4 +12,6 @@ pub(super) struct Shared {
     pub(super) pool: Arc<Pool<RequestBody>>,
     pub(super) limits: Arc<Limits>,
     pub(super) room: Room,
+    /// For bodies that rules must see.
+    pub(super) peeking: Room,
 }

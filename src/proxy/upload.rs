@@ -9,16 +9,72 @@ use std::{
 use bytes::Bytes;
 use http::HeaderMap;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{again::Kept, error::BodyError, flow::Flow, hop, sieve::Sieve};
 use crate::{base::CutReason, lease::Found};
 
 type Wait<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
+/// A client's body, with what was read of it ahead.
+pub(super) struct Coming {
+    front: Bytes,
+    trailers: Option<HeaderMap>,
+    /// Nothing comes after what was read.
+    over: bool,
+    incoming: Incoming,
+    /// The room that the front takes.
+    room: Option<OwnedSemaphorePermit>,
+}
+
+impl Coming {
+    pub(super) const fn new(incoming: Incoming) -> Self {
+        Self { front: Bytes::new(), trailers: None, over: false, incoming, room: None }
+    }
+
+    /// What was read ahead.
+    pub(super) fn front(&self) -> Bytes {
+        self.front.clone()
+    }
+
+    /// Puts back the whole body, which had been taken out.
+    pub(super) fn put_back(&mut self, front: Bytes, trailers: Option<HeaderMap>, room: OwnedSemaphorePermit) {
+        (self.front, self.trailers, self.over, self.room) = (front, trailers, true, Some(room));
+    }
+}
+
+impl Body for Coming {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let this = self.get_mut();
+        if !this.front.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.front)))));
+        }
+        if let Some(trailers) = this.trailers.take() {
+            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+        }
+        if this.over { Poll::Ready(None) } else { Pin::new(&mut this.incoming).poll_frame(cx) }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.front.is_empty() && self.trailers.is_none() && (self.over || self.incoming.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match (self.over, &self.trailers) {
+            (true, None) => SizeHint::with_exact(self.front.len() as u64),
+            (true, Some(_)) => SizeHint::default(), // a length would leave no room for trailers (RFC 9112, 6.1)
+            (false, _) => self.incoming.size_hint(),
+        }
+    }
+}
+
 /// Where a request's body comes from.
 pub(super) enum Source {
     /// From the client, and kept on the way if there is something to keep it in.
-    Client(Incoming, Option<Kept>),
+    Client(Coming, Option<Kept>),
     /// From what was kept of the client's.
     Kept(Bytes),
 }
@@ -31,7 +87,9 @@ pub(super) enum RequestBody {
 }
 
 pub(super) struct Upload {
-    incoming: Incoming,
+    incoming: Coming,
+    /// The most bytes that may pass.
+    most: Option<u64>,
     flow: Arc<Flow>,
     cut: Option<Wait<CutReason>>,
     /// Holds the body back until the upstream wants it (RFC 9110, 10.1.1).
@@ -44,7 +102,13 @@ pub(super) struct Upload {
 
 impl RequestBody {
     /// A body that streams from the client, or that was kept when it did.
-    pub(super) fn new(source: Source, flow: Arc<Flow>, sieve: Sieve, gate: Option<Wait<()>>) -> Self {
+    pub(super) fn new(
+        source: Source,
+        most: Option<u64>,
+        flow: Arc<Flow>,
+        sieve: Sieve,
+        gate: Option<Wait<()>>,
+    ) -> Self {
         let (incoming, kept) = match source {
             Source::Client(incoming, kept) => (incoming, kept),
             Source::Kept(body) if body.is_empty() => return Self::Empty,
@@ -57,7 +121,8 @@ impl RequestBody {
             }
             return Self::Empty;
         }
-        Self::Stream(Box::new(Upload { incoming, flow, cut: None, gate, sieve, kept, trailers: None, ended: false }))
+        let (cut, trailers, ended) = (None, None, false);
+        Self::Stream(Box::new(Upload { incoming, most, flow, cut, gate, sieve, kept, trailers, ended }))
     }
 }
 
@@ -127,6 +192,10 @@ impl Upload {
             match data {
                 Ok(data) if data.is_empty() => {}
                 Ok(data) => {
+                    if self.most.is_some_and(|most| self.flow.sent() + data.len() as u64 > most) {
+                        self.flow.note_too_long();
+                        return Poll::Ready(Some(Err(BodyError::TooLong)));
+                    }
                     self.flow.add_sent(data.len());
                     return Poll::Ready(Some(Ok(Frame::data(data))));
                 }

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use crate::{audit, base::TimeToLive};
+use crate::{
+    audit,
+    base::{TimeToLive, parse_byte_size},
+};
 
 /// `[audit]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -52,20 +55,7 @@ impl FileSize {
     const LEAST: u64 = 4 << 10;
 
     fn parse(text: &str) -> Result<Self, String> {
-        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-        let (number, unit) = text.split_at(digits);
-        let factor: u64 = match unit.trim() {
-            "" | "B" => 1,
-            "KiB" => 1 << 10,
-            "MiB" => 1 << 20,
-            "GiB" => 1 << 30,
-            "kB" | "KB" => 1_000,
-            "MB" => 1_000_000,
-            "GB" => 1_000_000_000,
-            _ => 0,
-        };
-        let bytes = number.parse::<u64>().ok().filter(|_| factor > 0).and_then(|number| number.checked_mul(factor));
-        match bytes {
+        match parse_byte_size(text) {
             None => Err(format!("`{}` is no size; write it like `64MiB`, or 0 for never", shown(text))),
             Some(bytes) if bytes != 0 && bytes < Self::LEAST => {
                 Err(format!("`{}` is too small; the least is `4KiB`, and 0 is never", shown(text)))

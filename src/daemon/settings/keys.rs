@@ -50,6 +50,12 @@ pub const KEYS: &[Key] = &[
         "the main listener; 0 is any free port, the same at each start while it can be had",
     ),
     Key::new("proxy.require_auth", Kind::Other, "false", "whether it wants a session's proxy credentials"),
+    Key::new(
+        "proxy.body_time",
+        Kind::Duration,
+        "\"30s\"",
+        "how long a client may take over a body that rules look into",
+    ),
     Key::new("upstream.extra_roots", Kind::Path, "[]", "PEM files of private certificate authorities"),
     Key::new("upstream.allow_addresses", Kind::Other, "[]", "private ranges that may be dialled: \"10.0.0.0/8\""),
     Key::new("upstream.hosts", Kind::Other, "{}", "hosts at fixed addresses: { \"api.test\" = \"127.0.0.1:8443\" }"),

@@ -73,6 +73,8 @@ pub struct ProxySection {
     pub listen: SocketAddr,
     /// Whether the main listener demands a session's proxy credentials. Default no: the lease token is the right.
     pub require_auth: bool,
+    /// How long a client may take over a body that rules look into, before the request is refused. Default 30 s.
+    pub body_time: TimeToLive,
 }
 
 /// `[upstream]`
@@ -115,7 +117,11 @@ impl Default for Settings {
 
 impl Default for ProxySection {
     fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), require_auth: false }
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            require_auth: false,
+            body_time: TimeToLive::new(Duration::from_secs(30)),
+        }
     }
 }
 

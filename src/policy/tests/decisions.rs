@@ -237,6 +237,7 @@ fn an_explanation_shows_every_layer_and_decides_nothing_itself() {
         method: "GET",
         path: "/v1/projects/a/b",
         protocol: super::Protocol::Http,
+        content: super::Content::unknown(),
     };
     let all = set.explain_all(&"codex".parse().unwrap(), None, &project.narrows, &request);
     let [one] = &*all else { panic!("one grant, one explanation") };

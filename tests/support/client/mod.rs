@@ -155,6 +155,16 @@ impl RawClient {
         answer
     }
 
+    /// Reads one interim answer, such as `100 Continue`.
+    ///
+    /// # Panics
+    /// When the connection ends first, or another answer comes.
+    pub async fn read_interim(&mut self) -> Answer {
+        let answer = Answer::parse(&self.read_through(b"\r\n\r\n").await.unwrap());
+        assert!((100..200).contains(&answer.status), "no interim answer: {answer:?}");
+        answer
+    }
+
     /// Reads the head of an answer; [`RawClient::read_piece`] then gives its body.
     pub async fn read_head(&mut self) -> Answer {
         self.read_head_to("GET").await

@@ -1,0 +1,150 @@
+//! A request's body as rules see it: unread, or read within a bound, with what its head says of it.
+
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use http::{
+    HeaderMap,
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
+};
+use serde_json::Value;
+
+use super::json::read_json;
+
+/// A request's body. What its bytes mean is found out once, when the first rule asks.
+#[derive(Debug, Default)]
+pub struct Body {
+    bytes: Option<Bytes>,
+    media: Media,
+    json: OnceLock<Option<Value>>,
+}
+
+/// The kind of a body, as far as rules tell them apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Media {
+    Form,
+    Json,
+    #[default]
+    Other,
+}
+
+/// What a matcher gets to see of a body in one reading.
+#[derive(Debug)]
+pub(super) enum View<T> {
+    /// Nobody has read it.
+    Unread,
+    /// There is none.
+    Empty,
+    /// It is not of this kind, or could be read in two ways.
+    Unreadable,
+    Read(T),
+}
+
+impl Body {
+    /// A body that nobody has read.
+    pub const fn unread() -> Self {
+        Self { bytes: None, media: Media::Other, json: OnceLock::new() }
+    }
+
+    /// A whole body, and the head that announces what it is.
+    pub fn read(bytes: Bytes, headers: &HeaderMap) -> Self {
+        Self { bytes: Some(bytes), media: media(headers), json: OnceLock::new() }
+    }
+
+    /// Whether nobody has read it.
+    pub(in crate::policy) const fn is_unread(&self) -> bool {
+        self.bytes.is_none()
+    }
+
+    /// As JSON. `exactly` also wants the head to say so.
+    pub(super) fn json(&self, exactly: bool) -> View<&Value> {
+        match &self.bytes {
+            None => View::Unread,
+            Some(bytes) if bytes.is_empty() => View::Empty,
+            Some(_) if exactly && self.media != Media::Json => View::Unreadable,
+            Some(bytes) => match self.json.get_or_init(|| read_json(bytes)) {
+                Some(value) => View::Read(value),
+                None => View::Unreadable,
+            },
+        }
+    }
+
+    /// As a form. `exactly` also wants the head to say so.
+    pub(super) fn form(&self, exactly: bool) -> View<&str> {
+        match &self.bytes {
+            None => View::Unread,
+            Some(bytes) if bytes.is_empty() => View::Empty,
+            Some(_) if exactly && self.media != Media::Form => View::Unreadable,
+            Some(bytes) => std::str::from_utf8(bytes).map_or(View::Unreadable, View::Read),
+        }
+    }
+}
+
+/// What the head says; a coded body, or one said to be two things, is neither.
+fn media(headers: &HeaderMap) -> Media {
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(only), None) = (types.next(), types.next()) else { return Media::Other };
+    let codings = headers.get_all(CONTENT_ENCODING).iter();
+    if codings.into_iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Media::Other;
+    }
+    let Ok(text) = only.to_str() else { return Media::Other };
+    let mut parts = text.split(';').map(str::trim);
+    let kind = parts.next().unwrap_or("").to_ascii_lowercase();
+    let is_utf8 = parts.filter_map(|part| part.split_once('=')).all(|(name, value)| {
+        !name.trim().eq_ignore_ascii_case("charset") || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+    });
+    match kind.as_str() {
+        _ if !is_utf8 => Media::Other,
+        "application/x-www-form-urlencoded" => Media::Form,
+        "application/json" => Media::Json,
+        _ if kind.starts_with("application/") && kind.ends_with("+json") => Media::Json,
+        _ => Media::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn the_head_says_what_a_body_is() {
+        for (kind, expected) in [
+            ("application/json", Media::Json),
+            ("Application/JSON; charset=\"UTF-8\"", Media::Json),
+            ("application/vnd.github+json", Media::Json),
+            ("application/x-www-form-urlencoded", Media::Form),
+            ("application/json; charset=utf-16", Media::Other),
+            ("text/plain", Media::Other),
+            ("multipart/form-data; boundary=x", Media::Other),
+        ] {
+            assert_eq!(media(&headers(&[("content-type", kind)])), expected, "{kind}");
+        }
+        assert_eq!(
+            media(&headers(&[("content-type", "application/json"), ("content-encoding", "gzip")])),
+            Media::Other
+        );
+        let twice = headers(&[("content-type", "application/json"), ("content-type", "text/plain")]);
+        assert_eq!(media(&twice), Media::Other);
+    }
+
+    #[test]
+    fn bodies_are_read_as_what_they_are() {
+        let json = headers(&[("content-type", "application/json")]);
+        assert!(matches!(Body::unread().json(true), View::Unread));
+        assert!(matches!(Body::read(Bytes::new(), &json).json(true), View::Empty));
+        assert!(matches!(Body::read("{".into(), &json).json(true), View::Unreadable));
+        assert!(matches!(Body::read("{}".into(), &json).json(true), View::Read(_)));
+        assert!(matches!(Body::read("{}".into(), &HeaderMap::new()).json(true), View::Unreadable));
+        assert!(matches!(Body::read("{}".into(), &HeaderMap::new()).json(false), View::Read(_)));
+        assert!(matches!(Body::read("a=b".into(), &json).form(true), View::Unreadable));
+    }
+}

@@ -1,0 +1,69 @@
+//! Matchers over named values: query parameters, header fields, members of a JSON body, fields of a form.
+
+use http::HeaderName;
+
+use super::{
+    super::{path_pattern::Reading, rule::Call},
+    Found, ShownValue, Values,
+    body::View,
+    json::Pointer,
+    pairs::values_of,
+};
+
+/// One name and the values that it may have.
+#[derive(Clone, Debug)]
+pub(in crate::policy) struct Field {
+    pub(super) source: Source,
+    pub(super) values: Values,
+}
+
+/// Where a value stands.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    Form(Box<str>),
+    Header(HeaderName),
+    Json(Pointer),
+    Query(Box<str>),
+}
+
+impl Field {
+    pub(super) const fn needs_body(&self) -> bool {
+        matches!(self.source, Source::Form(_) | Source::Json(_))
+    }
+
+    pub(super) fn find(&self, call: &Call<'_>, reading: Reading, shown: &mut Vec<ShownValue>) -> Found {
+        let exactly = reading == Reading::Exact;
+        let texts = match &self.source {
+            Source::Header(name) => {
+                let values = call.content.headers.get_all(name).iter();
+                values.map(|value| value.to_str().ok().map(str::to_owned)).collect::<Option<Vec<_>>>()
+            }
+            Source::Query(name) => call.content.query.map_or(Some(Vec::new()), |query| values_of(query, name, reading)),
+            Source::Json(pointer) => match call.content.body.json(exactly) {
+                View::Unread => return unread(reading),
+                View::Empty => Some(Vec::new()),
+                View::Unreadable => None,
+                View::Read(value) => pointer.texts(value, reading),
+            },
+            Source::Form(name) => match call.content.body.form(exactly) {
+                View::Unread => return unread(reading),
+                View::Empty => Some(Vec::new()),
+                View::Unreadable => None,
+                View::Read(text) => values_of(text, name, reading),
+            },
+        };
+        let holds = match texts {
+            Some(texts) => self.values.fit(texts.iter().map(String::as_str), reading, shown),
+            None => !exactly,
+        };
+        if holds { Found::Yes } else { Found::No }
+    }
+}
+
+/// What nobody has read gives nothing yet, and takes whatever it could.
+pub(super) const fn unread(reading: Reading) -> Found {
+    match reading {
+        Reading::Exact => Found::Unread,
+        Reading::Loose => Found::Yes,
+    }
+}
