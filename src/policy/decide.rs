@@ -131,33 +131,7 @@ impl PolicySet {
             );
             return Decision::refuse(RefusalCode::NoGrant, reason);
         };
-        let (index, block, origin) = match service.block(request.scheme, request.authority) {
-            Some(found) if found.1.carries == Carries::Lease => found,
-            _ => {
-                let reason = format!("`{}` is no host of `{}` that gets its credential", request.authority, service.id);
-                return Decision::refuse(RefusalCode::StrayLease, reason);
-            }
-        };
-        let path = match NormalPath::parse_with(request.path, block.slash) {
-            Ok(path) => path,
-            Err(error) => return Decision::refuse(RefusalCode::BadRequest, error.to_string()),
-        };
-        if let Some(reason) = misnamed(service, lease.narrow) {
-            return Decision::refuse(RefusalCode::CapDenied, reason);
-        }
-        let loose = path.loose();
-        let call = Call::new(index, request, path.as_str(), &loose);
-        let bench = Bench { service, grant, narrow: lease.narrow, call, origin };
-        let mut decision = bench.judge();
-        decision.ttl = ttl(grant, lease);
-        if decision.verdict == Verdict::Allow {
-            let Some(rule) = service.inject(index, lease.credential, path.as_str()) else {
-                let reason = format!("`{}` takes no `{}` at `{}`", service.id, lease.credential, call.path);
-                return Decision::refuse(RefusalCode::StrayLease, reason);
-            };
-            decision.inject = Some(rule.inject.clone());
-        }
-        decision
+        judge(service, grant, lease, request)
     }
 
     /// How long a lease with these facts may live; `None` when no grant fits or none limits it.
@@ -185,6 +159,37 @@ impl PolicySet {
         let call = Call::new(block, request, path.as_str(), &loose);
         Some(look(&Bench { service, grant, narrow: lease.narrow, call, origin }))
     }
+}
+
+/// Judges a request under one grant, whoever the lease says it belongs to.
+pub(super) fn judge(service: &Service, grant: &Grant, lease: &LeaseFacts<'_>, request: &RequestFacts<'_>) -> Decision {
+    let (index, block, origin) = match service.block(request.scheme, request.authority) {
+        Some(found) if found.1.carries == Carries::Lease => found,
+        _ => {
+            let reason = format!("`{}` is no host of `{}` that gets its credential", request.authority, service.id);
+            return Decision::refuse(RefusalCode::StrayLease, reason);
+        }
+    };
+    let path = match NormalPath::parse_with(request.path, block.slash) {
+        Ok(path) => path,
+        Err(error) => return Decision::refuse(RefusalCode::BadRequest, error.to_string()),
+    };
+    if let Some(reason) = misnamed(service, lease.narrow) {
+        return Decision::refuse(RefusalCode::CapDenied, reason);
+    }
+    let loose = path.loose();
+    let call = Call::new(index, request, path.as_str(), &loose);
+    let bench = Bench { service, grant, narrow: lease.narrow, call, origin };
+    let mut decision = bench.judge();
+    decision.ttl = ttl(grant, lease);
+    if decision.verdict == Verdict::Allow {
+        let Some(rule) = service.inject(index, lease.credential, path.as_str()) else {
+            let reason = format!("`{}` takes no `{}` at `{}`", service.id, lease.credential, call.path);
+            return Decision::refuse(RefusalCode::StrayLease, reason);
+        };
+        decision.inject = Some(rule.inject.clone());
+    }
+    decision
 }
 
 fn ttl(grant: &Grant, lease: &LeaseFacts<'_>) -> Option<TimeToLive> {

@@ -3,6 +3,7 @@
 //! Floor 2. Invariants: nothing is granted but by the user's own files; a narrowing only narrows; one `decide`
 //! serves the proxy and every explanation; a file with a fault never becomes part of a set.
 
+mod asked;
 mod breadth;
 mod catalogue;
 mod check_file;
@@ -29,9 +30,12 @@ mod service_file;
 mod set;
 #[cfg(test)]
 mod tests;
+mod vector;
+mod vector_file;
 mod views;
 mod write;
 
+pub use asked::Asked;
 pub use breadth::BroadGrant;
 pub use credential::{Accept, Check, Credential, OnUnauthorized};
 pub use decide::{Decision, LeaseFacts, RequestFacts};
@@ -47,4 +51,5 @@ pub use reach::{HANDSHAKE_FIX, Never, Reach, never_forwarded};
 pub use rule::Protocol;
 pub use service::{Capability, Inject, Missing, Risk, Service};
 pub use set::PolicySet;
+pub use vector::Failed as FailedVector;
 pub use write::{EasyPlace, EasyService, NewGrant, write_grant, write_service};

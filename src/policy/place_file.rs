@@ -33,7 +33,8 @@ pub(super) fn read_places(inject: &mut Table<'_>) -> Vec<Place> {
     places
 }
 
-fn read_place(mut table: Table<'_>) -> Option<Place> {
+/// Reads one place, such as `{ header = "x-api-key" }`.
+pub(super) fn read_place(mut table: Table<'_>) -> Option<Place> {
     let source = table.source();
     let header = table.text("header");
     let basic = table.choice("basic", &[("password", BasicPart::Password), ("user", BasicPart::User)]);

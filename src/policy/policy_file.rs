@@ -189,7 +189,7 @@ fn in_home(text: &str) -> String {
     }
 }
 
-fn capability(source: &Source, service: &Service, name: &At<&str>) -> Option<usize> {
+pub(super) fn capability(source: &Source, service: &Service, name: &At<&str>) -> Option<usize> {
     let found = service.capabilities.iter().position(|capability| *capability.name == *name.value);
     if found.is_none() {
         let known: Vec<&str> = service.capabilities.iter().map(|capability| &*capability.name).collect();
@@ -199,7 +199,7 @@ fn capability(source: &Source, service: &Service, name: &At<&str>) -> Option<usi
     found
 }
 
-fn read_only(table: Table<'_>, service: &Service) -> Vec<Only> {
+pub(super) fn read_only(table: Table<'_>, service: &Service) -> Vec<Only> {
     let source = table.source();
     let mut all = Vec::new();
     for (param, values) in table.all_texts() {

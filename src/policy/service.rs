@@ -14,6 +14,7 @@ use super::{
     path::EncodedSlash,
     path_pattern::{Param, PathPattern, Reading, Shown},
     rule::Rule,
+    vector::Vector,
 };
 
 /// What a capability may do to the world; decides how a new grant treats it.
@@ -75,6 +76,7 @@ pub struct Service {
     pub(super) credentials: Vec<Credential>,
     pub(super) injects: Vec<InjectRule>,
     pub(super) capabilities: Vec<Capability>,
+    pub(super) vectors: Vec<Vector>,
 }
 
 impl Service {

@@ -20,6 +20,7 @@ use super::{
     read::{At, Source, Span, Table, expected},
     rule::{Protocol, Rule},
     service::{Capability, Carries, HostBlock, Inject, InjectRule, Missing, OriginPattern, Risk, Service},
+    vector_file::read_vectors,
 };
 
 /// Reads the service that a file describes; `None` when it has faults, which stay with the source.
@@ -45,11 +46,12 @@ pub(super) fn read_service(mut file: Table<'_>) -> Option<Service> {
     let id = id.map_or_else(|| "x".parse().ok(), |id| Some(id.value))?;
     let injects = read_injects(&mut file, &names, &id);
     let capabilities = read_capabilities(&mut file, &names);
+    let vectors = file.tables("test");
     if hosts.is_empty() {
         file.fault("the service has no `[host.NAME]`", "add `[host.api]` with its `origin`");
     }
     file.finish();
-    let service = Service {
+    let mut service = Service {
         id,
         name: name?,
         aliases,
@@ -59,7 +61,9 @@ pub(super) fn read_service(mut file: Table<'_>) -> Option<Service> {
         credentials,
         injects,
         capabilities,
+        vectors: Vec::new(),
     };
+    service.vectors = read_vectors(vectors, &service);
     for (credential, check) in service.credentials.iter().zip(checks) {
         if let Some(span) = check {
             judge_check(source, &service, &credential.name, span);

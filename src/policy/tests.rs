@@ -5,6 +5,7 @@ mod content;
 mod decisions;
 mod faults;
 mod narrowing;
+mod vectors;
 mod written;
 
 use crate::base::Authority;

@@ -55,6 +55,20 @@ pub enum WordingError {
     Characters(String),
 }
 
+impl Place {
+    /// Whether whatever stands at `other` stands at this place too: the same field, with wordings of this one.
+    pub fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Header { name, wordings }, Self::Header { name: other_name, wordings: others }) => {
+                name == other_name && others.iter().all(|wording| wordings.contains(wording))
+            }
+            (Self::Basic { part, .. }, Self::Basic { part: other_part, .. }) => part == other_part,
+            (Self::Query { name }, Self::Query { name: other_name }) => name == other_name,
+            _ => false,
+        }
+    }
+}
+
 impl Wording {
     /// The bare value, `{}`.
     pub fn bare() -> Self {

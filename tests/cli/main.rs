@@ -26,6 +26,7 @@ mod leases;
 mod load;
 mod sessions;
 mod settings;
+mod vectors;
 
 use std::os::unix::fs::PermissionsExt as _;
 

@@ -22,6 +22,7 @@ mod kill;
 mod lease;
 mod list;
 mod policy;
+mod policy_test;
 mod revoke;
 mod rotate;
 mod scan;
@@ -164,7 +165,7 @@ impl Command {
             Self::Config => Some(config::run(context)),
             Self::Demo => Some(demo::run(context)),
             Self::Init => Some(init::run(context)),
-            Self::Policy(arguments) => arguments.checked().map(|paths| policy::check(context, paths)),
+            Self::Policy(arguments) => arguments.offline(context),
             Self::Serve(arguments) => serve::run(context, arguments),
             Self::Version => Some(Ok(version::run())),
             _ => None,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::policy_test;
 use crate::cli::{
     context::{Context, absolute, client_id},
     envelope::NextAction,
@@ -54,13 +55,20 @@ enum Act {
     List,
     /// Read the policy files again; a faulty set changes nothing
     Reload,
+    /// Run the vectors of services; needs no daemon and changes nothing
+    Test {
+        /// Ids, names or aliases of services [default: every service]
+        #[arg(value_name = "SERVICE")]
+        services: Vec<String>,
+    },
 }
 
 impl Arguments {
-    /// What to check, for the one act that needs no daemon.
-    pub(super) fn checked(&self) -> Option<&[PathBuf]> {
+    /// What an act that needs no daemon does; `None` for the others.
+    pub(super) fn offline(&self, context: &Context) -> Option<Result<Outcome, Report>> {
         match &self.act {
-            Act::Check { paths } => Some(paths),
+            Act::Check { paths } => Some(check(context, paths)),
+            Act::Test { services } => Some(policy_test::run(context, services)),
             _ => None,
         }
     }
@@ -71,6 +79,7 @@ impl Arguments {
             Act::Explain { .. } => "secrets policy explain",
             Act::List => "secrets policy list",
             Act::Reload => "secrets policy reload",
+            Act::Test { .. } => "secrets policy test",
         }
     }
 }
@@ -78,6 +87,7 @@ impl Arguments {
 pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<Outcome, Report> {
     match &arguments.act {
         Act::Check { paths } => check(context, paths),
+        Act::Test { services } => policy_test::run(context, services),
         Act::Explain { method, url, client, secret, project } => {
             let request = ExplainPolicy {
                 method: method.clone(),

@@ -2,9 +2,17 @@
 
 use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
 
-use super::super::{PolicySet, Risk, UnknownHost, catalogue::CATALOGUE, service::Carries};
+use super::super::{
+    PolicySet, Risk, UnknownHost,
+    catalogue::CATALOGUE,
+    service::Carries,
+    vector::{Expected, Vector},
+};
 use super::{ACME, ASKER, Asker, ask, ask_as};
-use crate::policy::{Capability, Credential, Protocol, Verdict};
+use crate::{
+    base::{RefusalCode, Scheme},
+    policy::{Credential, Protocol, Verdict},
+};
 
 fn folder() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("policies")
@@ -29,7 +37,9 @@ fn every_file_of_the_folder_is_embedded_and_bears_its_id() {
 
 #[test]
 fn the_template_loads() {
-    PolicySet::of_texts(&[("TEMPLATE.toml", ACME)]).unwrap_or_else(|errors| panic!("{errors}"));
+    let set = PolicySet::of_texts(&[("TEMPLATE.toml", ACME)]).unwrap_or_else(|errors| panic!("{errors}"));
+    let failed: Vec<String> = set.services().flat_map(|s| s.try_vectors()).map(|failed| failed.to_string()).collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
 #[test]
@@ -128,88 +138,24 @@ fn the_most_particular_shape_wins_and_nothing_is_guessed() {
     assert_eq!((datadog.0.as_str(), &*datadog.1), ("datadog", "app_key"));
 }
 
-/// One call per line: service, the capabilities that cover it, method and URL.
-const CALLS: &[(&str, &[&str], &str)] = &[
-    ("openai", &["infer"], "POST https://api.openai.com/v1/responses"),
-    ("openai", &["models"], "GET https://api.openai.com/v1/models/gpt-5"),
-    ("openai", &["keys"], "POST https://api.openai.com/v1/organization/admin_api_keys"),
-    ("openai", &["client-secrets"], "POST https://api.openai.com/v1/realtime/client_secrets"),
-    ("openai", &["delete"], "DELETE https://api.openai.com/v1/files/file-1"),
-    ("openai", &[], "GET https://api.openai.com/v1/unheard-of"),
-    ("anthropic", &["infer"], "POST https://api.anthropic.com/v1/messages"),
-    ("anthropic", &["models"], "POST https://api.anthropic.com/v1/messages/count_tokens"),
-    ("anthropic", &["admin"], "GET https://api.anthropic.com/v1/organizations/api_keys"),
-    (
-        "gemini",
-        &["infer"],
-        "POST https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-pro:streamGenerateContent",
-    ),
-    ("gemini", &["models"], "POST https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-pro:countTokens"),
-    ("github", &["read"], "GET https://api.github.com/repos/acme/web/issues"),
-    ("github", &["read"], "GET https://github.com/acme/web.git/info/refs"),
-    ("github", &["read"], "POST https://github.com/acme/web/git-upload-pack"),
-    ("github", &["push"], "POST https://github.com/acme/web.git/git-receive-pack"),
-    ("github", &["settings"], "GET https://api.github.com/repos/acme/web/hooks"),
-    ("github", &["actions-secrets"], "GET https://api.github.com/repos/acme/web/actions/secrets"),
-    ("github", &["merge"], "PUT https://api.github.com/repos/acme/web/pulls/7/merge"),
-    ("github", &["delete"], "DELETE https://api.github.com/repos/acme/web"),
-    ("github", &["runner-tokens"], "POST https://api.github.com/repos/acme/web/actions/runners/registration-token"),
-    ("gitlab", &["read"], "GET https://gitlab.com/api/v4/projects/acme%2Fweb/issues"),
-    ("gitlab", &["secrets"], "GET https://gitlab.com/api/v4/projects/acme%2Fweb/variables"),
-    ("gitlab", &["push"], "POST https://gitlab.com/acme/team/web.git/git-receive-pack"),
-    ("slack", &["post"], "POST https://slack.com/api/chat.postMessage"),
-    ("slack", &["read"], "GET https://slack.com/api/conversations.history"),
-    ("slack", &["tokens"], "POST https://slack.com/api/apps.connections.open"),
-    ("stripe", &["money"], "POST https://api.stripe.com/v1/refunds"),
-    ("stripe", &["money"], "POST https://api.stripe.com/v1/invoices/in_1/pay"),
-    ("stripe", &["customers"], "POST https://api.stripe.com/v1/invoices"),
-    ("stripe", &["secrets"], "POST https://api.stripe.com/v1/webhook_endpoints"),
-    ("npm", &["read"], "GET https://registry.npmjs.org/@acme%2fweb"),
-    ("npm", &["publish"], "PUT https://registry.npmjs.org/@acme%2fweb"),
-    ("npm", &["tokens"], "GET https://registry.npmjs.org/-/npm/v1/tokens"),
-    ("pypi", &["upload"], "POST https://upload.pypi.org/legacy/"),
-    ("huggingface", &["read"], "GET https://huggingface.co/acme/model/resolve/main/config.json"),
-    ("huggingface", &["infer"], "POST https://router.huggingface.co/v1/chat/completions"),
-    ("openrouter", &["keys"], "POST https://openrouter.ai/api/v1/keys"),
-    ("replicate", &["webhook-secret"], "GET https://api.replicate.com/v1/webhooks/default/secret"),
-    ("notion", &["read"], "POST https://api.notion.com/v1/databases/x/query"),
-    ("linear", &["graphql"], "POST https://api.linear.app/graphql"),
-    ("sentry", &["read"], "GET https://us.sentry.io/api/0/organizations/acme/issues/"),
-    ("sentry", &["keys"], "GET https://sentry.io/api/0/projects/acme/web/keys/"),
-    ("datadog", &["read"], "POST https://api.datadoghq.eu/api/v2/logs/events/search"),
-    ("datadog", &["keys"], "GET https://api.datadoghq.com/api/v2/api_keys"),
-    ("cloudflare", &["dns"], "POST https://api.cloudflare.com/client/v4/zones/z/dns_records"),
-    ("cloudflare", &["tokens"], "POST https://api.cloudflare.com/client/v4/user/tokens"),
-    ("cloudflare", &["tokens"], "GET https://api.cloudflare.com/client/v4/accounts/a/cfd_tunnel/t/token"),
-    ("vercel", &["env"], "GET https://api.vercel.com/v9/projects/p/env"),
-    ("vercel", &["deploy"], "POST https://api.vercel.com/v13/deployments"),
-    ("digitalocean", &["secrets"], "GET https://api.digitalocean.com/v2/kubernetes/clusters/c/kubeconfig"),
-    ("digitalocean", &["delete"], "DELETE https://api.digitalocean.com/v2/droplets/1"),
-    (
-        "twilio",
-        &["send"],
-        "POST https://api.twilio.com/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages.json",
-    ),
-    ("twilio", &["secrets"], "GET https://api.twilio.com/2010-04-01/Accounts/AC00000000000000000000000000000000.json"),
-    ("sendgrid", &["send"], "POST https://api.sendgrid.com/v3/mail/send"),
-    ("sendgrid", &["keys"], "POST https://api.sendgrid.com/v3/api_keys"),
-    ("heroku", &["secrets"], "GET https://api.heroku.com/apps/a/config-vars"),
-    ("netlify", &["env"], "GET https://api.netlify.com/api/v1/accounts/a/env"),
-    ("supabase", &["keys"], "GET https://api.supabase.com/v1/projects/p/api-keys"),
-    ("airtable", &["read"], "POST https://api.airtable.com/v0/app00000000000000/t/listRecords"),
-];
-
 #[test]
-fn calls_fall_under_the_capabilities_that_the_files_promise() {
-    let catalogue = PolicySet::catalogue().unwrap();
-    for (id, expected, call) in CALLS {
-        let service = catalogue.service(&id.parse().unwrap()).unwrap();
-        let covering = service.capabilities().iter().filter(|capability| {
-            let grant = format!("allow = [\"{}\"]", capability.name());
-            allowed_under(id, &grant, call) == Verdict::Allow
-        });
-        let covering: Vec<&str> = covering.map(Capability::name).collect();
-        assert_eq!(&covering, expected, "{id} {call}");
+fn every_vector_holds_and_every_service_has_each_kind() {
+    let set = PolicySet::catalogue().unwrap_or_else(|errors| panic!("{errors}"));
+    let failed: Vec<String> = set.services().flat_map(|s| s.try_vectors()).map(|failed| failed.to_string()).collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    for service in set.services() {
+        let has = |kind: &dyn Fn(&Vector) -> bool| service.vectors.iter().any(kind);
+        let stray = Expected::Refused(RefusalCode::StrayLease);
+        let denied = Expected::Refused(RefusalCode::CapDenied);
+        let is_host = |vector: &Vector| service.block(Scheme::Https, &vector.asked.origin().authority).is_some();
+        assert!(
+            has(&|v| matches!(&v.expected, Expected::Gives(names) if !names.is_empty())),
+            "{}: gives",
+            service.id()
+        );
+        assert!(has(&|v| v.expected == denied), "{}: denied", service.id());
+        assert!(has(&|v| v.expected == stray && v.place.is_some() && is_host(v)), "{}: stray", service.id());
+        assert!(has(&|v| v.expected == stray && !is_host(v)), "{}: wrong host", service.id());
     }
 }
 
@@ -222,7 +168,11 @@ fn allowed_under(id: &str, lists: &str, call: &str) -> Verdict {
 
 fn catalogue_with(id: &str, lists: &str) -> PolicySet {
     let catalogue = CATALOGUE.iter().find(|(name, _)| *name == format!("{id}.toml")).unwrap();
-    let items = if id == "datadog" { "{ api_key = \"k\", app_key = \"k2\" }" } else { "\"k\"" };
+    let credentials = PolicySet::of_texts(&[*catalogue]).unwrap().service(&id.parse().unwrap()).unwrap().clone();
+    let items = credentials.credentials().iter().enumerate();
+    let items = items
+        .map(|(at, one)| format!("{} = \"{}\"", one.name(), if at == 0 { "k".to_owned() } else { format!("k{at}") }));
+    let items = format!("{{ {} }}", items.collect::<Vec<_>>().join(", "));
     let policy = format!("schema = 1\nkind = \"policy\"\n[[grant]]\nservice = \"{id}\"\nitem = {items}\n{lists}\n");
     PolicySet::of_texts(&[(catalogue.0, catalogue.1), ("mine.toml", &policy)])
         .unwrap_or_else(|errors| panic!("{errors}"))
@@ -244,14 +194,17 @@ fn secrets_of_services_are_never_in_a_default_grant() {
             assert_eq!(listed, expected, "{} {}", service.id(), capability.name());
         }
     }
-    for (id, _, call) in CALLS.iter().filter(|(_, covering, _)| {
-        covering.iter().any(|name| {
-            ["keys", "tokens", "secrets", "env", "client-secrets", "runner-tokens", "webhook-secret"].contains(name)
-        })
-    }) {
-        let grant = set.default_grant(&id.parse().unwrap(), Vec::new()).unwrap();
+    for service in set.services() {
+        let grant = set.default_grant(service.id(), Vec::new()).unwrap();
         let lists = format!("allow = {:?}\nask = {:?}", grant.allow, grant.ask);
-        assert_eq!(allowed_under(id, &lists, call), Verdict::Deny, "{id} {call}");
+        let is_secret =
+            |name: &str| service.capabilities().iter().any(|c| c.name() == name && c.risk() == Risk::Secret);
+        for vector in service.vectors.iter().filter(|vector| vector.body.is_none()) {
+            if matches!(&vector.expected, Expected::Gives(names) if names.iter().any(|name| is_secret(name))) {
+                let (id, call) = (service.id().as_str(), vector.asked.to_string());
+                assert_eq!(allowed_under(id, &lists, &call), Verdict::Deny, "{id} {call}");
+            }
+        }
     }
 }
 

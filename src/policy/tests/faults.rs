@@ -33,7 +33,7 @@ fn all_faults_of_all_files_are_told_at_once_with_line_and_column() {
         [
             "a.toml:5:1: unknown key `colour` in the file; expected one of `schema`, `kind`, `id`, `name`, \
             `aliases`, `host`, \
-             `param`, `credential`, `inject`, `cap`",
+             `param`, `credential`, `inject`, `cap`, `test`",
             "a.toml:8:1: unknown key `port` in `[host.api]`; expected one of `origin`, `except`, `credential`, \
             `encoded_slash`",
             "p.toml:4:11: there is no service `b`; `secrets policy list` shows the known ones",
