@@ -3,13 +3,19 @@
 //! Invariant: `Armed` is blind. It has no `Debug`, no `Clone`, no getters; it can only be opened, once, by the code
 //! that puts it on the wire.
 
-use http::{Request, request::Parts};
+use std::ops::Range;
+
+use http::{Request, header::CONTENT_LENGTH, request::Parts};
+use zeroize::Zeroizing;
 
 use super::{Error, Slot};
 use crate::{
     base::{Authority, SecretBytes},
     net::VerifiedUpstream,
 };
+
+/// A range of a body, and what belongs there.
+pub type Filling = (Range<usize>, Zeroizing<Vec<u8>>);
 
 /// A request without credentials, and the places where they belong.
 pub struct Draft<B> {
@@ -28,11 +34,17 @@ impl<B> Draft<B> {
         Self { parts, body, authority, slots }
     }
 
-    /// Writes one credential into each slot, in the slots' order.
+    /// Writes one credential into each slot, in the slots' order. `fill` writes those of the body: it gets the body and
+    /// the ranges with what belongs there, by their places.
     ///
     /// # Errors
     /// When the proof is for another authority, or a value cannot be written at its place.
-    pub fn arm(mut self, credentials: &[SecretBytes], proof: &VerifiedUpstream) -> Result<Armed<B>, Error> {
+    pub fn arm(
+        mut self,
+        credentials: &[SecretBytes],
+        proof: &VerifiedUpstream,
+        fill: impl FnOnce(B, &[Filling]) -> Result<B, Error>,
+    ) -> Result<Armed<B>, Error> {
         if *proof.authority() != self.authority {
             return Err(Error::Authority {
                 verified: proof.authority().to_string(),
@@ -42,11 +54,20 @@ impl<B> Draft<B> {
         if credentials.len() != self.slots.len() {
             return Err(Error::Unwritable { place: "the request", why: "a slot has no credential" });
         }
-        // Query slots hold ranges of the query as it came: write the last one first.
+        // Slots hold ranges of what came: write the last one first.
         let mut order: Vec<(&Slot, &SecretBytes)> = self.slots.iter().zip(credentials).collect();
-        order.sort_by_key(|(slot, _)| std::cmp::Reverse(slot.query().map_or(0, |range| range.start)));
+        order.sort_by_key(|(slot, _)| std::cmp::Reverse(slot.start()));
+        let mut fillings = Vec::new();
         for (slot, credential) in order {
             slot.write(&mut self.parts, credential.expose())?;
+            if let (Some(range), Some(text)) = (slot.body(), slot.spell(credential.expose())) {
+                fillings.push((range, text?));
+            }
+        }
+        fillings.reverse();
+        if !fillings.is_empty() {
+            self.body = fill(self.body, &fillings)?;
+            self.parts.headers.remove(CONTENT_LENGTH); // the body knows its new one
         }
         Ok(Armed(Request::from_parts(self.parts, self.body)))
     }
@@ -81,7 +102,7 @@ mod tests {
         let held = places.iter().map(|place| Ok(find(&parts, place)?.unwrap().slot)).collect::<Result<_, Error>>()?;
         let credentials: Vec<_> = credentials.iter().map(|c| SecretBytes::new(c.to_vec())).collect();
         let proof = VerifiedUpstream::pretend(authority());
-        Draft::new(authority(), parts, body, held).arm(&credentials, &proof).map(Armed::open)
+        Draft::new(authority(), parts, body, held).arm(&credentials, &proof, |(), _| Ok(())).map(Armed::open)
     }
 
     fn header(name: &'static str, wording: &str) -> Place {
@@ -133,7 +154,11 @@ mod tests {
             Request::get("https://api.acme.test/").header("x-key", "LEASE").body(()).unwrap().into_parts();
         let slot = find(&parts, &header("x-key", "{}")).unwrap().unwrap().slot;
         let other = VerifiedUpstream::pretend(Authority::parse("evil.test", Some(443)).unwrap());
-        let armed = Draft::new(authority(), parts, body, vec![slot]).arm(&[SecretBytes::new(b"real".to_vec())], &other);
+        let armed = Draft::new(authority(), parts, body, vec![slot]).arm(
+            &[SecretBytes::new(b"real".to_vec())],
+            &other,
+            |(), _| Ok(()),
+        );
         assert!(matches!(armed, Err(Error::Authority { .. })));
     }
 

@@ -14,6 +14,12 @@ pub enum Error {
         /// Whom the request is for.
         wanted: String,
     },
+    /// The cookie stands there twice; the client's fault.
+    #[error("cookie `{0}` appears more than once; a credential has one place")]
+    DuplicateCookie(String),
+    /// The field or key stands there twice; the client's fault.
+    #[error("`{0}` appears more than once in the body; a credential has one place")]
+    DuplicateField(String),
     /// The field stands there twice; the client's fault.
     #[error("header `{0}` appears more than once; a credential has one place")]
     DuplicateHeader(HeaderName),

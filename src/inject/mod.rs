@@ -4,6 +4,8 @@
 //! dial can give.
 
 mod basic;
+mod body;
+mod cookie;
 mod draft;
 mod echoes;
 mod error;
@@ -12,8 +14,8 @@ mod scrubber;
 mod slot;
 mod spellings;
 
-pub use draft::{Armed, Draft};
+pub use draft::{Armed, Draft, Filling};
 pub use echoes::Echoes;
 pub use error::Error;
 pub use scrubber::Scrubber;
-pub use slot::{Held, Slot, check, find};
+pub use slot::{Held, Slot, check, find, find_in_body, is_body_for};

@@ -2,10 +2,16 @@
 
 use std::ops::Range;
 
-use http::{HeaderValue, Uri, header::AUTHORIZATION, request::Parts};
+use http::{
+    HeaderMap, HeaderValue, Uri,
+    header::{AUTHORIZATION, COOKIE},
+    request::Parts,
+    uri::PathAndQuery,
+};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode, percent_encode};
 use zeroize::Zeroizing;
 
-use super::{Error, basic, query};
+use super::{Error, basic, body, cookie, query};
 use crate::recipe::{BasicPart, Place};
 
 /// What a client put at a listed place.
@@ -22,9 +28,31 @@ pub struct Slot(Kind);
 
 #[derive(Clone)]
 enum Kind {
-    Basic { parts: basic::Parts, part: BasicPart, other: Option<Box<str>> },
-    Header { name: http::HeaderName, hole: Range<usize> },
-    Query { value: Range<usize> },
+    Basic {
+        parts: basic::Parts,
+        part: BasicPart,
+        other: Option<Box<str>>,
+    },
+    Body {
+        range: Range<usize>,
+        spelling: body::Spelling,
+    },
+    /// With the field as it is but for the hole.
+    Cookie {
+        hole: Range<usize>,
+        rest: Zeroizing<Vec<u8>>,
+    },
+    Header {
+        name: http::HeaderName,
+        hole: Range<usize>,
+    },
+    Path {
+        hole: Range<usize>,
+        is_whole_segment: bool,
+    },
+    Query {
+        value: Range<usize>,
+    },
 }
 
 /// Whether a credential can be written at a place at all, whatever a client sends (attack 41).
@@ -34,12 +62,15 @@ enum Kind {
 pub fn check(place: &Place, credential: &[u8]) -> Result<(), Error> {
     match place {
         Place::Basic { part, .. } => basic::check(*part, credential),
+        Place::Cookie { .. } => cookie::check(credential),
         Place::Header { .. } => check_field(credential),
-        Place::Query { .. } => Ok(()),
+        Place::Path { hole } => check_segment(hole.is_whole_segment(), credential),
+        Place::Json { .. } => body::spell(body::Spelling::Json, credential).map(drop),
+        Place::Form { .. } | Place::Query { .. } => Ok(()),
     }
 }
 
-/// Looks at one listed place.
+/// Looks at one listed place in a request's head; places in bodies are [`find_in_body`]'s.
 ///
 /// # Errors
 /// When the place is there twice; the client's fault.
@@ -63,6 +94,24 @@ pub fn find(parts: &Parts, place: &Place) -> Result<Option<Held>, Error> {
                 Some(Held { text, slot: Slot(Kind::Header { name: name.clone(), hole }) })
             }))
         }
+        Place::Cookie { name } => {
+            let Some(value) = single(parts, &COOKIE)? else { return Ok(None) };
+            let Some(hole) = cookie::find(value.as_bytes(), name)?.filter(|hole| !hole.is_empty()) else {
+                return Ok(None);
+            };
+            let mut rest = Zeroizing::new(value.as_bytes().to_vec());
+            let text = Zeroizing::new(rest.get(hole.clone()).unwrap_or_default().to_vec());
+            rest.splice(hole.clone(), std::iter::empty());
+            Ok(Some(Held { text, slot: Slot(Kind::Cookie { hole, rest }) }))
+        }
+        Place::Form { .. } | Place::Json { .. } => Ok(None),
+        Place::Path { hole: form } => {
+            let path = parts.uri.path();
+            let Some(hole) = form.find(path) else { return Ok(None) };
+            let text = Zeroizing::new(percent_decode(path.get(hole.clone()).unwrap_or("").as_bytes()).collect());
+            let is_whole_segment = form.is_whole_segment();
+            Ok(Some(Held { text, slot: Slot(Kind::Path { hole, is_whole_segment }) }))
+        }
         Place::Query { name } => {
             let Some(text) = parts.uri.query() else { return Ok(None) };
             let Some(value) = query::find(text, name)? else { return Ok(None) };
@@ -70,6 +119,20 @@ pub fn find(parts: &Parts, place: &Place) -> Result<Option<Held>, Error> {
             Ok((!decoded.is_empty()).then_some(Held { text: decoded, slot: Slot(Kind::Query { value }) }))
         }
     }
+}
+
+/// Whether a body with this head could hold a credential at this place.
+pub fn is_body_for(headers: &HeaderMap, place: &Place) -> bool {
+    body::fits(headers, place)
+}
+
+/// Looks at one listed place in a whole body, which [`is_body_for`] said could be there.
+///
+/// # Errors
+/// When the place is there twice; the client's fault.
+pub fn find_in_body(body: &[u8], place: &Place) -> Result<Option<Held>, Error> {
+    let found = body::find(body, place)?;
+    Ok(found.map(|body::Found { range, text, spelling }| Held { text, slot: Slot(Kind::Body { range, spelling }) }))
 }
 
 fn single<'a>(parts: &'a Parts, name: &http::HeaderName) -> Result<Option<&'a HeaderValue>, Error> {
@@ -85,9 +148,11 @@ impl Slot {
     /// Whether two slots are one place, as when a recipe lists a place in two ways.
     pub fn overlaps(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
-            (Kind::Query { value: a }, Kind::Query { value: b }) => a == b,
-            (Kind::Query { .. }, _) | (_, Kind::Query { .. }) => false,
-            _ => self.header() == other.header(),
+            (Kind::Query { value: a }, Kind::Query { value: b })
+            | (Kind::Path { hole: a, .. }, Kind::Path { hole: b, .. })
+            | (Kind::Body { range: a, .. }, Kind::Body { range: b, .. })
+            | (Kind::Cookie { hole: a, .. }, Kind::Cookie { hole: b, .. }) => a == b,
+            _ => self.header().is_some_and(|name| other.header() == Some(name)),
         }
     }
 
@@ -95,16 +160,19 @@ impl Slot {
     pub fn header(&self) -> Option<&http::HeaderName> {
         match &self.0 {
             Kind::Basic { .. } => Some(&AUTHORIZATION),
+            Kind::Cookie { .. } => Some(&COOKIE),
             Kind::Header { name, .. } => Some(name),
-            Kind::Query { .. } => None,
+            Kind::Body { .. } | Kind::Path { .. } | Kind::Query { .. } => None,
         }
     }
 
-    /// What a client put beside the hole and the recipe does not settle: the other part of basic credentials.
+    /// What a client put beside the hole and the recipe does not settle: the other part of basic credentials, or the
+    /// other cookies.
     pub fn beside(&self) -> Option<&[u8]> {
         match &self.0 {
             Kind::Basic { parts, part: BasicPart::Password, .. } => Some(&parts.user),
             Kind::Basic { parts, part: BasicPart::User, .. } => Some(&parts.password),
+            Kind::Cookie { rest, .. } => Some(rest),
             _ => None,
         }
     }
@@ -117,34 +185,117 @@ impl Slot {
         }
     }
 
-    /// Writes the credential into the request head.
+    /// The range of the path that the slot is, if it is in the path.
+    pub fn path(&self) -> Option<Range<usize>> {
+        match &self.0 {
+            Kind::Path { hole, .. } => Some(hole.clone()),
+            _ => None,
+        }
+    }
+
+    /// The range of the body that the slot is, if it is in the body.
+    pub fn body(&self) -> Option<Range<usize>> {
+        match &self.0 {
+            Kind::Body { range, .. } => Some(range.clone()),
+            _ => None,
+        }
+    }
+
+    /// Where it begins, in whatever it is in.
+    pub(super) fn start(&self) -> usize {
+        match &self.0 {
+            Kind::Body { range, .. } => range.start,
+            Kind::Cookie { hole, .. } | Kind::Header { hole, .. } | Kind::Path { hole, .. } => hole.start,
+            Kind::Query { value } => value.start,
+            Kind::Basic { .. } => 0,
+        }
+    }
+
+    /// The credential as it is written into a body, if the slot is in one.
+    pub(super) fn spell(&self, credential: &[u8]) -> Option<Result<Zeroizing<Vec<u8>>, Error>> {
+        match &self.0 {
+            Kind::Body { spelling, .. } => Some(body::spell(*spelling, credential)),
+            _ => None,
+        }
+    }
+
+    /// Writes the credential into the request head; a slot in the body changes nothing here.
     pub(super) fn write(&self, parts: &mut Parts, credential: &[u8]) -> Result<(), Error> {
         match &self.0 {
             Kind::Basic { parts: found, part, other } => {
                 let value = basic::write(found, *part, other.as_deref(), credential)?;
                 set_header(parts, &AUTHORIZATION, &value)
             }
-            Kind::Header { name, hole } => {
-                let Some(value) = parts.headers.get(name) else { return Ok(()) };
-                let (before, after) = (value.as_bytes().get(..hole.start), value.as_bytes().get(hole.end..));
-                let whole = [before.unwrap_or_default(), credential, after.unwrap_or_default()].concat();
-                set_header(parts, name, &Zeroizing::new(whole))
+            Kind::Body { .. } => Ok(()),
+            Kind::Cookie { hole, .. } => {
+                cookie::check(credential)?;
+                write_field(parts, &COOKIE, hole, credential)
             }
+            Kind::Path { hole, is_whole_segment } => {
+                check_segment(*is_whole_segment, credential)?;
+                write_target(parts, 0, hole, &percent_encode(credential, SEGMENT).to_string())
+            }
+            Kind::Header { name, hole } => write_field(parts, name, hole, credential),
             Kind::Query { value } => {
-                let whole = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-                let start = whole.len() - parts.uri.query().map_or(0, str::len);
-                let before = whole.get(..start + value.start).unwrap_or_default();
-                let after = whole.get(start + value.end..).unwrap_or_default();
-                let armed = Zeroizing::new([before, &query::encode(credential), after].concat());
-                let unwritable = |_| Error::Unwritable { place: "the query", why: "the target would be malformed" };
-                let mut uri = std::mem::take(&mut parts.uri).into_parts();
-                uri.path_and_query = Some(armed.as_bytes().try_into().map_err(unwritable)?);
-                parts.uri = Uri::from_parts(uri)
-                    .map_err(|_| Error::Unwritable { place: "the query", why: "the target would be malformed" })?;
-                Ok(())
+                let whole = parts.uri.path_and_query().map_or(1, |target| target.as_str().len());
+                let start = whole - parts.uri.query().map_or(0, str::len);
+                write_target(parts, start, value, &query::encode(credential))
             }
         }
     }
+}
+
+fn write_field(
+    parts: &mut Parts,
+    name: &http::HeaderName,
+    hole: &Range<usize>,
+    credential: &[u8],
+) -> Result<(), Error> {
+    let Some(value) = parts.headers.get(name) else { return Ok(()) };
+    let (before, after) = (value.as_bytes().get(..hole.start), value.as_bytes().get(hole.end..));
+    let whole = [before.unwrap_or_default(), credential, after.unwrap_or_default()].concat();
+    set_header(parts, name, &Zeroizing::new(whole))
+}
+
+/// Writes into path or query, at a range that counts from `start` of both.
+fn write_target(parts: &mut Parts, start: usize, range: &Range<usize>, text: &str) -> Result<(), Error> {
+    let whole = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let before = whole.get(..start + range.start).unwrap_or_default();
+    let after = whole.get(start + range.end..).unwrap_or_default();
+    let armed = Zeroizing::new([before, text, after].concat());
+    let unwritable = || Error::Unwritable { place: "the target", why: "it would be malformed" };
+    let mut uri = std::mem::take(&mut parts.uri).into_parts();
+    uri.path_and_query = Some(armed.as_bytes().try_into().map_err(|_| unwritable())?);
+    parts.uri = Uri::from_parts(uri).map_err(|_| unwritable())?;
+    Ok(())
+}
+
+/// What must be encoded so that a credential ends no segment; a colon stays, as in Telegram's tokens.
+const SEGMENT: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'/')
+    .add(b';')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// A whole segment of dots would be a step up.
+fn check_segment(is_whole: bool, credential: &[u8]) -> Result<(), Error> {
+    if is_whole && matches!(credential, b"." | b"..") {
+        return Err(Error::Unwritable { place: "the path", why: "it would be read as a step" });
+    }
+    Ok(())
 }
 
 /// Obsolete 8-bit bytes are legal to the parser, but no provider means them (attack 41).

@@ -2,7 +2,7 @@
 
 use http::HeaderName;
 
-use crate::recipe::{Alphabet, BasicPart, Place, TokenShape, Wording};
+use crate::recipe::{Alphabet, BasicPart, PathHole, Place, TokenShape, Wording};
 
 use super::read::Table;
 
@@ -22,6 +22,35 @@ const NEVER: [&str; 12] = [
     "via",
 ];
 
+type Read = fn(&str) -> Result<Place, String>;
+
+/// The places that are one text each.
+const OTHERS: [(&str, Read); 4] = [
+    ("cookie", |name| {
+        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        if name.is_empty() || !name.bytes().all(token) {
+            return Err(format!("`{}` is no name of a cookie", name.escape_debug()));
+        }
+        Ok(Place::Cookie { name: name.into() })
+    }),
+    ("form", |name| {
+        if name.is_empty() || name.contains(char::is_control) {
+            return Err("a form field needs a name".to_owned());
+        }
+        Ok(Place::Form { name: name.into() })
+    }),
+    ("json", |pointer| {
+        if !pointer.starts_with('/') || pointer.contains('*') {
+            return Err(format!("`{}` is no JSON pointer to one string", pointer.escape_debug()));
+        }
+        Ok(Place::Json { pointer: pointer.into() })
+    }),
+    ("path", |form| {
+        let hole = form.parse::<PathHole>().map_err(|error| error.to_string())?;
+        Ok(Place::Path { hole })
+    }),
+];
+
 /// Reads `at = [...]`.
 pub(super) fn read_places(inject: &mut Table<'_>) -> Vec<Place> {
     let mut places = Vec::new();
@@ -39,8 +68,16 @@ pub(super) fn read_place(mut table: Table<'_>) -> Option<Place> {
     let header = table.text("header");
     let basic = table.choice("basic", &[("password", BasicPart::Password), ("user", BasicPart::User)]);
     let query = table.text("query");
-    let place = match (header, basic, query) {
-        (Some(header), None, None) => {
+    let others = OTHERS.iter().filter_map(|(key, read)| Some((table.text(key)?, *read))).collect::<Vec<_>>();
+    let place = match (header, basic, query, others.as_slice()) {
+        (None, None, None, [(text, read)]) => match read(text.value) {
+            Ok(place) => Some(place),
+            Err(error) => {
+                source.fault(text.span.clone(), error, "");
+                None
+            }
+        },
+        (Some(header), None, None, []) => {
             let Ok(name) = header.value.parse::<HeaderName>() else {
                 source.fault(header.span, format!("`{}` is no header name", header.value.escape_debug()), "");
                 return None;
@@ -54,7 +91,7 @@ pub(super) fn read_place(mut table: Table<'_>) -> Option<Place> {
             );
             (!wordings.is_empty()).then_some(Place::Header { name, wordings })
         }
-        (None, Some(part), None) => {
+        (None, Some(part), None, []) => {
             let other = match part {
                 BasicPart::Password => table.text("user"),
                 BasicPart::User => table.text("password"),
@@ -73,7 +110,7 @@ pub(super) fn read_place(mut table: Table<'_>) -> Option<Place> {
             });
             Some(Place::Basic { part, other })
         }
-        (None, None, Some(query)) => {
+        (None, None, Some(query), []) => {
             if query.value.is_empty() || query.value.contains(|c: char| c.is_control()) {
                 source.fault(query.span, "a query parameter needs a name", "");
             }
@@ -81,7 +118,7 @@ pub(super) fn read_place(mut table: Table<'_>) -> Option<Place> {
         }
         _ => {
             table.fault(
-                "a place names exactly one of `header`, `basic` and `query`",
+                "a place names exactly one of `header`, `basic`, `query`, `cookie`, `path`, `json` and `form`",
                 "such as `{ header = \"x-api-key\" }`",
             );
             None

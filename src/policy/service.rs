@@ -154,7 +154,9 @@ impl Service {
         let check = self.credential(credential)?.check()?;
         let (index, block, _) = self.block(Scheme::Https, check.authority())?;
         let rule = self.inject(index, credential, check.path()).filter(|_| block.carries == Carries::Lease)?;
-        Some((check, rule.inject.places.first()?))
+        // A check has no body, and its path is its own.
+        let place = |place: &&Place| !place.is_in_body() && !matches!(place, Place::Path { .. });
+        Some((check, rule.inject.places.iter().find(place)?))
     }
 }
 

@@ -124,7 +124,8 @@ pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) ->
             }
             let earlier = admitted.permits.get(..at).unwrap_or_default();
             let again = earlier.iter().any(|other| other.lease().scope() == Some(scope));
-            if let Some(slot) = place_of(parts, held, decision.inject.as_deref()).filter(|_| !again) {
+            let whole = admitted.received.is_searched.then(|| admitted.received.body.front());
+            if let Some(slot) = place_of(parts, whole.as_deref(), held, decision.inject.as_deref()).filter(|_| !again) {
                 slots.push(slot);
                 continue;
             }
@@ -151,12 +152,12 @@ pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) ->
 impl Admitted {
     /// The request as rules see it.
     pub(super) fn request_facts<'a>(&'a self, site: &'a Site) -> RequestFacts<'a> {
-        let Received { parts, upgrading, .. } = &self.received;
+        let Received { parts, path, upgrading, .. } = &self.received;
         RequestFacts {
             scheme: site.scheme,
             authority: &site.authority,
             method: parts.method.as_str(),
-            path: parts.uri.path(),
+            path: path.as_deref().unwrap_or_else(|| parts.uri.path()),
             protocol: upgrading.protocol(),
             content: Content { query: parts.uri.query(), headers: &parts.headers, body: &self.seen },
         }
@@ -185,9 +186,12 @@ pub(super) fn too_long(command: impl Into<String>) -> Refusal {
 
 /// The slot of the rule that policy chose, if that is where the lease stands: a listed place of another path or of
 /// another credential is none.
-fn place_of(parts: &Parts, held: &Held, inject: Option<&Inject>) -> Option<Slot> {
+fn place_of(parts: &Parts, body: Option<&[u8]>, held: &Held, inject: Option<&Inject>) -> Option<Slot> {
     let places = inject?.places.iter();
-    let mut found = places.filter_map(|place| inject::find(parts, place).ok().flatten());
+    let mut found = places.filter_map(|place| match body.filter(|_| place.is_in_body()) {
+        Some(body) => inject::find_in_body(body, place).ok().flatten(),
+        None => inject::find(parts, place).ok().flatten(),
+    });
     found.find(|found| found.slot.overlaps(&held.slot) && found.text == held.text).map(|found| found.slot)
 }
 
@@ -214,7 +218,7 @@ pub(super) fn explain_command(site: &Site, facts: &LeaseFacts<'_>, request: &Req
 /// Station 7: the record is open before the credential exists.
 pub(super) fn open_record(site: &Site, decided: Decided) -> Result<Opened, Refused> {
     let Decided { received, permits, slots, body_max } = decided;
-    let Received { notes, mut parts, body, upgrading, expects_continue, .. } = received;
+    let Received { notes, mut parts, body, upgrading, expects_continue, is_searched, .. } = received;
     if !permits.is_empty() {
         hop::ask_for_readable_answers(&mut parts.headers);
     }
@@ -224,7 +228,8 @@ pub(super) fn open_record(site: &Site, decided: Decided) -> Result<Opened, Refus
     }
     match notes.begin(site.broker.audit().clone(), Arc::clone(&flow), site.broker.clock().clone()) {
         Ok(outcome) => {
-            let (body, permits) = (Source::Client(body, None), permits.into());
+            let body = if is_searched { Source::Kept(body.front()) } else { Source::Client(body, None) };
+            let permits = permits.into();
             Ok(Opened { parts, body, body_max, upgrading, expects_continue, permits, slots, flow, outcome })
         }
         Err(refused) => {

@@ -138,7 +138,7 @@ pub(super) fn arm(loaded: Loaded) -> Result<Ready, Refused> {
         (None, _) => (Ok(Outgoing::Anonymous(draft.without_credential())), None),
         (Some(credentials), Some(proof)) => {
             let tokens = permits.iter().map(|permit| Bytes::copy_from_slice(permit.token())).collect();
-            let armed = draft.arm(credentials.values(), proof).map(Outgoing::Armed);
+            let armed = draft.arm(credentials.values(), proof, RequestBody::fill).map(Outgoing::Armed);
             let armed = armed.map_err(|error| unwritten(&error, &permits));
             (armed, Some(Scrub::new(credentials.echoes(), tokens)))
         }

@@ -29,6 +29,8 @@ pub struct Limits {
     pub kept: usize,
     /// The same for all requests together. Default 64 MiB.
     pub kept_together: usize,
+    /// The longest body that may hold a credential, in bytes. Default 1 MiB.
+    pub credential_body: usize,
     /// How long a client may take over a body that rules must see before the request is judged. Default 30 s.
     pub peek_time: Duration,
     /// The room for such bodies, all requests together, in bytes; whoever finds none waits. Default 128 MiB.
@@ -49,6 +51,7 @@ impl Default for Limits {
             growth: 200,
             kept: 256 * 1024,
             kept_together: 64 * 1024 * 1024,
+            credential_body: 1024 * 1024,
             peek_time: Duration::from_secs(30),
             peeked_together: 128 * 1024 * 1024,
         }

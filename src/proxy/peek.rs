@@ -1,4 +1,5 @@
-//! Between stations 5 and 6: as much of a body as the rules of its leases must see, read before anything is decided.
+//! Bodies that are read before anything is decided: those that may hold the lease token, before station 5, and as much as
+//! the rules of the leases must see, before station 6.
 //!
 //! Invariant: what was looked at is what is sent; no byte of it leaves before the verdict.
 
@@ -12,13 +13,16 @@ use super::{
     admit::{Admitted, explain_command},
     exchange::{Refused, Site},
     flow::Flow,
-    request,
+    hop::Upgrading,
+    request::{self, Received},
+    stray,
     upload::Coming,
 };
 use crate::{
     base::RefusalCode,
     broker::Refusal,
-    policy::{Body, PolicySet},
+    inject,
+    policy::{Body, ListedPlace, PolicySet},
 };
 
 /// Why a body was not read.
@@ -49,6 +53,54 @@ pub(super) async fn look(policy: &PolicySet, site: &Site, mut admitted: Admitted
         }
         Err(refusal) => Err(Refused::Before(Box::new(admitted.received.notes), refusal)),
     }
+}
+
+/// Reads a body that may hold the request's lease token, and looks for it at the listed places. A token that stands in
+/// the head is the request's, and one in the body beside it is astray.
+pub(super) async fn find(site: &Site, places: &[ListedPlace], mut received: Received) -> Result<Received, Refused> {
+    let fits = |listed: &ListedPlace| inject::is_body_for(&received.parts.headers, &listed.place);
+    if !received.held.is_empty() || received.upgrading != Upgrading::No || !places.iter().any(fits) {
+        return Ok(received);
+    }
+    let flow = Flow::new(vec![site.broker.tunnels(site.entrance.session()).watch()]);
+    let read = tokio::select! {
+        biased;
+        reason = flow.wait() => Err(Refusal::of_cut(reason)),
+        read = timeout(site.limits.peek_time, read(site, &mut received.body, site.limits.credential_body)) => {
+            let command = "secrets policy list".to_owned();
+            read.unwrap_or(Err(Unread::Slow)).map_err(|why| refusal(&why, site.limits.credential_body, command))
+        }
+    };
+    match read.and_then(|()| find_held(site, places, &mut received)) {
+        Ok(()) => Ok(received),
+        Err(refusal) => Err(Refused::Before(Box::new(received.notes), refusal)),
+    }
+}
+
+fn find_held(site: &Site, places: &[ListedPlace], received: &mut Received) -> Result<(), Refusal> {
+    let body = received.body.front();
+    received.expects_continue = false;
+    for (at, listed) in
+        places.iter().enumerate().filter(|(_, listed)| inject::is_body_for(&received.parts.headers, &listed.place))
+    {
+        let held = inject::find_in_body(&body, &listed.place);
+        let held =
+            held.map_err(|error| Refusal::new(RefusalCode::BadRequest, error.to_string(), "send the credential once"))?;
+        received.held.extend(
+            held.filter(|held| received.held.iter().all(|(_, other)| !other.slot.overlaps(&held.slot)))
+                .map(|held| (at, held)),
+        );
+    }
+    if received.held.is_empty() {
+        return Ok(()); // it streams on like any other
+    }
+    if received.body.has_trailers() {
+        let detail = "a body that holds a credential has no trailers";
+        return Err(Refusal::new(RefusalCode::BadRequest, detail, "send the body without trailers"));
+    }
+    stray::search_body(site, &body, received.held.iter().map(|(_, held)| &held.slot))?;
+    received.is_searched = true;
+    Ok(())
 }
 
 /// The longest body that any lease's rules look into, with the command that explains them.

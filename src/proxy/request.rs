@@ -1,7 +1,9 @@
 //! Station 4: a request with one authority, without hop-by-hop fields, its lease tokens found at their listed places.
 
+use std::ops::Range;
+
 use http::{
-    HeaderMap, Request, Version,
+    HeaderMap, Request, Uri, Version,
     header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE},
     request::Parts,
 };
@@ -20,6 +22,7 @@ use crate::{
     broker::Refusal,
     inject::{self, Held},
     policy::{HANDSHAKE_FIX, ListedPlace, Never, never_forwarded},
+    recipe::Place,
 };
 
 /// A request that is understood.
@@ -31,6 +34,10 @@ pub(super) struct Received {
     pub(super) expects_continue: bool,
     /// What stands at listed places, with the index of the place.
     pub(super) held: Vec<(usize, Held)>,
+    /// The path as rules see it, where a credential stands in the path that was sent.
+    pub(super) path: Option<Box<str>>,
+    /// The body was read whole and searched for lease tokens.
+    pub(super) is_searched: bool,
 }
 
 /// Reads a request that came to `site`.
@@ -40,6 +47,9 @@ pub(super) fn receive(site: &Site, places: &[ListedPlace], request: Request<Inco
     site.entrance.note(&mut notes);
     let understood = site.broker.ready().and_then(|()| check(site, &parts)).and_then(|upgrading| {
         hop::clean_request(&mut parts.headers, upgrading);
+        if places.iter().any(|listed| matches!(listed.place, Place::Cookie { .. })) {
+            hop::join_cookies(&mut parts.headers);
+        }
         let held = find_held(&parts, places)?;
         Ok((upgrading, held))
     });
@@ -50,9 +60,19 @@ pub(super) fn receive(site: &Site, places: &[ListedPlace], request: Request<Inco
     if let Err(refusal) = stray::search_head(site, &parts, held.iter().map(|(_, held)| &held.slot)) {
         return Err(Refused::Before(Box::new(notes), refusal));
     }
+    let path = path_without(&parts, held.iter().find_map(|(_, held)| held.slot.path()));
+    if let Some(path) = &path {
+        notes.uri = Uri::try_from(&**path).unwrap_or_default();
+    }
     let expects_continue =
         parts.headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-    Ok(Received { notes, parts, body: Coming::new(body), upgrading, expects_continue, held })
+    Ok(Received { notes, parts, body: Coming::new(body), upgrading, expects_continue, held, path, is_searched: false })
+}
+
+/// The path with a dash where the credential stands: what is judged and recorded.
+fn path_without(parts: &Parts, hole: Option<Range<usize>>) -> Option<Box<str>> {
+    let (path, hole) = (parts.uri.path(), hole?);
+    Some([path.get(..hole.start)?, "-", path.get(hole.end..)?].concat().into())
 }
 
 fn bad(detail: impl Into<String>, fix: &str) -> Refusal {

@@ -2,6 +2,8 @@
 //!
 //! Invariant: a lease token is swapped at a listed place of its own host, or the request goes nowhere.
 
+use std::ops::Range;
+
 use base64::{Engine as _, engine::general_purpose};
 use http::{HeaderName, Method, Uri, header::AUTHORIZATION, request::Parts};
 use percent_encoding::percent_decode;
@@ -36,23 +38,38 @@ pub(super) fn search_head<'a>(
     }
     for other in slots.clone().filter_map(Slot::beside) {
         if holds_lease(leases, other) {
-            return Err(found(site, leases, other, "the other part of basic credentials"));
+            return Err(found(site, leases, other, "what stands beside the credential"));
         }
     }
-    let path = parts.uri.path().as_bytes();
-    if holds_lease(leases, path) {
-        return Err(found(site, leases, path, "the path"));
+    let path = blanked(parts.uri.path().as_bytes(), slots.clone().filter_map(Slot::path));
+    if holds_lease(leases, &path) {
+        return Err(found(site, leases, &path, "the path"));
     }
-    let mut rest = parts.uri.query().unwrap_or("").as_bytes().to_vec();
-    for slot in slots.filter_map(Slot::query) {
-        if let Some(taken) = rest.get_mut(slot) {
-            taken.fill(b'_'); // same length, so that other slots' ranges still fit
-        }
-    }
+    let rest = blanked(parts.uri.query().unwrap_or("").as_bytes(), slots.filter_map(Slot::query));
     if holds_lease(leases, &rest) {
         return Err(found(site, leases, &rest, "the query"));
     }
     Ok(())
+}
+
+/// Refuses a whole body that holds a lease token anywhere but in these slots.
+pub(super) fn search_body<'a>(site: &Site, body: &[u8], slots: impl Iterator<Item = &'a Slot>) -> Result<(), Refusal> {
+    let rest = blanked(body, slots.filter_map(Slot::body));
+    match site.broker.leases().find_stray(&rest) {
+        Some(_) => Err(found(site, site.broker.leases(), &rest, "the body")),
+        None => Ok(()),
+    }
+}
+
+/// A text without what stands in slots; of the same length, so that other slots' ranges still fit.
+fn blanked(text: &[u8], slots: impl Iterator<Item = Range<usize>>) -> Vec<u8> {
+    let mut rest = text.to_vec();
+    for slot in slots {
+        if let Some(taken) = rest.get_mut(slot) {
+            taken.fill(b'_');
+        }
+    }
+    rest
 }
 
 /// The refusal for a lease token out of place; tells the broker, which may revoke the lease.
@@ -88,7 +105,10 @@ pub(super) fn field_of(place: &Place) -> Option<&HeaderName> {
     match place {
         Place::Basic { .. } => Some(const { &AUTHORIZATION }),
         Place::Header { name, .. } => Some(name),
-        Place::Query { .. } => None,
+        // Beside the credential a cookie field holds others, and the rest has no field.
+        Place::Cookie { .. } | Place::Form { .. } | Place::Json { .. } | Place::Path { .. } | Place::Query { .. } => {
+            None
+        }
     }
 }
 

@@ -10,9 +10,14 @@ use bytes::Bytes;
 use http::HeaderMap;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
+use zeroize::Zeroizing;
 
 use super::{again::Kept, error::BodyError, flow::Flow, hop, sieve::Sieve};
-use crate::{base::CutReason, lease::Found};
+use crate::{
+    base::CutReason,
+    inject::{self, Filling},
+    lease::Found,
+};
 
 type Wait<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -35,6 +40,11 @@ impl Coming {
     /// What was read ahead.
     pub(super) fn front(&self) -> Bytes {
         self.front.clone()
+    }
+
+    /// Whether it has trailers, which are read with the rest of it.
+    pub(super) const fn has_trailers(&self) -> bool {
+        self.trailers.is_some()
     }
 
     /// Puts back the whole body, which had been taken out.
@@ -75,7 +85,7 @@ impl Body for Coming {
 pub(super) enum Source {
     /// From the client, and kept on the way if there is something to keep it in.
     Client(Coming, Option<Kept>),
-    /// From what was kept of the client's.
+    /// From what was kept of the client's, or was read of it and searched.
     Kept(Bytes),
 }
 
@@ -123,6 +133,24 @@ impl RequestBody {
         }
         let (cut, trailers, ended) = (None, None, false);
         Self::Stream(Box::new(Upload { incoming, most, flow, cut, gate, sieve, kept, trailers, ended }))
+    }
+}
+
+impl RequestBody {
+    /// Writes credentials into a body that is at hand whole.
+    pub(super) fn fill(self, fillings: &[Filling]) -> Result<Self, inject::Error> {
+        let Self::Kept { body, flow } = self else {
+            return Err(inject::Error::Unwritable { place: "the body", why: "it was not read whole" });
+        };
+        let mut armed = Zeroizing::new(Vec::with_capacity(body.len() + 256));
+        let mut at = 0;
+        for (range, text) in fillings {
+            armed.extend_from_slice(body.get(at..range.start).unwrap_or_default());
+            armed.extend_from_slice(text);
+            at = range.end;
+        }
+        armed.extend_from_slice(body.get(at..).unwrap_or_default());
+        Ok(Self::Kept { body: Bytes::from_owner(armed), flow })
     }
 }
 

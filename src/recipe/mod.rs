@@ -2,8 +2,10 @@
 //!
 //! Floor 0: imports `base` only. Read from policy files, obeyed by `inject/`, shown by `lease/`.
 
+mod path_hole;
 mod place;
 mod shape;
 
+pub use path_hole::{PathHole, PathHoleError};
 pub use place::{BasicPart, Place, Wording, WordingError};
 pub use shape::{Alphabet, ShapeError, TokenShape};

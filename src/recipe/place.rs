@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use http::HeaderName;
 
+use super::PathHole;
+
 /// One listed place. A lease token is replaced here, once, and nowhere else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -14,12 +16,32 @@ pub enum Place {
         /// What the other part must be on the wire; `None` leaves what the client sent.
         other: Option<Box<str>>,
     },
+    /// A cookie (RFC 6265); its name is compared without case.
+    Cookie {
+        /// The cookie.
+        name: Box<str>,
+    },
+    /// A field of a body in `application/x-www-form-urlencoded`; its name is compared after percent-decoding.
+    Form {
+        /// The field.
+        name: Box<str>,
+    },
     /// A header field, in one of several wordings.
     Header {
         /// The field.
         name: HeaderName,
         /// The wordings that a client may use; the one it used is the one that is sent.
         wordings: Vec<Wording>,
+    },
+    /// A string in a JSON body.
+    Json {
+        /// Where (RFC 6901).
+        pointer: Box<str>,
+    },
+    /// A part of the path.
+    Path {
+        /// The path's form, with the hole.
+        hole: PathHole,
     },
     /// A query parameter; its name is compared after percent-decoding.
     Query {
@@ -63,9 +85,17 @@ impl Place {
                 name == other_name && others.iter().all(|wording| wordings.contains(wording))
             }
             (Self::Basic { part, .. }, Self::Basic { part: other_part, .. }) => part == other_part,
-            (Self::Query { name }, Self::Query { name: other_name }) => name == other_name,
+            (Self::Json { .. } | Self::Path { .. }, _) => self == other,
+            (Self::Query { name }, Self::Query { name: other_name })
+            | (Self::Form { name }, Self::Form { name: other_name }) => name == other_name,
+            (Self::Cookie { name }, Self::Cookie { name: other_name }) => name.eq_ignore_ascii_case(other_name),
             _ => false,
         }
+    }
+
+    /// Whether it is in the body, which must be read to look there.
+    pub const fn is_in_body(&self) -> bool {
+        matches!(self, Self::Form { .. } | Self::Json { .. })
     }
 }
 
@@ -122,6 +152,10 @@ impl fmt::Display for Place {
         match self {
             Self::Basic { part: BasicPart::Password, .. } => f.write_str("the password of basic credentials"),
             Self::Basic { part: BasicPart::User, .. } => f.write_str("the user name of basic credentials"),
+            Self::Cookie { name } => write!(f, "cookie `{name}`"),
+            Self::Form { name } => write!(f, "form field `{name}`"),
+            Self::Json { pointer } => write!(f, "`{pointer}` of the JSON body"),
+            Self::Path { hole } => write!(f, "path `{hole}`"),
             Self::Header { name, wordings } => {
                 write!(f, "header `{name}`")?;
                 wordings

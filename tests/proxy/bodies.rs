@@ -2,22 +2,17 @@
 
 use http_body_util::{Full, StreamBody};
 use hyper::body::Frame;
-use leasehold::{
-    base::SecretBytes,
-    broker::NewValue,
-    store::{Binding, RawReveal, RotationPlan},
-};
 
 use crate::{
-    house::{HOST, House, Plan, SECRET},
-    kit::{H1, H2, assert_paired, assert_problem, records},
+    house::{HOST, House, SECRET},
+    kit::{H1, H2, assert_paired, assert_problem, records, with_service},
     support::{self, Answer, Speaks},
 };
 
 const SERVICE: &str = r#"
 schema = 1
 kind   = "service"
-id     = "chat"
+id     = "acme"
 name   = "Chat"
 [host.api]
 origin = "https://api.acme.test"
@@ -38,24 +33,8 @@ risk  = "write"
 allow = [{ method = "PUT", path = "/upload", body_max = "1KiB" }]
 "#;
 
-/// A house whose only service looks into bodies, and a lease of it.
 async fn chat(speaks: Speaks, settings: &str) -> (House, String) {
-    let plan = Plan { speaks, places: Vec::new(), settings: settings.to_owned(), ..Plan::default() };
-    let house = House::build(plan).await;
-    std::fs::create_dir_all(house.home.policies()).unwrap();
-    std::fs::write(house.home.policies().join("chat.toml"), SERVICE).unwrap();
-    house.broker().live_policy().reload().unwrap();
-    let new = NewValue {
-        name: "chat_key".parse().unwrap(),
-        value: SecretBytes::new(SECRET.as_bytes().to_vec()),
-        rotate_via: None,
-        binding: Some(Binding { service: "chat".parse().unwrap(), credential: "key".into() }),
-        raw: RawReveal::Allow,
-        plan: RotationPlan::default(),
-    };
-    house.broker().add(new).unwrap(); // and grants what reads and writes
-    let lease = house.lease_of("chat_key", None);
-    (house, lease)
+    with_service(SERVICE, speaks, settings).await
 }
 
 async fn post(house: &House, alpn: &[&[u8]], lease: &str, body: &str) -> Answer {

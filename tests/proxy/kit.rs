@@ -15,14 +15,14 @@ use leasehold::{
     broker::{Broker, NewValue, Session},
     daemon::{self, Options, Running, Settings},
     policy::{EasyPlace, EasyService},
-    store::{RawReveal, RotationPlan, Store},
+    store::{Binding, RawReveal, RotationPlan, Store},
 };
 use rustls::RootCertStore;
 use tempfile::TempDir;
 
 use crate::{
-    house::{AUTHORITY, HOST, House, SECRET},
-    support::{self, Answer, H2Client, RawClient, TestCa},
+    house::{AUTHORITY, HOST, House, Plan, SECRET},
+    support::{self, Answer, H2Client, RawClient, Speaks, TestCa},
 };
 
 pub const H1: &[&[u8]] = &[b"http/1.1"];
@@ -104,6 +104,27 @@ impl Yard {
         support::until("the exchange's end is recorded", || ended().len() >= count).await;
         ended()
     }
+}
+
+/// A house whose only service is this one, which must have the id `acme` and the credential `key`, and a lease of it.
+/// What reads, writes and spends is granted.
+pub async fn with_service(service: &str, speaks: Speaks, settings: &str) -> (House, String) {
+    let plan = Plan { speaks, places: Vec::new(), settings: settings.to_owned(), ..Plan::default() };
+    let house = House::build(plan).await;
+    std::fs::create_dir_all(house.home.policies()).unwrap();
+    std::fs::write(house.home.policies().join("acme.toml"), service).unwrap();
+    house.broker().live_policy().reload().unwrap();
+    let new = NewValue {
+        name: "acme_key".parse().unwrap(),
+        value: SecretBytes::new(SECRET.as_bytes().to_vec()),
+        rotate_via: None,
+        binding: Some(Binding { service: "acme".parse().unwrap(), credential: "key".into() }),
+        raw: RawReveal::Allow,
+        plan: RotationPlan::default(),
+    };
+    house.broker().add(new).unwrap();
+    let lease = house.lease();
+    (house, lease)
 }
 
 /// Every record so far.

@@ -2,7 +2,7 @@
 
 use http::{
     Request, StatusCode,
-    header::{ACCEPT, AUTHORIZATION, HOST, USER_AGENT},
+    header::{ACCEPT, AUTHORIZATION, COOKIE, HOST, USER_AGENT},
     request::{Builder, Parts},
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -63,7 +63,9 @@ impl Broker {
         let checkout = errands.connect(check.authority()).await.map_err(|error| error.to_string())?;
         let proof = checkout.verified().ok_or("the connection is not encrypted")?;
         let draft = Draft::new(check.authority().clone(), parts, Errands::no_body(), vec![slot]);
-        let armed = draft.arm(std::slice::from_ref(&record.value), proof).map_err(|error| error.to_string())?;
+        let armed = draft
+            .arm(std::slice::from_ref(&record.value), proof, |body, _| Ok(body))
+            .map_err(|error| error.to_string())?;
         let status = Errands::send(checkout, check.authority(), armed.open()).await;
         Ok(judge(status.map_err(|error| error.to_string())?))
     }
@@ -91,13 +93,16 @@ fn draft(check: &Check, place: &Place) -> Option<(Parts, Slot)> {
         .header(HOST, host)
         .header(USER_AGENT, concat!("leasehold/", env!("CARGO_PKG_VERSION")))
         .header(ACCEPT, "*/*");
-    let (parts, ()) = with_hole(request, check.target(), place).body(()).ok()?.into_parts();
+    let (parts, ()) = with_hole(request, check.target(), place)?.body(()).ok()?.into_parts();
     let slot = find(&parts, place).ok()??.slot;
     Some((parts, slot))
 }
 
-fn with_hole(request: Builder, target: &str, place: &Place) -> Builder {
-    match place {
+/// `None` where a request without a body cannot carry the credential; policy refuses such checks at load.
+fn with_hole(request: Builder, target: &str, place: &Place) -> Option<Builder> {
+    Some(match place {
+        Place::Cookie { name } => request.uri(target).header(COOKIE, format!("{name}={HOLE}")),
+        Place::Form { .. } | Place::Json { .. } | Place::Path { .. } => return None,
         Place::Basic { .. } => request.uri(target).header(AUTHORIZATION, "Basic eDp4"), // x:x
         Place::Header { name, wordings } => {
             let (before, after) = wordings.first().map_or(("", ""), |words| (words.before(), words.after()));
@@ -107,7 +112,7 @@ fn with_hole(request: Builder, target: &str, place: &Place) -> Builder {
             let mark = if target.contains('?') { '&' } else { '?' };
             request.uri(format!("{target}{mark}{}={HOLE}", utf8_percent_encode(name, NON_ALPHANUMERIC)))
         }
-    }
+    })
 }
 
 #[cfg(test)]
