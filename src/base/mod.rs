@@ -36,7 +36,7 @@ pub use counted::counted;
 pub use cut::{CutReason, CutSwitch, CutWatch};
 pub use digest::{HashKey, KeyedHash, constant_time_eq, hex, random, random_below, sha256};
 pub use ed25519::{SigningKey, is_signed_by};
-pub use empty_is_none::empty_is_none;
+pub use empty_is_none::{empty_is_none, null_is_default};
 pub use home::{Home, MovedFiles};
 pub use host::{Authority, Host, HostError, Origin, Scheme};
 pub use host_pattern::{HostMatch, HostPattern, HostPatternError};

@@ -76,9 +76,10 @@ impl Subject<'_> {
 
     /// A fault of the socket, or a failed call.
     pub(super) fn control(self, error: Error) -> Report {
-        let message = error.to_string();
+        let (message, eviction) = (error.to_string(), error.eviction());
         let (status, fix) = match error {
             Error::Failed(failure) => return self.failure(failure),
+            Error::OtherProgram { .. } => (ExitStatus::Unavailable, eviction.unwrap_or_else(|| GENERIC_FIX.to_owned())),
             Error::NotRunning(_) => (ExitStatus::Unavailable, "secrets serve &".to_owned()),
             Error::Timeout(_) => (ExitStatus::Timeout, self.fix(FailureCode::Timeout)),
             Error::Folder(path) => (ExitStatus::Io, format!("chmod 700 {}", shell_word(&path.to_string_lossy()))),

@@ -12,7 +12,8 @@ use tokio::{
 };
 
 use super::{
-    Error, Method,
+    Error, FailureCode, Method, Ping, Pong,
+    buffer::Buffer,
     frame::{Frame, FrameReader},
     wire::{read_response, write_request},
 };
@@ -23,7 +24,19 @@ pub struct Client {
     writer: OwnedWriteHalf,
     deadline: Duration,
     last_id: u64,
+    /// Whether the last request could not be sent whole.
+    is_broken: bool,
 }
+
+/// Who answered.
+enum Greeting {
+    Ours,
+    /// Its name, when it is known.
+    Other(Option<&'static str>),
+}
+
+/// What agent-secrets' daemon answers to a method that it does not know.
+const AGENT_SECRETS_SAYS: &str = "method \"daemon.ping\" not found";
 
 impl Client {
     /// The longest answer that is read: lists and audit tails may be longer than requests.
@@ -33,9 +46,9 @@ impl Client {
     /// Between two attempts while the daemon's queue is full.
     const PAUSE: Duration = Duration::from_millis(20);
 
-    /// Connects; `deadline` holds for this and for each call. Refuses a socket that another user serves, because
-    /// secret values are about to cross it; one that its owner has opened to a group, in a folder that only the owner
-    /// writes to, is what `socket_group` makes.
+    /// Connects and greets; `deadline` holds for this and for each call. Refuses a socket that another user or another
+    /// program serves, because secret values are about to cross it; one that its owner has opened to a group, in a
+    /// folder that only the owner writes to, is what `socket_group` makes.
     pub async fn connect(socket: &Path, deadline: Duration) -> Result<Self, Error> {
         let ends = Instant::now() + deadline;
         let stream = loop {
@@ -51,12 +64,34 @@ impl Client {
                 Ok(Err(source)) => return Err(not_connected(socket, source)),
             }
         };
-        let server = stream.peer_cred().map_err(|source| not_connected(socket, source))?.uid();
-        if server != rustix::process::geteuid().as_raw() && !is_for_a_group(socket, server) {
-            return Err(Error::Foreign { path: socket.to_owned(), uid: server });
+        let peer = stream.peer_cred().map_err(|source| not_connected(socket, source))?;
+        if peer.uid() != rustix::process::geteuid().as_raw() && !is_for_a_group(socket, peer.uid()) {
+            return Err(Error::Foreign { path: socket.to_owned(), uid: peer.uid() });
         }
         let (read, writer) = stream.into_split();
-        Ok(Self { reader: FrameReader::new(read, Self::MAX_ANSWER), writer, deadline, last_id: 0 })
+        let mut client =
+            Self { reader: FrameReader::new(read, Self::MAX_ANSWER), writer, deadline, last_id: 0, is_broken: false };
+        let pid = peer.pid().filter(|pid| *pid > 0); // 0 is a process that we cannot see
+        let greeted = timeout_at(ends, client.greet()).await.map_err(|_| Error::Timeout(deadline.as_secs()))?;
+        match greeted? {
+            Greeting::Ours => Ok(client),
+            Greeting::Other(program) => Err(Error::OtherProgram { path: socket.to_owned(), pid, program }),
+        }
+    }
+
+    /// Asks what only our daemon answers. Whatever it refuses is told by the call that comes.
+    async fn greet(&mut self) -> Result<Greeting, Error> {
+        let id = self.ask(&Ping {}).await?;
+        loop {
+            match read_response::<Pong>(id, self.answer().await?.as_slice()) {
+                Ok(None) => {}
+                Ok(Some(Err(failure))) if failure.code == FailureCode::MethodNotFound => {
+                    return Ok(Greeting::Other((failure.message == AGENT_SECRETS_SAYS).then_some("agent-secrets")));
+                }
+                Ok(Some(_)) => return Ok(Greeting::Ours),
+                Err(_) => return Ok(Greeting::Other(None)),
+            }
+        }
     }
 
     /// Calls a method and waits for its answer.
@@ -67,22 +102,29 @@ impl Client {
     }
 
     async fn exchange<M: Method>(&mut self, request: M) -> Result<M::Answer, Error> {
-        self.last_id += 1;
-        let line = write_request(self.last_id, M::NAME, &request).map_err(|e| Error::Protocol(e.to_string()))?;
-        // A server that refuses early may have closed; its answer is still there to read.
-        let sent = self.writer.write_all(line.as_slice()).await;
+        let id = self.ask(&request).await?;
         loop {
-            match self.reader.next().await {
-                Ok(Frame::Line(line)) => {
-                    let answer = read_response(self.last_id, line.as_slice());
-                    if let Some(outcome) = answer.map_err(|e| Error::Protocol(shape_of(&e)))? {
-                        return Ok(outcome?);
-                    }
-                }
-                Ok(Frame::TooLong) => return Err(Error::Protocol("it is too long".into())),
-                Ok(Frame::End) if sent.is_ok() => return Err(Error::Protocol("it closed the connection".into())),
-                Ok(Frame::End) | Err(_) => return Err(Error::Protocol("the connection broke off".into())),
+            let answer = read_response(id, self.answer().await?.as_slice());
+            if let Some(outcome) = answer.map_err(|e| Error::Protocol(shape_of(&e)))? {
+                return Ok(outcome?);
             }
+        }
+    }
+
+    /// Sends a request and gives its id. A server that refuses early may have closed; its answer is still there to read.
+    async fn ask<M: Method>(&mut self, request: &M) -> Result<u64, Error> {
+        self.last_id += 1;
+        let line = write_request(self.last_id, M::NAME, request).map_err(|e| Error::Protocol(e.to_string()))?;
+        self.is_broken = self.writer.write_all(line.as_slice()).await.is_err();
+        Ok(self.last_id)
+    }
+
+    async fn answer(&mut self) -> Result<Buffer, Error> {
+        match self.reader.next().await {
+            Ok(Frame::Line(line)) => Ok(line),
+            Ok(Frame::TooLong) => Err(Error::Protocol("it is too long".into())),
+            Ok(Frame::End) if !self.is_broken => Err(Error::Protocol("it closed the connection".into())),
+            Ok(Frame::End) | Err(_) => Err(Error::Protocol("the connection broke off".into())),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf};
 
 use super::Failure;
+use crate::base::shell_word;
 
 /// A fault of the socket or of the conversation on it.
 #[derive(Debug, thiserror::Error)]
@@ -46,10 +47,33 @@ pub enum Error {
     /// Nobody listens.
     #[error("the daemon is not running on `{}`", .0.display())]
     NotRunning(PathBuf),
+    /// Whoever listens on the socket is another program, which is neither spoken to nor disturbed.
+    #[error("another program{} answers at `{}`", program.map(|name| format!("'s daemon ({name})")).unwrap_or_default(), path.display())]
+    OtherProgram {
+        /// The socket.
+        path: PathBuf,
+        /// Its process, where the system tells.
+        pid: Option<i32>,
+        /// Its name, where its answer tells.
+        program: Option<&'static str>,
+    },
     /// The other end does not speak the protocol, or broke off.
     #[error("the daemon's answer is not usable: {0}")]
     Protocol(String),
     /// The deadline of the call has passed.
     #[error("the daemon did not answer within {0} s")]
     Timeout(u64),
+}
+
+impl Error {
+    /// The command that ends whoever stands in the way on the socket; `None` when nobody does.
+    pub fn eviction(&self) -> Option<String> {
+        match self {
+            Self::OtherProgram { pid: Some(pid), .. } => Some(format!("kill {pid}")),
+            Self::OtherProgram { path, pid: None, .. } => {
+                Some(format!("kill $(lsof -t {})", shell_word(&path.to_string_lossy())))
+            }
+            _ => None,
+        }
+    }
 }

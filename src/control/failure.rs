@@ -40,6 +40,8 @@ pub enum FailureCode {
     NotAvailable,
     /// No JSON; the sender's fault.
     ParseError,
+    /// Another program's daemon holds the socket.
+    OtherProgram,
     /// A file or folder is open to others, or belongs to another.
     Permissions,
     /// The policy refuses it, or a policy file is wrong.
@@ -86,6 +88,7 @@ impl FailureCode {
             | Self::Internal
             | Self::Io
             | Self::Killed
+            | Self::OtherProgram
             | Self::Permissions
             | Self::Policy
             | Self::SecretExists
@@ -101,7 +104,7 @@ impl FailureCode {
         match self {
             Self::AlreadyRunning | Self::AuditUnavailable | Self::EncryptFailed | Self::Io => "io_error",
             Self::DecryptFailed | Self::Settings | Self::StoreUnreadable => "data_error",
-            Self::Draining => "daemon_unavailable",
+            Self::Draining | Self::OtherProgram => "daemon_unavailable",
             Self::Internal => "internal_error",
             Self::InvalidParams => "misuse",
             Self::InvalidRequest | Self::MethodNotFound | Self::NotAvailable | Self::ParseError => "protocol_error",

@@ -12,6 +12,7 @@ use std::{
         net::UnixListener,
     },
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use rustix::{
@@ -19,8 +20,8 @@ use rustix::{
     net::{AddressFamily, SocketAddrUnix, SocketType},
 };
 
-use super::Error;
-use crate::base::{hex, random};
+use super::{Client, Error};
+use crate::base::{blocking, hex, random};
 
 /// A bound control socket; the file is removed on drop if it is still this one.
 #[derive(Debug)]
@@ -51,6 +52,8 @@ enum Found {
 impl Listener {
     /// What Linux and macOS both take, without the final zero.
     const MAX_PATH: usize = 103;
+    /// How long whoever listens already may take to say who it is.
+    const PATIENCE: Duration = Duration::from_secs(2);
 
     /// Binds the socket for these. The folder must exist, belong to the caller and be writable by nobody else.
     ///
@@ -70,6 +73,17 @@ impl Listener {
             let _ = fs::remove_file(&temporary); // the first error is the one worth telling
         }
         bound
+    }
+
+    /// Says who listens at this path already: [`Error::OtherProgram`] or [`Error::Live`]. For before anything is done.
+    pub async fn check_free(path: &Path) -> Result<(), Error> {
+        if !matches!(blocking(|| look(path))?, Found::Live) {
+            return Ok(());
+        }
+        Err(match Client::connect(path, Self::PATIENCE).await {
+            Err(other @ Error::OtherProgram { .. }) => other,
+            Ok(_) | Err(_) => Error::Live(path.to_owned()),
+        })
     }
 
     /// Where it is bound.

@@ -210,6 +210,28 @@ mod tests {
     }
 
     #[test]
+    fn null_and_missing_are_the_same_where_a_field_may_be_missing_and_nothing_else_is_made_up() {
+        fn read<T: serde::de::DeserializeOwned>(result: &str) -> Result<T, serde_json::Error> {
+            let line = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{result}}}"#);
+            read_response(1, line.as_bytes()).map(|answer| answer.unwrap().unwrap())
+        }
+        use super::super::{AuditEntries, Health, SecretList, Status};
+        let counts = r#""total_secrets":0,"active_leases":0,"expiring_soon":0,"never_rotated":0,"stale_secrets":0"#;
+        assert!(read::<Health>(&format!(r#"{{{counts},"warnings":null}}"#)).unwrap().warnings.is_empty());
+        let warning = r#"{"type":"no_rotation_hook","message":"No rotation hook configured","severity":"info"}"#;
+        let health = read::<Health>(&format!(r#"{{{counts},"warnings":[{warning}]}}"#)).unwrap();
+        assert_eq!(health.warnings[0].timestamp, None);
+        assert!(read::<SecretList>(r#"{"secrets":null}"#).unwrap().secrets.is_empty());
+        assert!(read::<AuditEntries>(r#"{"entries":null}"#).unwrap().entries.is_empty());
+        assert!(read::<SecretList>("{}").is_err(), "no list is not an empty one");
+        let theirs = r#""running":true,"started_at":"2026-02-02T10:00:00Z","secrets_count":3,"active_leases":0"#;
+        assert!(read::<Status>(&format!("{{{theirs}}}")).is_err(), "no process 0, and no audit log that fails");
+        let ours = r#""sessions":0,"pid":7,"version":"0","proxy_addr":"a","audit_healthy":true"#;
+        let nulls = r#""heartbeat":null,"kill":null,"policy_faults":null,"store_state":null,"store_warning":null"#;
+        assert_eq!(read::<Status>(&format!("{{{theirs},{ours},{nulls}}}")).unwrap().pid, 7);
+    }
+
+    #[test]
     fn an_answer_of_agent_secrets_is_understood() {
         let line = br#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"secret not found"},"id":1}"#;
         let got = read_response::<serde_json::Value>(1, line).unwrap().unwrap().unwrap_err();

@@ -28,7 +28,7 @@ impl Desk {
             lease_id: warning.lease,
             message: warning.message.clone(),
             severity: warning.kind.severity().as_str().to_owned(),
-            timestamp: now,
+            timestamp: Some(now),
         };
         Ok(Health {
             total_secrets: secrets.len() as u64,

@@ -116,6 +116,7 @@ pub async fn build(options: &Options, clock: Clock) -> Result<Running, Error> {
     let Options { home, socket, settings, store_warning } = options;
     let store = Store::open(home, clock.clone())?;
     let lock = lock(home)?;
+    control::Listener::check_free(socket).await?;
     let policy = Live::load(&home.policies(), clock.clone()).map_err(Error::Policy)?;
     let audit = record::open(home, &store, &settings.audit, clock.clone())?;
     let scope = certificate::scope(settings, &policy.current());

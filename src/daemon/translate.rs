@@ -149,6 +149,9 @@ pub fn start_failure(error: &super::Error) -> Failure {
         Start::Control(control::Error::Folder(path)) => {
             Failure::new(FailureCode::Permissions, message).with_fix(format!("chmod 700 {}", path_word(path)))
         }
+        Start::Control(error @ control::Error::OtherProgram { .. }) => {
+            Failure { code: FailureCode::OtherProgram, message, fix: error.eviction() }
+        }
         Start::Store(store::Error::NotInitialised(_)) => Failure::new(FailureCode::StoreMissing, message),
         Start::Store(error) => match access_fix(error) {
             Some(fix) => Failure::new(FailureCode::Permissions, message).with_fix(fix),

@@ -33,7 +33,7 @@ pub fn kill_offline(home: &Home, plan: Plan, clock: &Clock) -> KillReport {
     };
     let latched = match &lock {
         Err(AtomicFileError::Locked(_)) => "a daemon that does not answer follows within a second",
-        _ => "no daemon runs; the next one starts latched and ends the leases of the last run",
+        _ => "no daemon of this home runs; the next one starts latched and ends the leases of the last run",
     };
     add(Step::Latch, kept.map(|()| latched.to_owned()));
     if plan.rotate {

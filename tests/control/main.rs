@@ -1,9 +1,24 @@
 //! The control socket of a real daemon, spoken to in raw lines as agent-secrets' clients speak.
 
-#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(
+    dead_code,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test that cannot go on fails, and uses a part of what tests share"
+)]
+
+#[path = "../hand/mod.rs"]
+mod hand;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod health;
 mod hostile;
 mod line;
 mod methods;
+mod other_program;
 mod swarm;

@@ -277,3 +277,30 @@ fn the_proxies_of_the_environment_are_not_for_heartbeats() {
     let _ = server.wait();
     assert_eq!(code, 0, "{tested}");
 }
+
+#[test]
+fn a_folder_that_is_no_home_is_not_shown_as_stopped() {
+    let hand = Hand::new();
+    for is_made in [false, true] {
+        if is_made {
+            std::fs::create_dir(&hand.home).unwrap();
+        }
+        for arguments in [&["kill"][..], &["kill", "--wipe", "--force"]] {
+            let (code, refused) = hand.envelope(arguments, b"");
+            assert_eq!((code, refused.get("result")), (1, None), "{refused}");
+            let message = refused["error"]["message"].as_str().unwrap();
+            assert!(message.contains("there is no home in") && message.contains("nothing was stopped"), "{refused}");
+        }
+    }
+    assert_eq!(std::fs::read_dir(&hand.home).unwrap().count(), 0, "nothing is left in it");
+}
+
+#[test]
+fn a_latch_that_cannot_be_written_is_not_shown_as_tripped() {
+    let hand = Hand::with_home();
+    std::fs::create_dir(hand.home.join("kill.json")).unwrap(); // no file can take its place
+    let (code, killed) = hand.envelope(&["kill"], b"");
+    assert_eq!((code, tried(&killed)[0]), (1, ("latch", false)), "{killed}");
+    // What cannot be read counts as tripped: that, and not our wish, is what the next daemon finds.
+    assert_eq!(killed["result"]["kill"]["by"], "damaged_state", "{killed}");
+}

@@ -11,8 +11,8 @@ use crate::cli::{
 };
 use crate::{
     base::Clock,
-    control::{Client, Error, Kill, Killed, ResetKill, TripKill},
-    killswitch::{Plan, kill_offline},
+    control::{Client, Error, Failure, FailureCode, Kill, Killed, ResetKill, TripKill},
+    killswitch::{KillSwitch, Plan, kill_offline},
 };
 
 #[derive(Args, Clone, Copy, Debug)]
@@ -52,12 +52,46 @@ pub(super) async fn run(context: &mut Context, arguments: Arguments) -> Result<O
     }
     let asked = TripKill { rotate: arguments.rotate, wipe: arguments.wipe };
     // Not `connect`, which would start a daemon for the sake of stopping it.
-    let killed = match trip(context, asked).await {
-        Ok(killed) => killed,
+    let error = match trip(context, asked).await {
+        Ok(killed) => return shown(&killed, arguments),
         Err(Error::Failed(failure)) => return Err(context.subject(None).failure(failure)),
-        Err(_) => without_answer(context, asked).await,
+        Err(error) => error,
     };
-    shown(&killed, arguments)
+    check_home(context)?;
+    let killed = without_answer(context, asked).await;
+    let outcome = shown(&killed, arguments);
+    match (error, outcome) {
+        (error @ Error::OtherProgram { .. }, Ok(Outcome::Shown { result, human, .. })) => {
+            Err(beside_another(context, error).with_result(result, human))
+        }
+        (_, outcome) => outcome,
+    }
+}
+
+/// Refuses a folder that is no home: whoever mistyped it would believe that all is stopped.
+fn check_home(context: &Context) -> Result<(), Report> {
+    let home = &context.home;
+    let ours = [
+        home.identity(),
+        home.store(),
+        home.leases(),
+        home.audit(),
+        home.kill_state(),
+        home.daemon_lock(),
+        home.config(),
+        home.legacy_config(),
+    ];
+    if ours.iter().any(|file| file.symlink_metadata().is_ok()) {
+        return Ok(());
+    }
+    let message = format!("there is no home in `{}`, so nothing was stopped", home.folder().display());
+    Err(context.subject(None).failure(Failure::new(FailureCode::StoreMissing, message).with_fix("secrets config")))
+}
+
+/// The latch has fallen for our daemons; another program's does not know it.
+fn beside_another(context: &Context, error: Error) -> Report {
+    let Report { status, message, fix, .. } = context.subject(None).control(error);
+    Report::new(status, format!("the kill switch is tripped, but {message}, and goes on giving values out"), fix)
 }
 
 async fn trip(context: &Context, asked: TripKill) -> Result<Killed, Error> {
@@ -70,7 +104,7 @@ async fn trip(context: &Context, asked: TripKill) -> Result<Killed, Error> {
 async fn without_answer(context: &Context, asked: TripKill) -> Killed {
     let clock = Clock::system();
     if !asked.rotate {
-        return kill_offline(&context.home, Plan { rotate: false, wipe: asked.wipe }, &clock).into();
+        return offline(context, asked, &clock);
     }
     kill_offline(&context.home, Plan::default(), &clock);
     if context.connect().await.is_ok()
@@ -78,7 +112,15 @@ async fn without_answer(context: &Context, asked: TripKill) -> Killed {
     {
         return killed;
     }
-    kill_offline(&context.home, Plan { rotate: true, wipe: asked.wipe }, &clock).into()
+    offline(context, asked, &clock)
+}
+
+/// What it says of the switch is what the next daemon will find, which is not what was asked for when nothing could be
+/// written.
+fn offline(context: &Context, asked: TripKill, clock: &Clock) -> Killed {
+    let report = kill_offline(&context.home, Plan { rotate: asked.rotate, wipe: asked.wipe }, clock);
+    let switch = KillSwitch::open(context.home.kill_state(), clock.clone());
+    Killed { kill: Kill::of(switch.trip().as_ref()), ..report.into() }
 }
 
 async fn reset(context: &Context) -> Result<Outcome, Report> {

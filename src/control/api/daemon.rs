@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{Kill, PolicyFault, empty_request};
-use crate::base::{LeaseId, Timestamp};
+use crate::base::{LeaseId, Timestamp, null_is_default};
 
 empty_request! {
     /// `audit.flush`: answered when everything recorded so far is in the file.
@@ -40,6 +40,7 @@ pub struct AuditTail {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEntries {
     /// Oldest first.
+    #[serde(deserialize_with = "null_is_default")]
     pub entries: Vec<AuditEntry>,
 }
 
@@ -87,22 +88,17 @@ pub struct Status {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_warning: Option<String>,
     /// How many sessions are open.
-    #[serde(default)]
     pub sessions: u64,
     /// The process.
-    #[serde(default)]
     pub pid: u32,
     /// The program's version.
-    #[serde(default)]
     pub version: String,
     /// The main listener of the proxy, `127.0.0.1:PORT`.
-    #[serde(default)]
     pub proxy_addr: String,
     /// Whether the audit log takes events; nothing is armed while it does not.
-    #[serde(default)]
     pub audit_healthy: bool,
     /// Why the last policy reload was refused; empty when the files on disk are the set in force.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub policy_faults: Vec<PolicyFault>,
     /// What the kill switch is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -133,7 +129,7 @@ pub struct Heartbeat {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed: Option<bool>,
     /// What a failure does, in agent-secrets' words; empty when it is only recorded.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
     pub fail_action: Vec<String>,
     /// When it last was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -160,6 +156,7 @@ pub struct Health {
     /// How many secrets nobody has used for long.
     pub stale_secrets: u64,
     /// What deserves a look.
+    #[serde(deserialize_with = "null_is_default")]
     pub warnings: Vec<HealthWarning>,
 }
 
@@ -179,8 +176,9 @@ pub struct HealthWarning {
     pub message: String,
     /// `warning` or `info`.
     pub severity: String,
-    /// When it was found.
-    pub timestamp: Timestamp,
+    /// When it was found, or what it is about happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<Timestamp>,
 }
 
 /// The answer to `daemon.restart`.
@@ -208,7 +206,7 @@ pub struct Certificate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub names: Option<Vec<String>>,
     /// Granted hosts that it may not vouch for, so that their requests fail; the next start makes a new root.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
     pub uncovered: Vec<String>,
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::empty_request;
-use crate::base::{ClientId, SecretName, ServiceId};
+use crate::base::{ClientId, SecretName, ServiceId, null_is_default};
 
 empty_request! {
     /// `policy.list`: services and grants as loaded.
@@ -44,7 +44,7 @@ pub struct Explanation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// Why, in one sentence; empty when there is nothing to say.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub reason: String,
     /// The capability that was hit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,7 +64,7 @@ pub struct LayerVerdict {
     /// Its verdict.
     pub verdict: String,
     /// Why.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub reason: String,
 }
 
@@ -99,7 +99,7 @@ pub struct PolicyList {
     /// What happens to hosts that no grant names: `tunnel` or `deny`.
     pub unknown_host: String,
     /// Why the last reload was refused; empty when the files on disk are the set in force.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub faults: Vec<PolicyFault>,
 }
 
@@ -126,7 +126,7 @@ pub struct CapabilityEntry {
     /// Its risk: read, write, spend, destroy, admin or secret.
     pub risk: String,
     /// What it is for.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub about: String,
 }
 
@@ -139,16 +139,16 @@ pub struct GrantEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
     /// The clients; empty is any.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub agents: Vec<String>,
     /// The projects; empty is any.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub projects: Vec<String>,
     /// Capabilities that are allowed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub allow: Vec<String>,
     /// Capabilities that a person is asked about.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub ask: Vec<String>,
     /// Where it stands: `mine.toml:12`, or `default` when it comes with the program.
     pub source: String,

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use crate::base::{SecretName, TimeToLive, TimeToLiveError, Timestamp};
+use crate::base::{SecretName, TimeToLive, TimeToLiveError, Timestamp, null_is_default};
 
 /// `secrets.rotate`: runs the rotation hook of one secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub struct Rotated {
     /// One sentence; never what the hook printed.
     pub output: String,
     /// Empty on success.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub error: String,
     /// When the hook ran.
     pub executed_at: Timestamp,

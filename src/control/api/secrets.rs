@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Schedule, WireValue, empty_is_none, empty_request};
 use crate::{
-    base::{ClientId, LeaseId, SecretName, ServiceId, TimeToLive, Timestamp},
+    base::{ClientId, LeaseId, SecretName, ServiceId, TimeToLive, Timestamp, null_is_default},
     store::{HookFormat, OnLeaseExpiry},
 };
 
@@ -162,6 +162,7 @@ pub struct DeleteSecret {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecretList {
     /// By name.
+    #[serde(deserialize_with = "null_is_default")]
     pub secrets: Vec<SecretEntry>,
 }
 
@@ -181,7 +182,7 @@ pub struct SecretEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_rotated: Option<Timestamp>,
     /// How many live leases it has.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub active_leases: u64,
     /// The service that it is bound to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -199,7 +200,7 @@ pub struct SecretEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
     /// How many rotations failed since the last that did not.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub rotation_failures: u32,
     /// Why the last one failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{WireToken, WireValue, empty_is_none};
-use crate::base::{ClientId, LeaseId, SecretName, ServiceId, SessionId, TimeToLive, Timestamp};
+use crate::base::{ClientId, LeaseId, SecretName, ServiceId, SessionId, TimeToLive, Timestamp, null_is_default};
 
 /// `session.open`: a session with its leases and its way into the proxy; it lives as long as the connection that
 /// opened it.
@@ -133,7 +133,7 @@ pub struct TokenLeased {
     /// The variables under which clients of the service look for it.
     pub env: Vec<String>,
     /// The hosts that it is for.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub hosts: Vec<String>,
 }
 

@@ -37,8 +37,8 @@ fn conversation() -> Vec<(&'static str, Value, Value)> {
         (
             "secrets.status",
             json!({}),
-            json!({"running": true, "started_at": TIME, "secrets_count": 1, "active_leases": 0, "sessions": 0, "pid": 0,
-                "version": "", "proxy_addr": "", "audit_healthy": false, "policy_faults": []}),
+            json!({"running": true, "started_at": TIME, "secrets_count": 1, "active_leases": 0, "sessions": 0, "pid": 1,
+                "version": "0", "proxy_addr": "127.0.0.1:1", "audit_healthy": true, "policy_faults": []}),
         ),
         ("secrets.health", json!({}), error(-32_601, "not available yet", "not_available")),
         ("daemon.restart", json!({}), error(-32_601, "not available yet", "not_available")),

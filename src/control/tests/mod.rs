@@ -176,7 +176,8 @@ impl Service for Fake {
             }
             .into()),
             Call::StatusQuery(_) => Ok(serde_json::from_value::<Status>(json!({
-                "running": true, "started_at": TIME, "secrets_count": 1, "active_leases": 0,
+                "running": true, "started_at": TIME, "secrets_count": 1, "active_leases": 0, "sessions": 0, "pid": 1,
+                "version": "0", "proxy_addr": "127.0.0.1:1", "audit_healthy": true,
             }))
             .unwrap()
             .into()),
