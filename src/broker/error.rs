@@ -105,6 +105,9 @@ pub enum Error {
     /// The policy files cannot be loaded or written.
     #[error("{0}")]
     Policy(String),
+    /// The policy files of a secret cannot be written.
+    #[error(transparent)]
+    PolicyFile(#[from] crate::policy::Error),
     /// Raw values of this secret are not revealed.
     #[error("raw values of `{0}` are not revealed; use a lease token")]
     RawDenied(crate::base::SecretName),

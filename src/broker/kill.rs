@@ -131,6 +131,7 @@ impl Broker {
 
     /// Memory first, so that nothing writes again what was wiped.
     fn wipe(&self) -> Result<String, String> {
+        let _no_change = self.secrets_turn();
         let _no_writer = self.persisted.turn();
         self.parts.store.forget();
         self.echoes.forget_all();

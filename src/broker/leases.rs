@@ -80,7 +80,7 @@ impl Broker {
             ttl,
             shape: credential.map_or_else(TokenShape::plain, |credential| credential.shape().clone()),
         };
-        let issued = self.issue_recorded(new, Action::LeaseAcquire)?;
+        let issued = self.issue_recorded(new, Action::LeaseAcquire, &record)?;
         let token = issued.token.ok_or_else(|| Error::NoService(name.clone()))?;
         Ok(TokenIssued {
             lease: issued.lease,
@@ -122,7 +122,7 @@ impl Broker {
             ttl: self.parts.bounds.resolve(ttl)?,
             shape: TokenShape::plain(),
         };
-        let lease = self.issue_recorded(new, Action::SecretReveal)?.lease;
+        let lease = self.issue_recorded(new, Action::SecretReveal, &record)?.lease;
         Ok(Revealed { lease, value: self.current(&record).value })
     }
 
@@ -177,8 +177,15 @@ impl Broker {
         self.parts.store.get(name).ok_or_else(|| Error::SecretUnknown(name.clone()))
     }
 
+    /// Whether a secret is the one that it was: a lease of a removed one must not be of use for the next of its name.
+    /// Removing ends leases afterwards, so that one of both sees the other.
+    fn still_there(&self, was: &SecretRecord) -> Result<(), Error> {
+        let is = self.record(&was.name)?;
+        if is.created_at == was.created_at { Ok(()) } else { Err(Error::SecretUnknown(was.name.clone())) }
+    }
+
     /// A lease that cannot be recorded is taken back before anybody has it.
-    fn issue_recorded(&self, new: NewLease, action: Action) -> Result<Issued, Error> {
+    fn issue_recorded(&self, new: NewLease, action: Action, of: &SecretRecord) -> Result<Issued, Error> {
         self.unlatched()?;
         let issued = self.parts.leases.issue(new)?;
         if let Some(replaced) = &issued.replaced {
@@ -195,9 +202,9 @@ impl Broker {
         }
         let recorded = self.parts.audit.append(&event).map_err(Error::from);
         let kept = recorded.and_then(|()| self.persist(lease)).and_then(|()| self.unlatched());
-        if let Err(error) = kept {
+        if let Err(error) = kept.and_then(|()| self.still_there(of)) {
             self.parts.leases.revoke(&lease.id, CutReason::Revoked);
-            if matches!(error, Error::Killed(_)) {
+            if matches!(error, Error::Killed(_) | Error::SecretUnknown(_)) {
                 self.persist(lease)?; // it is on disk already
             }
             return Err(error);

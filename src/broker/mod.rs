@@ -4,6 +4,7 @@
 //! for the holder of a [`Permit`].
 
 mod authorize;
+mod bind;
 mod credential;
 mod error;
 mod fit;
@@ -27,7 +28,7 @@ pub use health::{Severity, Warning, WarningKind};
 pub use leases::{Revealed, TokenIssued};
 pub use permit::Permit;
 pub use rotate::{Replaced, Rotation};
-pub use secrets::{Added, NewValue};
+pub use secrets::{NewValue, Removed, Stored};
 pub use sessions::{Around, Session, Tunnels};
 
 use crate::{
@@ -85,6 +86,7 @@ pub struct Broker {
     main_guesses: guesses::Guesses,
     echoes: credential::EchoCache,
     persisted: persist::Persister,
+    secrets: std::sync::Mutex<()>,
     rotations: rotate::Rotations,
     started_at: Timestamp,
 }
@@ -96,6 +98,7 @@ impl Broker {
             started_at: parts.clock.now(),
             persisted: persist::Persister::new(parts.home.leases()),
             parts,
+            secrets: std::sync::Mutex::default(),
             sessions: sessions::Sessions::default(),
             main_tunnels: Tunnels::default(),
             main_guesses: guesses::Guesses::default(),

@@ -1,14 +1,20 @@
-//! Secrets: add, update, remove; each recorded, each with what policy needs for it.
+//! Secrets: add, update, remove; each recorded, each with what policy needs for it, one after the other.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use super::{Broker, Error};
+use super::{
+    Broker, Error,
+    bind::{Bound, Wish},
+};
 use crate::{
     audit::{Action, Event, Outcome},
-    base::{CutReason, SecretBytes, SecretName, ServiceId, TimeToLive},
-    inject,
-    policy::{EasyService, NewGrant, write_grant, write_service},
-    store::{Binding, NewSecret, RawReveal, RotationPlan, SecretChange, SecretRecord},
+    base::{CutReason, SecretBytes, SecretName, TimeToLive, blocking},
+    policy::{EasyService, Left},
+    store::{self, Binding, NewSecret, RawReveal, RotationPlan, SecretChange, SecretRecord},
 };
 
 /// A secret to be stored.
@@ -27,83 +33,120 @@ pub struct NewValue {
     pub plan: RotationPlan,
 }
 
-/// What adding did.
-pub struct Added {
+/// A secret that was stored or changed, and what that took.
+pub struct Stored {
     /// The record.
     pub record: Arc<SecretRecord>,
-    /// The grant file that was written, if one was.
-    pub grant: Option<std::path::PathBuf>,
+    /// The policy files that were written for it.
+    pub files: Vec<PathBuf>,
+    /// The grants that were there and give it already, by place; somebody wrote them, or left them behind.
+    pub granted_by: Vec<String>,
+}
+
+/// A secret that was removed, and what became of what it had.
+pub struct Removed {
+    /// How many leases ended.
+    pub leases: usize,
+    /// The policy files that named it.
+    pub left: Left,
 }
 
 impl Broker {
-    /// Stores a new secret. When it belongs to a service, a grant for it is written, so that it can be leased at once.
-    pub fn add(&self, new: NewValue) -> Result<Added, Error> {
+    /// Stores a new secret. When it belongs to a service, a grant for it is written, so that it can be leased at once:
+    /// both, or nothing.
+    pub fn add(&self, new: NewValue) -> Result<Stored, Error> {
         let name = new.name.clone();
-        self.noting(Event::new(Action::SecretAdd).secret(&name), || self.add_now(new))
+        self.noting(Event::new(Action::SecretAdd).secret(&name), || self.add_now(new, None))
     }
 
-    fn add_now(&self, new: NewValue) -> Result<Added, Error> {
+    /// The same for one host and one place, with the service that it takes; the value's shape and name say nothing.
+    pub fn add_easy(&self, new: NewValue, service: &EasyService) -> Result<Stored, Error> {
+        let name = new.name.clone();
+        self.noting(Event::new(Action::SecretAdd).secret(&name), || self.add_now(new, Some(service)))
+    }
+
+    fn add_now(&self, new: NewValue, easy: Option<&EasyService>) -> Result<Stored, Error> {
+        let _turn = self.secrets_turn();
         self.parts.store.check_new(&new.name, &new.value)?;
-        let policy = self.policy();
-        let binding = new.binding.or_else(|| {
-            let (service, credential) = policy.recognise(new.name.as_str(), new.value.expose())?;
-            Some(Binding { service, credential })
-        });
-        if let Some(binding) = &binding {
-            self.check_binding(binding)?;
-            self.check_fits(&new.name, binding, &new.value)?;
-        }
         check_schedule(new.plan.every)?;
+        let recognised = || {
+            let (service, credential) = self.policy().recognise(new.name.as_str(), new.value.expose())?;
+            Some(Binding { service, credential })
+        };
+        let bound = match easy {
+            Some(easy) => Some(self.bind(&new.name, &new.value, Wish::Easy(easy))?),
+            None => {
+                let binding = new.binding.clone().or_else(recognised);
+                binding.map(|binding| self.bind(&new.name, &new.value, Wish::Known(&binding))).transpose()?
+            }
+        };
         let mut event = Event::new(Action::SecretAdd).secret(&new.name);
-        if let Some(binding) = &binding {
-            event = event.service(&binding.service);
+        if let Some(bound) = &bound {
+            event = event.service(&bound.binding.service);
         }
         self.parts.audit.append(&event)?;
-        let mut secret = NewSecret::new(new.name, new.value).raw(new.raw).plan(new.plan);
+        let mut secret = NewSecret::new(new.name.clone(), new.value).raw(new.raw).plan(new.plan);
         if let Some(hook) = new.rotate_via {
             secret = secret.rotate_via(hook);
         }
-        if let Some(binding) = &binding {
-            secret = secret.binding(binding.clone());
+        if let Some(bound) = &bound {
+            secret = secret.binding(bound.binding.clone());
         }
-        let record = self.parts.store.insert(secret)?;
-        let grant = match binding {
-            Some(binding) => self.grant_for(&record.name, &binding)?,
-            None => None,
+        self.store_bound(&new.name, bound, || self.parts.store.insert(secret))
+    }
+
+    /// Writes the policy, then the secret, and takes the policy back when the secret cannot be written.
+    fn store_bound(
+        &self,
+        name: &SecretName,
+        bound: Option<Bound>,
+        store: impl FnOnce() -> Result<Arc<SecretRecord>, store::Error>,
+    ) -> Result<Stored, Error> {
+        let Some(mut bound) = bound else {
+            return Ok(Stored { record: store()?, files: Vec::new(), granted_by: Vec::new() });
         };
-        Ok(Added { record, grant })
+        let written = self.write_down(name, &mut bound)?;
+        let files = written.paths().to_vec();
+        match store() {
+            Ok(record) => Ok(Stored { record, files, granted_by: bound.granted_by }),
+            Err(error) => {
+                self.take_back(name, written);
+                Err(error.into())
+            }
+        }
     }
 
     /// Changes a secret's value or metadata, and its binding when one is given.
-    pub fn update(
-        &self,
-        name: &SecretName,
-        change: SecretChange,
-        binding: Option<Binding>,
-    ) -> Result<Arc<SecretRecord>, Error> {
-        self.noting(Event::new(Action::SecretUpdate).secret(name), || self.update_now(name, change, binding))
+    pub fn update(&self, name: &SecretName, change: SecretChange, binding: Option<Binding>) -> Result<Stored, Error> {
+        let event = Event::new(Action::SecretUpdate).secret(name);
+        self.noting(event, || self.update_now(name, change, binding.as_ref().map(Wish::Known)))
     }
 
-    fn update_now(
-        &self,
-        name: &SecretName,
-        mut change: SecretChange,
-        binding: Option<Binding>,
-    ) -> Result<Arc<SecretRecord>, Error> {
+    /// The same, and binds it to one host and one place.
+    pub fn update_easy(&self, name: &SecretName, change: SecretChange, service: &EasyService) -> Result<Stored, Error> {
+        let event = Event::new(Action::SecretUpdate).secret(name);
+        self.noting(event, || self.update_now(name, change, Some(Wish::Easy(service))))
+    }
+
+    fn update_now(&self, name: &SecretName, mut change: SecretChange, wish: Option<Wish<'_>>) -> Result<Stored, Error> {
+        let _turn = self.secrets_turn();
         let old = self.record(name)?;
-        if let Some(binding) = &binding {
-            self.check_binding(binding)?;
-        }
-        if let Some(binding) = binding.as_ref().or(old.binding.as_ref()) {
-            self.check_fits(name, binding, change.new_value().unwrap_or(&old.value))?;
-        }
-        if let Some(binding) = binding {
-            change = change.binding(Some(binding));
-        }
         check_schedule(change.new_schedule())?;
+        let value = change.new_value().unwrap_or(&old.value).clone();
+        let bound = match (wish, &old.binding) {
+            (Some(wish), _) => Some(self.bind(name, &value, wish)?),
+            (None, Some(binding)) => {
+                self.check_fits(name, binding, &value)?;
+                None
+            }
+            (None, None) => None,
+        };
+        if let Some(bound) = &bound {
+            change = change.binding(Some(bound.binding.clone()));
+        }
         self.parts.audit.append(&Event::new(Action::SecretUpdate).secret(name))?;
         let (gives_value, sets_hook) = (change.is_giving_value(), change.is_setting_hook());
-        let record = self.parts.store.update(name, change)?;
+        let stored = self.store_bound(name, bound, || self.parts.store.update(name, change))?;
         if gives_value {
             self.rotations.forget(name);
         }
@@ -111,22 +154,30 @@ impl Broker {
             self.rotations.forget_health(name);
         }
         self.echoes.forget(name);
-        Ok(record)
+        Ok(stored)
     }
 
-    /// Removes a secret, after its leases; says how many leases those were.
-    pub fn remove(&self, name: &SecretName) -> Result<usize, Error> {
+    /// Removes a secret after its leases, and then the generated files that grant it.
+    pub fn remove(&self, name: &SecretName) -> Result<Removed, Error> {
         self.noting(Event::new(Action::SecretDelete).secret(name), || self.remove_now(name))
     }
 
-    fn remove_now(&self, name: &SecretName) -> Result<usize, Error> {
-        self.record(name)?;
-        let revoked = self.revoke_secret(name)?;
+    fn remove_now(&self, name: &SecretName) -> Result<Removed, Error> {
+        let _turn = self.secrets_turn();
+        let mut leases = self.revoke_secret(name)?;
         self.parts.audit.append(&Event::new(Action::SecretDelete).secret(name).reason(CutReason::Revoked))?;
         self.parts.store.remove(name)?;
         self.rotations.forget(name);
         self.echoes.forget(name);
-        Ok(revoked)
+        let meanwhile = self.revoke_leases_of(name); // whoever issues one looks for the secret afterwards
+        let left = self.leave(name);
+        leases += meanwhile?;
+        Ok(Removed { leases, left })
+    }
+
+    /// While it is held, nobody else adds, changes or removes a secret, and nothing is wiped.
+    pub(super) fn secrets_turn(&self) -> MutexGuard<'_, ()> {
+        blocking(|| self.secrets.lock().unwrap_or_else(PoisonError::into_inner)) // it guards no data of its own
     }
 
     /// Notes a use-case that was refused or failed; that it did stands whether or not it can be noted.
@@ -137,80 +188,9 @@ impl Broker {
         })
     }
 
-    fn check_binding(&self, binding: &Binding) -> Result<(), Error> {
-        let policy = self.policy();
-        let service = policy.service(&binding.service).ok_or_else(|| {
-            Error::Policy(format!("no service has the id `{}`; see `secrets policy list`", binding.service))
-        })?;
-        if service.credential(&binding.credential).is_none() {
-            let known: Vec<&str> = service.credentials().iter().map(crate::policy::Credential::name).collect();
-            return Err(Error::Policy(format!(
-                "service `{}` has no credential `{}`; it has `{}`",
-                binding.service,
-                binding.credential,
-                known.join("`, `")
-            )));
-        }
-        Ok(())
-    }
-
-    /// A grant in the user's own folder, for everyone; a service with several credentials is granted when all are there.
-    fn grant_for(&self, name: &SecretName, binding: &Binding) -> Result<Option<std::path::PathBuf>, Error> {
-        let policy = self.policy();
-        let Some(service) = policy.service(&binding.service) else { return Ok(None) };
-        let mut items: Vec<(Box<str>, SecretName)> = Vec::new();
-        for credential in service.credentials() {
-            let secret = self.secret_of(&binding.service, credential.name(), name, binding);
-            items.extend(secret.map(|secret| (credential.name().into(), secret)));
-        }
-        let whole = items.len() == service.credentials().len();
-        let already = policy.grants().any(|grant| {
-            *grant.service() == binding.service
-                && grant.items().any(|(_, secret)| items.iter().any(|(_, i)| i == secret))
-        });
-        let grant = policy.default_grant(&binding.service, items).filter(|_| whole && !already);
-        grant.map(|grant| self.write_grant(&grant)).transpose()
-    }
-
-    fn secret_of(&self, service: &ServiceId, credential: &str, new: &SecretName, own: &Binding) -> Option<SecretName> {
-        if &*own.credential == credential {
-            return Some(new.clone());
-        }
-        let bound = |record: &Arc<SecretRecord>| {
-            record.binding.as_ref().is_some_and(|b| b.service == *service && &*b.credential == credential)
-        };
-        self.parts.store.list().iter().find(|record| bound(record)).map(|record| record.name.clone())
-    }
-
-    /// Writes a service with one host and one place, and binds and grants the secret to it.
-    pub fn write_easy(&self, secret: &SecretName, service: &EasyService) -> Result<Vec<std::path::PathBuf>, Error> {
-        let record = self.record(secret)?;
-        inject::check(&(&service.place).into(), record.value.expose())
-            .map_err(|error| Error::Unfit { secret: secret.clone(), error })?;
-        let details = format!("service {} and a grant for it", service.id);
-        self.parts
-            .audit
-            .append(&Event::new(Action::PolicyChange).service(&service.id).secret(secret).details(&details))?;
-        let folder = self.parts.policy.folder();
-        let file = write_service(folder, service).map_err(|error| Error::Policy(error.to_string()))?;
-        self.parts.policy.reload().map_err(|errors| Error::Policy(errors.to_string()))?;
-        let policy = self.policy();
-        let credential = policy.service(&service.id).and_then(|service| service.credentials().first());
-        let credential = credential.map_or("key", crate::policy::Credential::name);
-        let binding = Binding { service: service.id.clone(), credential: credential.into() };
-        self.parts.store.update(secret, SecretChange::new().binding(Some(binding.clone())))?;
-        let grant = self.grant_for(secret, &binding)?;
-        Ok(std::iter::once(file).chain(grant).collect())
-    }
-
-    /// Writes a grant and puts it in force.
-    pub fn write_grant(&self, grant: &NewGrant) -> Result<std::path::PathBuf, Error> {
-        let details = format!("grant for service {}", grant.service);
-        self.parts.audit.append(&Event::new(Action::PolicyChange).service(&grant.service).details(&details))?;
-        let written =
-            write_grant(self.parts.policy.folder(), grant).map_err(|error| Error::Policy(error.to_string()))?;
-        self.parts.policy.reload().map_err(|errors| Error::Policy(errors.to_string()))?;
-        Ok(written)
+    /// Binds a secret that is there to a service with one host and one place; the files that were written for it.
+    pub fn write_easy(&self, secret: &SecretName, service: &EasyService) -> Result<Vec<PathBuf>, Error> {
+        Ok(self.update_easy(secret, SecretChange::new(), service)?.files)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The control plane's calls about policy: list, reload, the generator for the easy case, and what a project narrows.
+//! The control plane's calls about policy: list, reload, what the easy case asks for, and what a project narrows.
 
 use std::{path::Path, sync::Arc};
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     audit,
-    base::Origin,
+    base::{Origin, SecretName},
     broker::Around,
     control::{self, Failure, FailureCode},
     policy::{self, EasyService},
@@ -89,17 +89,15 @@ impl Desk {
             }
         }
     }
+}
 
-    pub(super) fn write_easy(&self, easy: control::WriteEasyPolicy) -> Outcome {
-        let invalid = |message: String| Failure::new(FailureCode::InvalidParams, message);
-        let text = if easy.host.contains("://") { easy.host.clone() } else { format!("https://{}", easy.host) };
-        let origin: Origin = text.parse().map_err(|error: crate::base::HostError| invalid(error.to_string()))?;
-        let id = EasyService::id_for(&origin).ok_or_else(|| invalid(format!("no service id fits `{}`", easy.host)))?;
-        let place = easy_place(easy.place)?;
-        let service = EasyService { id, origin, place, env: vec![env_name(easy.secret.as_str())] };
-        let written = self.broker.write_easy(&easy.secret, &service).map_err(failure)?;
-        Ok(control::EasyPolicyWritten { service: service.id, credential: "key".to_owned(), files: written }.into())
-    }
+/// The service that the easy case asks for. Its variable is the secret's own name in capitals, whichever secret it is.
+pub(super) fn easy_service(easy: control::EasyBinding) -> Result<EasyService, Failure> {
+    let invalid = |message: String| Failure::new(FailureCode::InvalidParams, message);
+    let text = if easy.host.contains("://") { easy.host.clone() } else { format!("https://{}", easy.host) };
+    let origin: Origin = text.parse().map_err(|error: crate::base::HostError| invalid(error.to_string()))?;
+    let id = EasyService::id_for(&origin).ok_or_else(|| invalid(format!("no service id fits `{}`", easy.host)))?;
+    Ok(EasyService { id, origin, place: easy_place(easy.place)?, env: Vec::new() })
 }
 
 fn project_failure(message: String) -> Failure {
@@ -122,11 +120,14 @@ fn easy_place(place: control::EasyPlace) -> Result<policy::EasyPlace, Failure> {
     })
 }
 
-/// The variable for a secret that no shipped service knows: its name in capitals.
-pub(super) fn env_name(secret: &str) -> String {
-    let name: String =
-        secret.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
-    if name.starts_with(|c: char| c.is_ascii_digit()) { format!("_{name}") } else { name }
+/// The variables that programs look for a secret in: those of its service, or else its own name in capitals.
+pub(super) fn variables(known: Vec<String>, secret: &SecretName) -> Vec<String> {
+    if !known.is_empty() {
+        return known;
+    }
+    let word = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    let name: String = secret.as_str().chars().map(word).collect();
+    vec![if name.starts_with(|c: char| c.is_ascii_digit()) { format!("_{name}") } else { name }]
 }
 
 pub(super) fn faults(errors: &policy::LoadErrors) -> Vec<control::PolicyFault> {

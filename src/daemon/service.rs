@@ -4,14 +4,14 @@ use std::{net::SocketAddr, sync::Arc};
 
 use super::{
     authority::{Agents, Authority},
-    policy_calls::faults,
+    policy_calls::{easy_service, faults, variables},
     rotation_calls::{change_plan, plan},
     translate::{add_failure, failure},
 };
 use crate::{
     audit,
     base::{CutReason, CutSwitch, Home, SessionId, TimeToLive, counted},
-    broker::{Broker, NewValue},
+    broker::{Broker, NewValue, Removed, Stored},
     ca::CertificateAuthority,
     control::{self, Answer, Call, Connection, Failure, FailureCode, HookChange, Peer},
     killswitch::Heart,
@@ -80,7 +80,6 @@ impl control::Service for Desk {
             Call::ExplainPolicy(explain) => self.explain(&explain),
             Call::ListPolicy(_) => Ok(self.list_policy().into()),
             Call::ReloadPolicy(_) => self.reload_policy(),
-            Call::WriteEasyPolicy(easy) => self.write_easy(easy),
             Call::ShowCa(_) => Ok(self.show_ca().into()),
             Call::Ping(_) => Ok(control::Pong {
                 pid: std::process::id(),
@@ -131,6 +130,19 @@ fn refuse_agent(call: &Call, session: Option<SessionId>) -> Result<(), Failure> 
     Err(Failure::new(FailureCode::Unauthorized, message).with_fix("secrets status"))
 }
 
+fn stored(stored: Stored, message: String) -> Answer {
+    let binding = stored.record.binding.as_ref();
+    control::Stored {
+        success: true,
+        message,
+        service: binding.map(|b| b.service.clone()),
+        credential: binding.map(|b| b.credential.to_string()),
+        files: stored.files,
+        granted_by: stored.granted_by,
+    }
+    .into()
+}
+
 fn revoked(count: usize) -> Answer {
     let message = format!("{} revoked", counted(count as u64, "lease"));
     control::Revoked { success: true, leases_revoked: count as u64, message }.into()
@@ -139,22 +151,20 @@ fn revoked(count: usize) -> Answer {
 impl Desk {
     fn add(&self, add: control::AddSecret) -> Outcome {
         let (raw, plan) = (raw(add.raw).unwrap_or_default(), plan(&add));
+        let easy = add.easy.map(easy_service).transpose()?;
         let binding = self.binding(add.service, add.credential)?;
         let value = add.value.into_secret();
         let new = NewValue { name: add.name, value, rotate_via: add.rotate_via, binding, raw, plan };
-        let added = self.broker.add(new).map_err(add_failure)?;
-        let binding = added.record.binding.as_ref();
-        let message = match binding {
+        let added = match &easy {
+            Some(easy) => self.broker.add_easy(new, easy),
+            None => self.broker.add(new),
+        };
+        let added = added.map_err(add_failure)?;
+        let message = match &added.record.binding {
             Some(binding) => format!("secret `{}` is stored for service `{}`", added.record.name, binding.service),
             None => format!("secret `{}` is stored; it belongs to no service yet", added.record.name),
         };
-        Ok(control::Added {
-            success: true,
-            message,
-            service: binding.map(|b| b.service.clone()),
-            credential: binding.map(|b| b.credential.to_string()),
-        }
-        .into())
+        Ok(stored(added, message))
     }
 
     fn update(&self, update: control::UpdateSecret) -> Outcome {
@@ -170,9 +180,14 @@ impl Desk {
         if let Some(raw) = raw(update.raw) {
             change = change.raw(raw);
         }
+        let easy = update.easy.map(easy_service).transpose()?;
         let binding = self.binding(update.service, update.credential)?;
-        self.broker.update(&update.name, change, binding).map_err(failure)?;
-        Ok(control::Done::new(format!("secret `{}` is updated", update.name)).into())
+        let updated = match &easy {
+            Some(easy) => self.broker.update_easy(&update.name, change, easy),
+            None => self.broker.update(&update.name, change, binding),
+        };
+        let message = format!("secret `{}` is updated", update.name);
+        updated.map(|updated| stored(updated, message)).map_err(failure)
     }
 
     /// A service named by id or alias; a service with one credential needs no credential named.
@@ -202,13 +217,19 @@ impl Desk {
     }
 
     fn delete(&self, delete: &control::DeleteSecret) -> Outcome {
-        let leases = self.broker.remove(&delete.name).map_err(failure)?;
-        Ok(control::Done::new(format!(
-            "secret `{}` is deleted; {} ended",
-            delete.name,
-            counted(leases as u64, "lease")
-        ))
-        .into())
+        let Removed { leases, left } = self.broker.remove(&delete.name).map_err(failure)?;
+        let mut message = format!("secret `{}` is deleted; {} ended", delete.name, counted(leases as u64, "lease"));
+        for path in &left.kept {
+            message +=
+                &format!("; `{}` is edited by hand and stays: it grants the next secret of that name", path.display());
+        }
+        for (path, why) in &left.failed {
+            message +=
+                &format!("; `{}` grants the next secret of that name and cannot be removed: {why}", path.display());
+        }
+        let failed = left.failed.into_iter().map(|(path, _)| path);
+        let kept = left.kept.into_iter().chain(failed).collect();
+        Ok(control::Deleted { success: true, message, removed: left.removed, kept }.into())
     }
 
     /// What a hook does is the operator's business: an agent sees that there is one.
@@ -259,7 +280,7 @@ impl Desk {
             expires_at: issued.lease.deadline.wall(),
             ttl: Some(whole(&issued.lease)),
             replaces: issued.replaced,
-            env: issued.env,
+            env: variables(issued.env, &lease.secret_name),
             hosts: issued.hosts,
         }
         .into())

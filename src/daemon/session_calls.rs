@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     authority::Agents,
-    policy_calls::env_name,
+    policy_calls::variables,
     service::{Desk, Outcome},
     translate::failure,
 };
@@ -83,9 +83,10 @@ impl Desk {
             self.broker.issue_token(&wanted.name, session.client(), Some(session), wanted.ttl).map_err(failure)?;
         let origins = issued.hosts.iter().filter_map(|origin| origin.parse::<Origin>().ok());
         hosts.extend(origins.map(|origin| origin.authority.host.to_string()));
+        let usual = variables(issued.env, &wanted.name);
         Ok(SessionLease {
             secret: wanted.name,
-            env: wanted.env_var.map_or(issued.env, |var| vec![var]),
+            env: wanted.env_var.map_or(usual, |var| vec![var]),
             token: (&issued.token).into(),
             lease_id: issued.lease.id,
             expires_at: issued.lease.deadline.wall(),
@@ -112,7 +113,7 @@ impl Desk {
         let service = binding.and_then(|binding| policy.service(&binding.service));
         let credential = service.zip(binding).and_then(|(service, binding)| service.credential(&binding.credential));
         let known: Vec<String> = credential.into_iter().flat_map(policy::Credential::env).map(str::to_owned).collect();
-        if known.is_empty() { vec![env_name(name.as_str())] } else { known }
+        variables(known, name)
     }
 }
 

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use crate::{
-    base::{SecretName, shell_word},
+    base::{AtomicFileError, SecretName, shell_word},
     broker::{Error, RotationFault},
     ca,
     control::{self, Failure, FailureCode},
-    lease, rotation, store,
+    lease, policy, rotation, store,
 };
 
 /// A failed use-case as the caller is told of it.
@@ -23,6 +23,7 @@ pub(super) fn failure(error: Error) -> Failure {
             .with_fix(format!("secrets update {} --service SERVICE", word(&name))),
         Error::NotGranted { .. } => Failure::new(FailureCode::Policy, message).with_fix("secrets policy list"),
         Error::Policy(_) => Failure::new(FailureCode::Policy, message).with_fix("secrets policy check"),
+        Error::PolicyFile(error) => policy_failure(&error),
         Error::RawDenied(name) => {
             Failure::new(FailureCode::Unauthorized, message).with_fix(format!("secrets lease {} --token", word(&name)))
         }
@@ -44,6 +45,22 @@ pub(super) fn add_failure(error: Error) -> Failure {
             failure(error).with_fix(fix)
         }
         _ => failure(error),
+    }
+}
+
+fn policy_failure(error: &policy::Error) -> Failure {
+    let message = error.to_string();
+    match error {
+        policy::Error::File(AtomicFileError::Io { path, .. }) | policy::Error::Folder { path, .. } => {
+            let folder = path.parent().unwrap_or(path);
+            Failure::new(FailureCode::Io, message).with_fix(format!("df {0} && ls -ld {0}", path_word(folder)))
+        }
+        policy::Error::File(_) | policy::Error::Exists(_) => {
+            Failure::new(FailureCode::Io, message).with_fix("secrets policy check")
+        }
+        policy::Error::Broken(_) | policy::Error::Unusable(_) => {
+            Failure::new(FailureCode::Policy, message).with_fix("secrets policy check")
+        }
     }
 }
 

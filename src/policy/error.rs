@@ -76,8 +76,11 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A file of that name is there already; the operator decides what becomes of it.
-    #[error("`{}` exists already; edit it, or delete it first", .0.display())]
+    /// The files that are there have faults already; their author's to mend.
+    #[error("the policies have faults: {0}")]
+    Broken(LoadErrors),
+    /// Every name that there could be is taken.
+    #[error("`{}` has a file of every name that there could be", .0.display())]
     Exists(PathBuf),
     /// What was to be written would not load; the caller's input is at fault.
     #[error("this cannot be written as a policy: {0}")]

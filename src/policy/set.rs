@@ -25,7 +25,7 @@ use super::{
 };
 
 /// The largest policy file: 1 MiB.
-const MAX_FILE: u64 = 1024 * 1024;
+pub(super) const MAX_FILE: u64 = 1024 * 1024;
 
 /// Everything that policy files say.
 #[derive(Debug)]
@@ -52,8 +52,15 @@ impl PolicySet {
     /// Loads the embedded catalogue and the user's folder; every fault of every file is told at once.
     /// A missing folder is an empty one.
     pub fn load(user_folder: &Path) -> Result<Self, LoadErrors> {
+        Self::load_with(user_folder, &[])
+    }
+
+    /// The same as if these files, by path and text, were in the folder too.
+    pub(super) fn load_with(user_folder: &Path, more: &[(PathBuf, String)]) -> Result<Self, LoadErrors> {
         let mut faults = Vec::new();
-        let texts = read_folder(user_folder, &mut faults);
+        let mut texts = read_folder(user_folder, &mut faults);
+        texts.extend(more.iter().map(|(path, text)| Text { file: path.display().to_string(), text: text.clone() }));
+        texts.sort_by(|a, b| a.file.cmp(&b.file));
         let catalogue = CATALOGUE.iter().map(|(name, text)| (format!("catalogue:{name}"), *text));
         Self::build(catalogue.collect(), &texts, faults)
     }

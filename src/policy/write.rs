@@ -1,21 +1,13 @@
-//! Writes the small files that `secrets add` makes: a service for the easy case, a grant for any.
-//!
-//! Invariant: what is left written loads together with the rest of the folder; an existing file is never touched
-//! and is an error unless it says the same.
+//! The text of the small files that `secrets add` makes: a service for the easy case, a grant for any.
 
-use std::{
-    fmt::Write as _,
-    fs,
-    os::unix::fs::DirBuilderExt as _,
-    path::{Path, PathBuf},
-};
+use std::fmt::Write as _;
 
 use crate::{
-    base::{Origin, Scheme, SecretName, ServiceId, hex, read_bounded, replace, sha256},
+    base::{Generated, Origin, Scheme, SecretName, ServiceId},
     recipe::{BasicPart, Place, Wording},
 };
 
-use super::{Error, LoadErrors, Risk, set::PolicySet};
+use super::{Risk, service::Service, set::PolicySet};
 
 /// A grant to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +47,19 @@ impl From<&EasyPlace> for Place {
     }
 }
 
+impl EasyPlace {
+    fn is_in(&self, place: &Place) -> bool {
+        match (self, place) {
+            (Self::Basic(part), Place::Basic { part: other, .. }) => part == other,
+            (Self::Header(name, wording), Place::Header { name: other, wordings }) => {
+                name == other && wordings.contains(wording)
+            }
+            (Self::Query(name), Place::Query { name: other }) => name == other,
+            _ => false,
+        }
+    }
+}
+
 /// A service with one origin, one token and one place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EasyService {
@@ -75,8 +80,31 @@ impl EasyService {
         if origin.authority.port != origin.scheme.default_port() {
             let _ = write!(text, "-{}", origin.authority.port); // a String takes everything
         }
-        text.truncate(64);
+        text.truncate(Self::MAX_ID);
         text.parse().ok()
+    }
+
+    const MAX_ID: usize = 64;
+
+    /// The same service under another id; the first is its own.
+    pub(super) fn numbered(&self, number: usize) -> Option<Self> {
+        if number <= 1 {
+            return Some(self.clone());
+        }
+        let ending = format!("-{number}");
+        let mut text = self.id.as_str().to_owned();
+        text.truncate(Self::MAX_ID - ending.len());
+        Some(Self { id: (text + &ending).parse().ok()?, ..self.clone() })
+    }
+
+    /// The credential of a service that is this one, whoever has edited it since: nowhere else, and in this place.
+    pub(super) fn credential_in<'a>(&self, service: &'a Service) -> Option<&'a str> {
+        let origin = self.origin.to_string();
+        if service.origins().collect::<Vec<_>>() != [origin] {
+            return None;
+        }
+        let takes = |name: &str| service.places_of(name).any(|place| self.place.is_in(place));
+        service.credentials().iter().map(|credential| credential.name()).find(|name| takes(name))
     }
 }
 
@@ -100,24 +128,14 @@ impl PolicySet {
     }
 }
 
-/// Writes a grant as a file of its own (0600) and returns its path. Refuses what would not load together with the
-/// files that are there, such as a grant that overlaps with another.
-pub fn write_grant(folder: &Path, grant: &NewGrant) -> Result<PathBuf, Error> {
-    let first = grant.items.first().map_or("none", |(_, secret)| secret.as_str());
-    let name = format!("grant-{}-{}.toml", file_word(grant.service.as_str()), file_word(first));
-    write_checked(folder, &name, &grant_text(grant))
-}
+/// The kind of a generated grant, and the beginning of its file name.
+pub(super) const GRANT: &str = "grant";
+/// The kind of a generated service, and the beginning of its file name.
+pub(super) const SERVICE: &str = "service";
 
-/// Writes a service as a file of its own (0600) and returns its path.
-pub fn write_service(folder: &Path, service: &EasyService) -> Result<PathBuf, Error> {
-    let name = format!("service-{}.toml", file_word(service.id.as_str()));
-    write_checked(folder, &name, &service_text(service))
-}
-
-fn grant_text(grant: &NewGrant) -> String {
+pub(super) fn grant_text(grant: &NewGrant) -> String {
     let list = |texts: &[String]| format!("[{}]", texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", "));
-    let mut text = String::from("# What agents may do with this secret; written by `secrets add`, yours to edit.\n");
-    text.push_str("schema = 1\nkind   = \"policy\"\n\n[[grant]]\n");
+    let mut text = String::from("schema = 1\nkind   = \"policy\"\n\n[[grant]]\n");
     let mut line = |key: &str, value: String, why: &str| {
         let comment = if why.is_empty() { String::new() } else { format!(" # {why}") };
         let _ = writeln!(text, "{key:<8} = {value}{comment}"); // a String takes everything
@@ -138,10 +156,12 @@ fn grant_text(grant: &NewGrant) -> String {
     if !grant.ask.is_empty() {
         line("ask", list(&grant.ask), "a person is asked first");
     }
-    text
+    let about =
+        "# What agents may do with this secret; written by `secrets add`, yours to edit. Unedited, it goes with it.";
+    Generated::write(GRANT, about, &text)
 }
 
-fn service_text(service: &EasyService) -> String {
+pub(super) fn service_text(service: &EasyService) -> String {
     let origin = quoted(&service.origin.to_string());
     let id = quoted(service.id.as_str());
     let place = match &service.place {
@@ -163,9 +183,8 @@ fn service_text(service: &EasyService) -> String {
         EasyPlace::Basic(_) => "missing = \"pass\" # without a lease it goes out without a credential\n",
         EasyPlace::Header(..) | EasyPlace::Query(_) => "",
     };
-    format!(
-        "# A service with one host and one token; written by `secrets add`, yours to edit.\n\
-         schema = 1\nkind   = \"service\"\nid     = {id}\nname   = {name}\n\n\
+    let body = format!(
+        "schema = 1\nkind   = \"service\"\nid     = {id}\nname   = {name}\n\n\
          [host.api]\n{clear}origin = {origin}\n\n\
          [credential.key]\ntype = \"token\"\nenv  = [{env}]\n\n\
          [[inject]]\nhost = \"api\"\nuse  = \"key\"\nat   = [{place}]\n{missing}\n\
@@ -175,49 +194,12 @@ fn service_text(service: &EasyService) -> String {
          [cap.delete]\nabout = \"Delete\"\nrisk  = \"destroy\"\nallow = [{{ method = \"DELETE\" }}]\n",
         name = quoted(&service.origin.authority.host.to_string()),
         env = env.join(", "),
-    )
+    );
+    let about = "# A service with one host and one token; written by `secrets add`, yours to edit.";
+    Generated::write(SERVICE, about, &body)
 }
 
 /// A TOML basic string.
 fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
-}
-
-/// A word that is safe in a file name; what had to be changed is told apart by a hash.
-fn file_word(text: &str) -> String {
-    let safe: String = text
-        .chars()
-        .take(80)
-        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '-' })
-        .collect();
-    if safe == text { safe } else { format!("{safe}-{}", hex(&sha256(text.as_bytes())).get(..8).unwrap_or("")) }
-}
-
-fn write_checked(folder: &Path, name: &str, text: &str) -> Result<PathBuf, Error> {
-    let path = folder.join(name);
-    if path.symlink_metadata().is_ok() {
-        // A secret that was deleted and added again finds its own file.
-        let same = read_bounded(&path, 1024 * 1024).is_ok_and(|(content, _)| content == text.as_bytes());
-        return if same { Ok(path) } else { Err(Error::Exists(path)) };
-    }
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.map_err(|source| Error::Folder { path: folder.to_owned(), source })?;
-    replace(&path, text.as_bytes(), 0o600, None)?;
-    let Err(errors) = PolicySet::load(folder) else { return Ok(path) };
-    let ours = errors.faults().iter().any(|fault| *fault.file == *path.display().to_string());
-    if ours {
-        return Err(take_back(&path, errors));
-    }
-    // A fault elsewhere may be older than our file, or an overlap that our file brought about.
-    let _ = fs::remove_file(&path);
-    if PolicySet::load(folder).is_ok() {
-        return Err(Error::Unusable(errors));
-    }
-    replace(&path, text.as_bytes(), 0o600, None)?;
-    Ok(path)
-}
-
-fn take_back(path: &Path, errors: LoadErrors) -> Error {
-    let _ = fs::remove_file(path); // the faults are what is worth telling
-    Error::Unusable(errors)
 }

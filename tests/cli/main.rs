@@ -16,6 +16,7 @@ mod audit;
 mod audit_load;
 mod authority;
 mod bad_input;
+mod bindings;
 mod certificates;
 mod commands;
 mod daemon;

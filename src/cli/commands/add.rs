@@ -13,8 +13,8 @@ use crate::cli::{
     value_input::{Missing, ValueInput},
 };
 use crate::{
-    base::ServiceId,
-    control::{AddSecret, RawAccess, WireValue},
+    base::{SecretName, ServiceId},
+    control::{AddSecret, Error, FailureCode, RawAccess, Stored, WireValue},
 };
 
 #[derive(Args, Debug)]
@@ -82,16 +82,10 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
         rotate_format: arguments.hook.rotate_format.clone(),
         rotate_every: arguments.hook.rotate_every,
         on_lease_expiry: arguments.hook.on_lease_expiry(),
+        easy: arguments.binding.easy.binding(),
     };
-    let added = client.call(request).await.map_err(|error| context.subject(Some(&name)).control(error))?;
-    let easy = arguments.binding.easy.write(context, &mut client, &name).await?;
-    let (message, service, credential, files) = match easy {
-        Some(easy) => {
-            let message = format!("secret `{name}` is stored for service `{}`", easy.service);
-            (message, Some(easy.service), Some(easy.credential), easy.files)
-        }
-        None => (added.message, added.service, added.credential, vec![]),
-    };
+    let stored = client.call(request).await.map_err(|error| not_stored(context, &name, error))?;
+    let Stored { message, service, credential, files, granted_by, .. } = stored;
     let word = shell_word(name.as_str());
     let mut result = json!({"name": name, "message": message});
     if let Some(fields) = result.as_object_mut() {
@@ -99,8 +93,9 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
         fields.extend(service.iter().map(|service| ("service".to_owned(), json!(service))));
         fields.extend(credential.iter().map(|credential| ("credential".to_owned(), json!(credential))));
         fields.extend((!files.is_empty()).then(|| ("files".to_owned(), json!(files))));
+        fields.extend((!granted_by.is_empty()).then(|| ("granted_by".to_owned(), json!(granted_by))));
     }
-    let human = match &service {
+    let mut human = match &service {
         Some(service) => {
             format!("{message}\nit belongs to `{service}`; use it with `secrets exec -- COMMAND`\n")
         }
@@ -108,6 +103,9 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
             "{message}\nit belongs to no service; bind it with `secrets update {word} --service ID`, or with --host\n"
         ),
     };
+    for place in &granted_by {
+        human += &format!("the grant at {place} was there before and says what agents may do with it\n");
+    }
     let next = vec![
         match service {
             Some(_) => NextAction::new(format!("secrets exec --secret {word} -- COMMAND"), "Run a program with it"),
@@ -116,6 +114,15 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
         NextAction::new("secrets list", "List all secrets"),
     ];
     Ok(Outcome::Shown { result, human: safe(&human), next })
+}
+
+/// Secret and policy are written both or not at all.
+fn not_stored(context: &Context, name: &SecretName, error: Error) -> Report {
+    let is_half =
+        matches!(&error, Error::Failed(failure) if [FailureCode::Io, FailureCode::Policy].contains(&failure.code));
+    let report = context.subject(Some(name)).control(error);
+    let message = if is_half { format!("`{name}` was not stored: {}", report.message) } else { report.message.clone() };
+    Report { message, ..report }
 }
 
 /// Sanitizes line by line.

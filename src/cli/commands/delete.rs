@@ -37,7 +37,16 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
         }
     }
     let done = context.call(DeleteSecret { name: name.clone() }, Some(&name)).await?;
-    let result = json!({"name": name, "deleted": true, "message": done.message});
-    let next = vec![NextAction::new("secrets list", "List the secrets that are left")];
+    let mut result = json!({"name": name, "deleted": true, "message": done.message});
+    if let Some(fields) = result.as_object_mut() {
+        for (key, paths) in [("removed", &done.removed), ("kept", &done.kept)] {
+            fields.extend((!paths.is_empty()).then(|| (key.to_owned(), json!(paths))));
+        }
+    }
+    let mut next = vec![NextAction::new("secrets list", "List the secrets that are left")];
+    next.extend(done.kept.iter().map(|path| {
+        let command = format!("rm {}", shell_word(&path.to_string_lossy()));
+        NextAction::new(command, "Remove what still grants the name")
+    }));
     Ok(Outcome::Shown { result, human: safe(&done.message), next })
 }

@@ -2,10 +2,10 @@
 
 use clap::Args;
 
-use crate::cli::{context::Context, exit::ExitStatus, report::Report, sanitize::shell_word};
+use crate::cli::{report::Report, sanitize::shell_word};
 use crate::{
     base::SecretName,
-    control::{Client, EasyPlace, EasyPolicyWritten, WireValue, WriteEasyPolicy},
+    control::{EasyBinding, EasyPlace, WireValue},
     inject,
     recipe::{BasicPart, Place},
 };
@@ -72,25 +72,9 @@ impl Easy {
         }
     }
 
-    /// Writes the policy for a secret that exists. When that fails the secret stays, and the report says how to go on.
-    pub(super) async fn write(
-        &self,
-        context: &Context,
-        client: &mut Client,
-        secret: &SecretName,
-    ) -> Result<Option<EasyPolicyWritten>, Report> {
-        let Some(host) = &self.host else { return Ok(None) };
-        let request = WriteEasyPolicy { secret: secret.clone(), host: host.clone(), place: self.place() };
-        match client.call(request).await {
-            Ok(written) => Ok(Some(written)),
-            Err(error) => {
-                let report = context.subject(Some(secret)).control(error);
-                let status = if report.status == ExitStatus::Misuse { ExitStatus::Generic } else { report.status };
-                let message = format!("`{secret}` is stored, but it belongs to no host yet: {}", report.message);
-                let name = shell_word(secret.as_str());
-                Err(Report::new(status, message, format!("secrets update {name} --host HOST --header NAME")))
-            }
-        }
+    /// What is to be written, when anything is.
+    pub(super) fn binding(&self) -> Option<EasyBinding> {
+        self.host.clone().map(|host| EasyBinding { host, place: self.place() })
     }
 }
 

@@ -249,6 +249,7 @@ async fn store(context: &Context, client: &mut Client, one: &Move) -> Result<Sec
             rotate_format: None,
             rotate_every: None,
             on_lease_expiry: None,
+            easy: None,
         };
         let is_new = match client.call(request).await {
             Ok(_) => true,

@@ -50,14 +50,16 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
         rotate_format: arguments.hook.rotate_format.clone(),
         rotate_every: arguments.hook.rotate_every,
         on_lease_expiry: arguments.hook.on_lease_expiry(),
+        easy: arguments.binding.easy.binding(),
     };
     let done = client.call(request).await.map_err(|error| context.subject(Some(&name)).control(error))?;
-    let easy = arguments.binding.easy.write(context, &mut client, &name).await?;
     let mut result = json!({"name": name, "message": done.message});
     if let Some(fields) = result.as_object_mut() {
         fields.extend(arguments.hook.rotate_via.iter().map(|hook| ("rotate_via".to_owned(), json!(hook))));
-        fields.extend(easy.iter().map(|easy| ("service".to_owned(), json!(easy.service))));
-        fields.extend(easy.iter().map(|easy| ("files".to_owned(), json!(easy.files))));
+        if arguments.binding.easy.is_given() {
+            fields.extend(done.service.iter().map(|service| ("service".to_owned(), json!(service))));
+            fields.insert("files".to_owned(), json!(done.files));
+        }
     }
     let human = safe(&done.message);
     let next = vec![NextAction::new(

@@ -65,13 +65,13 @@ fn an_empty_value_is_refused_before_anything_is_asked() {
 }
 
 #[test]
-fn an_easy_policy_that_fails_says_that_the_secret_is_stored() {
+fn a_policy_that_cannot_be_written_says_that_nothing_is_stored() {
     let house = House::with_daemon();
     let file = house.write("key", b"v");
     let ran = house.run(&["add", "a", "--value-file", &file, "--host", "bad host"]);
     let envelope = ran.json();
-    assert_eq!((ran.code, &envelope["fix"]), (1, &json!("secrets update a --host HOST --header NAME")));
-    assert!(envelope["error"]["message"].as_str().unwrap().starts_with("`a` is stored, but"), "{envelope}");
+    assert_eq!((ran.code, &envelope["fix"]), (1, &json!("secrets policy list")));
+    assert!(envelope["error"]["message"].as_str().unwrap().starts_with("`a` was not stored: "), "{envelope}");
 }
 
 #[test]

@@ -21,9 +21,9 @@ use super::*;
 use crate::{
     base::{CutReason, CutSwitch, SecretBytes, Timestamp},
     control::{
-        Added, Answer, AuditEntries, AuditEntry, Call, Certificate, Connection, Done, EasyPolicyWritten, Failure,
-        FailureCode, Leased, Limits, Listener, Peer, PolicyFault, PolicyList, Pong, Revoked, SecretList, Service,
-        SessionLease, SessionOpened, Status, TokenLeased, WireToken, WireValue, serve,
+        Answer, AuditEntries, AuditEntry, Call, Certificate, Connection, Deleted, Done, Failure, FailureCode, Leased,
+        Limits, Listener, Peer, PolicyFault, PolicyList, Pong, Revoked, SecretList, Service, SessionLease,
+        SessionOpened, Status, Stored, TokenLeased, WireToken, WireValue, serve,
     },
 };
 
@@ -60,11 +60,16 @@ impl Service for Fake {
             Call::AddSecret(add) if add.name.as_str() == "taken" => {
                 return Err(Failure::new(FailureCode::SecretExists, "`taken` exists already"));
             }
-            Call::AddSecret(add) => Added {
+            Call::AddSecret(add) if add.easy.as_ref().is_some_and(|easy| easy.host == "bad host") => {
+                return Err(Failure::new(FailureCode::Policy, "the policies have faults: x.toml:1:2: bad"));
+            }
+            Call::AddSecret(add) => Stored {
                 success: true,
                 message: format!("stored {} bytes as `{}`", add.value.into_secret().len(), add.name),
-                service: add.service,
+                files: add.easy.iter().map(|_| "/h/policies/api-test.toml".into()).collect(),
+                service: add.service.or_else(|| add.easy.map(|_| "api-test".parse().unwrap())),
                 credential: add.credential,
+                granted_by: vec![],
             }
             .into(),
             Call::AuditTail(tail) => AuditEntries {
@@ -150,15 +155,19 @@ impl Service for Fake {
             }))
             .unwrap()
             .into(),
-            Call::WriteEasyPolicy(easy) if easy.host == "bad host" => {
-                return Err(Failure::new(FailureCode::InvalidParams, "`bad host` is not a host name"));
-            }
-            Call::WriteEasyPolicy(_) => EasyPolicyWritten {
-                service: "api-test".parse().unwrap(),
-                credential: "token".into(),
-                files: vec!["/h/policies/api-test.toml".into()],
+            Call::UpdateSecret(_) => Stored {
+                success: true,
+                message: "did secrets.update".into(),
+                service: None,
+                credential: None,
+                files: vec![],
+                granted_by: vec![],
             }
             .into(),
+            Call::DeleteSecret(_) => {
+                let message = "did secrets.delete".into();
+                Deleted { success: true, message, removed: vec![], kept: vec!["/h/policies/mine.toml".into()] }.into()
+            }
             other => Done::new(format!("did {}", other.method())).into(),
         })
     }

@@ -24,13 +24,13 @@ pub use kill::{
 };
 pub use note::Note;
 pub use policy::{
-    CapabilityEntry, EasyPlace, EasyPolicyWritten, ExplainPolicy, Explanation, GrantEntry, LayerVerdict, ListPolicy,
-    PolicyFault, PolicyList, PolicyReloaded, ReloadPolicy, ServiceEntry, WriteEasyPolicy,
+    CapabilityEntry, EasyBinding, EasyPlace, ExplainPolicy, Explanation, GrantEntry, LayerVerdict, ListPolicy,
+    PolicyFault, PolicyList, PolicyReloaded, ReloadPolicy, ServiceEntry,
 };
 pub use rotation::{RotateSecret, Rotated, RotationEntry, RotationsRun, RunRotations, Schedule, Which};
 pub use secrets::{
-    AddSecret, Added, DeleteSecret, Done, GetSecret, HookChange, InitStore, LeaseSecret, Leased, ListSecrets,
-    RawAccess, RevokeAll, RevokeLease, Revoked, SecretEntry, SecretList, UpdateSecret,
+    AddSecret, DeleteSecret, Deleted, Done, GetSecret, HookChange, InitStore, LeaseSecret, Leased, ListSecrets,
+    RawAccess, RevokeAll, RevokeLease, Revoked, SecretEntry, SecretList, Stored, UpdateSecret,
 };
 pub use session::{
     LeaseToken, OpenSession, Revoke, SESSION_VARIABLE, SessionLease, SessionOpened, SessionSecret, SessionValue,
@@ -91,10 +91,10 @@ macro_rules! methods {
 
 methods! {
     "secrets.init" InitStore => Done;
-    "secrets.add" AddSecret => Added;
-    "secrets.update" UpdateSecret => Done;
+    "secrets.add" AddSecret => Stored;
+    "secrets.update" UpdateSecret => Stored;
     "secrets.get" GetSecret => Done;
-    "secrets.delete" DeleteSecret => Done;
+    "secrets.delete" DeleteSecret => Deleted;
     "secrets.list" ListSecrets => SecretList;
     "secrets.lease" LeaseSecret => Leased;
     "secrets.revoke" RevokeLease => Done;
@@ -115,7 +115,6 @@ methods! {
     "policy.explain" ExplainPolicy => Explanation;
     "policy.list" ListPolicy => PolicyList;
     "policy.reload" ReloadPolicy => PolicyReloaded;
-    "policy.write_easy" WriteEasyPolicy => EasyPolicyWritten;
     "ca.show" ShowCa => Certificate;
     "audit.flush" FlushAudit => Done;
     "audit.note" Note => Done;
@@ -142,9 +141,9 @@ macro_rules! answers {
 }
 
 answers! {
-    Added, AuditEntries, Certificate, Done, EasyPolicyWritten, Explanation, Health, HeartbeatStatus, HeartbeatTested,
+    AuditEntries, Certificate, Deleted, Done, Explanation, Health, HeartbeatStatus, HeartbeatTested,
     Killed, Leased, PolicyList, PolicyReloaded, Pong, RestartAccepted, Revoked, Rotated, RotationsRun, SecretList,
-    SessionOpened, Status, TokenLeased,
+    SessionOpened, Status, Stored, TokenLeased,
 }
 
 /// The longest echo of a name that the sender chose.

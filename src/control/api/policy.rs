@@ -1,4 +1,4 @@
-//! Policy over the socket: explain, list, reload, and the generator for the easy case.
+//! Policy over the socket: explain, list, reload, and the easy case of a binding.
 
 use std::path::PathBuf;
 
@@ -154,12 +154,10 @@ pub struct GrantEntry {
     pub source: String,
 }
 
-/// `policy.write_easy`: a service with one host and one place, a grant for it, and the binding of the secret.
+/// The easy case of a policy: a service with one host and one place, and a grant for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct WriteEasyPolicy {
-    /// The secret to bind; it exists.
-    pub secret: SecretName,
+pub struct EasyBinding {
     /// A host name, or `host:port`.
     pub host: String,
     /// Where the credential stands.
@@ -190,15 +188,4 @@ pub enum EasyPlace {
         /// The parameter.
         name: String,
     },
-}
-
-/// The answer to `policy.write_easy`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EasyPolicyWritten {
-    /// The new service.
-    pub service: ServiceId,
-    /// Its only credential.
-    pub credential: String,
-    /// The files that were written.
-    pub files: Vec<PathBuf>,
 }

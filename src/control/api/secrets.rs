@@ -1,8 +1,10 @@
 //! The store's and the leases' methods, named and shaped as agent-secrets has them; our additions are optional fields.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Schedule, WireValue, empty_is_none, empty_request};
+use super::{EasyBinding, Schedule, WireValue, empty_is_none, empty_request};
 use crate::{
     base::{ClientId, LeaseId, SecretName, ServiceId, TimeToLive, Timestamp, null_is_default},
     store::{HookFormat, OnLeaseExpiry},
@@ -71,11 +73,14 @@ pub struct AddSecret {
     /// What the end of a lease means.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_lease_expiry: Option<OnLeaseExpiry>,
+    /// One host and one place that it is for, instead of a service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub easy: Option<EasyBinding>,
 }
 
-/// The answer to `secrets.add`.
+/// The answer to `secrets.add` and `secrets.update`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Added {
+pub struct Stored {
     /// Always true.
     pub success: bool,
     /// One sentence without a final stop.
@@ -86,6 +91,12 @@ pub struct Added {
     /// Which credential of that service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<String>,
+    /// The policy files that were written for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
+    pub files: Vec<PathBuf>,
+    /// The grants that give it already, by `FILE:LINE`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
+    pub granted_by: Vec<String>,
 }
 
 /// `secrets.update`: a new value, new metadata, or both. The name must exist.
@@ -120,6 +131,9 @@ pub struct UpdateSecret {
     /// What the end of a lease means from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_lease_expiry: Option<OnLeaseExpiry>,
+    /// One host and one place that it is for from now on, instead of a service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub easy: Option<EasyBinding>,
 }
 
 /// What an update does to the rotation hook.
@@ -156,6 +170,22 @@ pub struct GetSecret {
 pub struct DeleteSecret {
     /// Which secret.
     pub name: SecretName,
+}
+
+/// The answer to `secrets.delete`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deleted {
+    /// Always true.
+    pub success: bool,
+    /// One sentence without a final stop.
+    pub message: String,
+    /// The generated policy files that went with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
+    pub removed: Vec<PathBuf>,
+    /// The policy files that grant it to whoever gets its name, because a person wrote or edited them, or because they
+    /// cannot be removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
+    pub kept: Vec<PathBuf>,
 }
 
 /// The answer to `secrets.list`.

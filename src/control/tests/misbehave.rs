@@ -155,6 +155,7 @@ async fn the_client_reads_answers_failures_and_binary_values() {
         rotate_format: None,
         rotate_every: None,
         on_lease_expiry: None,
+        easy: None,
     };
     assert_eq!(client.call(add.clone()).await.unwrap().message, "1048576 bytes");
     add.name = "taken".parse().unwrap();

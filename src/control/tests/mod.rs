@@ -69,11 +69,13 @@ impl Service for Fake {
             Call::AddSecret(add) if add.name.as_str() == "taken" => {
                 Err(Failure::new(FailureCode::SecretExists, "`taken` exists").with_fix("secrets update taken"))
             }
-            Call::AddSecret(add) => Ok(Added {
+            Call::AddSecret(add) => Ok(Stored {
                 success: true,
                 message: format!("{} bytes", add.value.into_secret().len()),
                 service: add.service,
                 credential: add.credential,
+                files: vec![],
+                granted_by: vec![],
             }
             .into()),
             Call::AuditTail(tail) => {
@@ -88,7 +90,9 @@ impl Service for Fake {
                 };
                 Ok(AuditEntries { entries: vec![entry] }.into())
             }
-            Call::DeleteSecret(delete) => done(delete.name.as_str()),
+            Call::DeleteSecret(delete) => {
+                Ok(Deleted { success: true, message: delete.name.to_string(), removed: vec![], kept: vec![] }.into())
+            }
             Call::ExplainPolicy(explain) => Ok(Explanation {
                 verdict: "deny".into(),
                 code: Some("no_grant".into()),
@@ -182,11 +186,13 @@ impl Service for Fake {
             .unwrap()
             .into()),
             Call::StopDaemon(_) => done("stopping"),
-            Call::UpdateSecret(update) => done(&format!("{:?}", update.hook())),
-            Call::WriteEasyPolicy(easy) => Ok(EasyPolicyWritten {
-                service: "api-acme-test".parse().unwrap(),
-                credential: easy.secret.to_string(),
+            Call::UpdateSecret(update) => Ok(Stored {
+                success: true,
+                message: format!("{:?}", update.hook()),
+                service: None,
+                credential: None,
                 files: vec![PathBuf::from("/h/policies/x.toml")],
+                granted_by: vec!["mine.toml:3".into()],
             }
             .into()),
         }
