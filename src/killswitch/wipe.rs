@@ -1,4 +1,5 @@
-//! Destroying what a home keeps secret: store, identity, leases, the keys of authority and audit log. The log stays.
+//! Destroying what a home keeps secret: store, identity, leases, the keys of authority and audit log, and the generated
+//! policies, which name secrets. The log stays, and so does what a person wrote and what everybody may know.
 
 use std::{
     collections::BTreeSet,
@@ -7,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    base::{Home, wipe},
+    base::{Generated, Home, read_bounded, wipe},
     ca::root_files,
 };
 
@@ -24,6 +25,12 @@ pub fn wipe_home(home: &Home) -> Result<usize, String> {
                 Ok(()) => gone += 1,
                 Err(error) => faults.push(error.to_string()),
             }
+        }
+    }
+    for file in generated(&home.policies(), &mut faults) {
+        match wipe(&file) {
+            Ok(()) => gone += 1,
+            Err(error) => faults.push(error.to_string()),
         }
     }
     if faults.is_empty() { Ok(gone) } else { Err(faults.join("; ")) }
@@ -49,6 +56,28 @@ fn generations(file: &Path, faults: &mut Vec<String>) -> BTreeSet<PathBuf> {
     found.retain(|path| path.symlink_metadata().is_ok());
     found
 }
+
+/// The generated files of policy: every grant, whoever edited it since, services that nobody has edited, and what a write
+/// that broke off left of either.
+fn generated(folder: &Path, faults: &mut Vec<String>) -> Vec<PathBuf> {
+    let is_ours = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let is_part = name.ends_with(".tmp") && ["grant-", "service-"].iter().any(|kind| name.starts_with(kind));
+        let read = || Generated::read(&read_bounded(path, LARGEST).ok()?.0);
+        is_part || read().is_some_and(|generated| generated.kind == "grant" || !generated.is_edited)
+    };
+    match std::fs::read_dir(folder) {
+        Ok(entries) => entries.flatten().map(|entry| entry.path()).filter(is_ours).collect(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => {
+            faults.push(format!("cannot list `{}`: {error}", folder.display()));
+            Vec::new()
+        }
+    }
+}
+
+/// No file of policy is larger.
+const LARGEST: u64 = 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -78,6 +107,31 @@ mod tests {
         let left = |folder: PathBuf| std::fs::read_dir(folder).unwrap().count();
         assert_eq!((left(home.folder().to_owned()), left(home.ca())), (stays.len() + 1, 1));
         assert_eq!(wipe_home(&home), Ok(0), "twice is the same");
+    }
+
+    #[test]
+    fn generated_policies_go_and_what_a_person_wrote_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path());
+        std::fs::create_dir(home.policies()).unwrap();
+        let (grant, service) =
+            (Generated::write("grant", "# G", "a = 1\n"), Generated::write("service", "# S", "b = 1\n"));
+        for (name, text) in [
+            ("grant-a-one.toml", grant.clone()),
+            ("grant-a-two.toml", grant.replace("a = 1", "a = 2")),
+            ("renamed.toml", grant),
+            ("service-a.toml", service.clone()),
+            ("grant-a-one.toml.12.tmp", "half".to_owned()),
+            ("service-edited.toml", service.replace("b = 1", "b = 2")),
+            ("grant-mine.toml", "schema = 1\n".to_owned()),
+        ] {
+            std::fs::write(home.policies().join(name), text).unwrap();
+        }
+        assert_eq!(wipe_home(&home), Ok(5));
+        let entries = std::fs::read_dir(home.policies()).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut left: Vec<_> = entries.collect();
+        left.sort();
+        assert_eq!(left, ["grant-mine.toml", "service-edited.toml"]);
     }
 
     #[test]

@@ -71,3 +71,36 @@ fn a_disk_that_may_not_be_written_loses_nothing_and_says_so() {
     assert!(said.contains("not started 66"), "{said}");
     says_every(&said, &["first", "none", "verified"]);
 }
+
+#[test]
+fn a_policy_that_no_disk_takes_leaves_no_secret_behind_and_no_file() {
+    let script = r#"s init > /dev/null; printf first | s add first --host a.acme.test > /dev/null; ls h/policies > before
+         mount -t tmpfs -o size=4k tmpfs h/policies && printf x > h/policies/fill || { echo unsupported; exit 0; }
+         printf second | s --output json add second --host b.acme.test && echo added || echo "failed $?"
+         ls h/policies | grep -v fill || echo "nothing is left"
+         mount -o remount,ro h/policies
+         printf second | s --output json add second --host b.acme.test && echo added || echo "failed $?"
+         s --output json delete first && echo deleted || echo "not deleted $?"
+         umount h/policies
+         s --output json list > listed; grep -c '"second"' listed || echo none
+         printf second | s add second --host b.acme.test > /dev/null && echo again
+         s lease second --token > /dev/null && echo leased; s audit verify > /dev/null && echo verified"#;
+    let Some(said) = on_a_disk_of_its_own("4m", script) else { return };
+    assert!(said.contains("No space left") && said.contains("Read-only file system"), "{said}");
+    assert_eq!(said.matches("failed 66").count(), 2, "{said}");
+    assert_eq!(said.matches("`second` was not stored").count(), 2, "{said}");
+    says_every(&said, &["nothing is left", "deleted", "0", "none", "again", "leased", "verified"]);
+}
+
+#[test]
+fn a_grant_that_cannot_be_removed_is_named_when_its_secret_goes() {
+    let script = r#"s init > /dev/null; mkdir p; mkdir -p h/policies; mount --bind p h/policies || { echo unsupported; exit 0; }
+         printf first | s add first --host a.acme.test > /dev/null
+         mount -o remount,bind,ro h/policies || { echo unsupported; exit 0; }
+         s --output json delete first && echo deleted || echo "not deleted $?"
+         s --output json list > listed; grep -c '"first"' listed || echo gone"#;
+    let Some(said) = on_a_disk_of_its_own("4m", script) else { return };
+    assert!(said.contains("cannot be removed: Read-only file system"), "{said}");
+    assert!(said.contains("\"kept\"") && said.contains("grant-a-acme-test-first.toml"), "{said}");
+    says_every(&said, &["deleted", "0", "gone"]);
+}

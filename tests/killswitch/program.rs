@@ -163,11 +163,17 @@ fn assert_usable_again(hand: &Hand) {
 #[test]
 fn wipe_destroys_and_the_home_can_begin_anew() {
     let hand = world();
+    assert_eq!(hand.envelope(&["add", "acme_key", "--host", "api.acme.test"], SECRET.as_bytes()).0, 0);
+    let mine = hand.home.join("policies/mine.toml");
+    std::fs::write(&mine, "schema = 1\nkind = \"policy\"\n").unwrap();
     assert_eq!(hand.run(&["lease", "a"], b"").stdout, SECRET.as_bytes());
     let (code, killed) = hand.envelope(&["kill", "--wipe", "--force"], b"");
     assert_eq!(code, 0, "{killed}");
     assert!(tried(&killed).contains(&("wipe_store", true)), "{killed}");
     assert_wiped(&hand);
+    let left: Vec<_> =
+        std::fs::read_dir(hand.home.join("policies")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(left, [mine], "no generated file names a secret; what a person wrote stays");
     assert_usable_again(&hand);
 }
 
@@ -303,4 +309,36 @@ fn a_latch_that_cannot_be_written_is_not_shown_as_tripped() {
     assert_eq!((code, tried(&killed)[0]), (1, ("latch", false)), "{killed}");
     // What cannot be read counts as tripped: that, and not our wish, is what the next daemon finds.
     assert_eq!(killed["result"]["kill"]["by"], "damaged_state", "{killed}");
+}
+
+#[test]
+fn a_wipe_in_the_middle_of_adding_leaves_neither_secrets_nor_grants() {
+    for _ in 0..3 {
+        let hand = Hand::with_home();
+        let daemon = hand.serve();
+        std::thread::scope(|scope| {
+            let hand = &hand;
+            for worker in 0..3 {
+                scope.spawn(move || {
+                    for round in 0..4 {
+                        let name = format!("k{worker}-{round}");
+                        hand.run(&["--no-autostart", "add", &name, "--host", "api.acme.test"], SECRET.as_bytes());
+                    }
+                });
+            }
+            scope.spawn(|| {
+                until_blocking("somebody adds", || {
+                    std::fs::read_dir(hand.home.join("policies")).is_ok_and(|all| all.count() > 0)
+                });
+                let (code, killed) = hand.envelope(&["kill", "--wipe", "--force"], b"");
+                assert_eq!(code, 0, "{killed}");
+            });
+        });
+        drop(daemon.finish());
+        let left = std::fs::read_dir(hand.home.join("policies")).map(|entries| entries.count()).unwrap_or_default();
+        assert_eq!(left, 0, "no generated file is written after the wipe");
+        for name in ["identity.age", "secrets.age", "secrets.age.previous", "leases.age"] {
+            assert!(!hand.home.join(name).exists(), "{name}");
+        }
+    }
 }

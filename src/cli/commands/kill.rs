@@ -21,7 +21,7 @@ pub(in crate::cli) struct Arguments {
     /// Rotate every secret that has a rotation hook too
     #[arg(long, conflicts_with = "reset")]
     rotate: bool,
-    /// Destroy store, identity, leases and the certificate authority's key too; the audit log stays
+    /// Destroy store, identity, leases, generated grants and the certificate authority's key too; the audit log stays
     #[arg(long, conflicts_with = "reset")]
     wipe: bool,
     /// Do not ask before --wipe
