@@ -34,6 +34,7 @@ pub struct NewValue {
 }
 
 /// A secret that was stored or changed, and what that took.
+#[derive(Debug)]
 pub struct Stored {
     /// The record.
     pub record: Arc<SecretRecord>,
@@ -44,6 +45,7 @@ pub struct Stored {
 }
 
 /// A secret that was removed, and what became of what it had.
+#[derive(Debug)]
 pub struct Removed {
     /// How many leases ended.
     pub leases: usize,
@@ -73,12 +75,11 @@ impl Broker {
             let (service, credential) = self.policy().recognise(new.name.as_str(), new.value.expose())?;
             Some(Binding { service, credential })
         };
-        let bound = match easy {
-            Some(easy) => Some(self.bind(&new.name, &new.value, Wish::Easy(easy))?),
-            None => {
-                let binding = new.binding.clone().or_else(recognised);
-                binding.map(|binding| self.bind(&new.name, &new.value, Wish::Known(&binding))).transpose()?
-            }
+        let bound = if let Some(easy) = easy {
+            Some(self.bind(&new.name, &new.value, Wish::Easy(easy))?)
+        } else {
+            let binding = new.binding.clone().or_else(recognised);
+            binding.map(|binding| self.bind(&new.name, &new.value, Wish::Known(&binding))).transpose()?
         };
         let mut event = Event::new(Action::SecretAdd).secret(&new.name);
         if let Some(bound) = &bound {
@@ -117,9 +118,9 @@ impl Broker {
     }
 
     /// Changes a secret's value or metadata, and its binding when one is given.
-    pub fn update(&self, name: &SecretName, change: SecretChange, binding: Option<Binding>) -> Result<Stored, Error> {
+    pub fn update(&self, name: &SecretName, change: SecretChange, binding: Option<&Binding>) -> Result<Stored, Error> {
         let event = Event::new(Action::SecretUpdate).secret(name);
-        self.noting(event, || self.update_now(name, change, binding.as_ref().map(Wish::Known)))
+        self.noting(event, || self.update_now(name, change, binding.map(Wish::Known)))
     }
 
     /// The same, and binds it to one host and one place.

@@ -184,7 +184,7 @@ impl Desk {
         let binding = self.binding(update.service, update.credential)?;
         let updated = match &easy {
             Some(easy) => self.broker.update_easy(&update.name, change, easy),
-            None => self.broker.update(&update.name, change, binding),
+            None => self.broker.update(&update.name, change, binding.as_ref()),
         };
         let message = format!("secret `{}` is updated", update.name);
         updated.map(|updated| stored(updated, message)).map_err(failure)
@@ -218,15 +218,17 @@ impl Desk {
 
     fn delete(&self, delete: &control::DeleteSecret) -> Outcome {
         let Removed { leases, left } = self.broker.remove(&delete.name).map_err(failure)?;
-        let mut message = format!("secret `{}` is deleted; {} ended", delete.name, counted(leases as u64, "lease"));
-        for path in &left.kept {
-            message +=
-                &format!("; `{}` is edited by hand and stays: it grants the next secret of that name", path.display());
-        }
-        for (path, why) in &left.failed {
-            message +=
-                &format!("; `{}` grants the next secret of that name and cannot be removed: {why}", path.display());
-        }
+        let deleted = format!("secret `{}` is deleted; {} ended", delete.name, counted(leases as u64, "lease"));
+        let kept = left.kept.iter().map(|path| {
+            format!(
+                "`{}` is written or edited by hand and stays: it grants the next secret of that name",
+                path.display()
+            )
+        });
+        let failed = left.failed.iter().map(|(path, why)| {
+            format!("`{}` grants the next secret of that name and cannot be removed: {why}", path.display())
+        });
+        let message = std::iter::once(deleted).chain(kept).chain(failed).collect::<Vec<_>>().join("; ");
         let failed = left.failed.into_iter().map(|(path, _)| path);
         let kept = left.kept.into_iter().chain(failed).collect();
         Ok(control::Deleted { success: true, message, removed: left.removed, kept }.into())

@@ -62,7 +62,8 @@ fn generations(file: &Path, faults: &mut Vec<String>) -> BTreeSet<PathBuf> {
 fn generated(folder: &Path, faults: &mut Vec<String>) -> Vec<PathBuf> {
     let is_ours = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let is_part = name.ends_with(".tmp") && ["grant-", "service-"].iter().any(|kind| name.starts_with(kind));
+        let is_part = path.extension().is_some_and(|ending| ending == "tmp")
+            && ["grant-", "service-"].iter().any(|kind| name.starts_with(kind));
         let read = || Generated::read(&read_bounded(path, LARGEST).ok()?.0);
         is_part || read().is_some_and(|generated| generated.kind == "grant" || !generated.is_edited)
     };

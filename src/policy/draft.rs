@@ -12,7 +12,7 @@ use std::{
 use crate::base::{SecretName, ServiceId, hex, read_bounded, replace, sha256};
 
 use super::{
-    Error, Grant,
+    Credential, Error, Grant,
     set::{MAX_FILE, PolicySet},
     write::{EasyService, GRANT, NewGrant, SERVICE, grant_text, service_text},
 };
@@ -53,18 +53,14 @@ impl Draft {
     /// host that takes another credential in another place has a service for each.
     pub fn service(&mut self, easy: &EasyService) -> Result<(ServiceId, Box<str>), Error> {
         for easy in (1..=Self::MAX_NUMBER).map_while(|number| easy.numbered(number)) {
-            match self.set.service(&easy.id) {
-                Some(known) => {
-                    if let Some(credential) = easy.credential_in(known) {
-                        return Ok((easy.id.clone(), credential.into()));
-                    }
-                }
-                None => {
-                    self.add(&format!("{SERVICE}-{}", file_word(easy.id.as_str())), service_text(&easy))?;
-                    let service = self.set.service(&easy.id);
-                    let credential = service.and_then(|service| service.credentials().first());
-                    return Ok((easy.id, credential.map_or("key", |credential| credential.name()).into()));
-                }
+            let is_known = self.set.service(&easy.id).is_some();
+            if !is_known {
+                self.add(&format!("{SERVICE}-{}", file_word(easy.id.as_str())), service_text(&easy))?;
+            }
+            let Some(service) = self.set.service(&easy.id) else { continue };
+            let own = || service.credentials().first().filter(|_| !is_known).map(Credential::name);
+            if let Some(credential) = easy.credential_in(service).or_else(own).map(Box::from) {
+                return Ok((easy.id, credential));
             }
         }
         Err(Error::Exists(self.folder.clone()))

@@ -7,7 +7,7 @@ use crate::{
     recipe::{BasicPart, Place, Wording},
 };
 
-use super::{Risk, service::Service, set::PolicySet};
+use super::{Credential, Risk, service::Service, set::PolicySet};
 
 /// A grant to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,7 +104,7 @@ impl EasyService {
             return None;
         }
         let takes = |name: &str| service.places_of(name).any(|place| self.place.is_in(place));
-        service.credentials().iter().map(|credential| credential.name()).find(|name| takes(name))
+        service.credentials().iter().map(Credential::name).find(|name| takes(name))
     }
 }
 

@@ -335,7 +335,7 @@ fn a_wipe_in_the_middle_of_adding_leaves_neither_secrets_nor_grants() {
             });
         });
         drop(daemon.finish());
-        let left = std::fs::read_dir(hand.home.join("policies")).map(|entries| entries.count()).unwrap_or_default();
+        let left = std::fs::read_dir(hand.home.join("policies")).map(Iterator::count).unwrap_or_default();
         assert_eq!(left, 0, "no generated file is written after the wipe");
         for name in ["identity.age", "secrets.age", "secrets.age.previous", "leases.age"] {
             assert!(!hand.home.join(name).exists(), "{name}");

@@ -103,9 +103,11 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
             "{message}\nit belongs to no service; bind it with `secrets update {word} --service ID`, or with --host\n"
         ),
     };
-    for place in &granted_by {
-        human += &format!("the grant at {place} was there before and says what agents may do with it\n");
-    }
+    human.extend(
+        granted_by
+            .iter()
+            .map(|place| format!("the grant at {place} was there before and says what agents may do with it\n")),
+    );
     let next = vec![
         match service {
             Some(_) => NextAction::new(format!("secrets exec --secret {word} -- COMMAND"), "Run a program with it"),
