@@ -195,7 +195,7 @@ async fn attack_72_a_bomb_is_broken_off_and_an_honest_answer_is_not() {
         let mut client = house.http1().await;
         let answer = client.get(HOST, &format!("/bomb?codings={codings}&mib=4"), &[("Authorization", &lease)]).await;
         assert_eq!(answer.body.len(), 4 << 20, "{codings}");
-        let path = format!("/bomb?codings={codings}&mib=64");
+        let path = format!("/bomb?codings={codings}&mib=24");
         client.write(support::head("GET", HOST, &path, &[("Authorization", &lease)], 0)).await;
         client.read_head().await;
         let mut read = 0;
