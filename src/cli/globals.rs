@@ -4,10 +4,14 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 
-use super::printer::{Form, Printer};
+use super::{
+    given::Given,
+    printer::{Form, Printer},
+};
 
 /// Flags before or after any command.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Global options")]
 #[expect(clippy::struct_excessive_bools, reason = "one per flag")]
 pub(super) struct Globals {
     /// Home folder of the store [default: $AGENT_SECRETS_HOME, else ~/.agent-secrets]
@@ -29,7 +33,7 @@ pub(super) struct Globals {
     /// Fail when the daemon is not running instead of starting it
     #[arg(long, global = true)]
     pub(super) no_autostart: bool,
-    /// Deprecated: the same as --output human
+    /// Deprecated and without effect, as in agent-secrets
     #[arg(long, global = true, hide = true)]
     human: bool,
     /// Accepted for agent-secrets' sake; there is no update check
@@ -52,18 +56,22 @@ enum Output {
 }
 
 impl Globals {
+    /// What further commands need to find the same daemon.
+    pub(super) fn given(&self) -> Given {
+        Given::new(self.home.as_deref(), self.socket.as_deref(), self.config.as_deref())
+    }
+
     /// For one call over the socket.
     pub(super) fn deadline(&self) -> Duration {
         Duration::from_secs(self.timeout)
     }
 
-    /// Whom the output is for.
+    /// Whom the output is for. What agent-secrets no longer obeys is not obeyed here: scripts that still say it read JSON.
     pub(super) fn form(&self) -> Form {
         match self.output {
-            Output::Human | Output::Table => Form::Human,
+            Output::Human => Form::Human,
             Output::Json => Form::Json,
-            Output::Auto | Output::Raw if self.human => Form::Human,
-            Output::Auto | Output::Raw => Printer::form_of_stdout(),
+            Output::Auto | Output::Raw | Output::Table => Printer::form_of_stdout(),
         }
     }
 
@@ -76,9 +84,10 @@ impl Globals {
     pub(super) fn deprecations(&self) -> Vec<&'static str> {
         let output = match self.output {
             Output::Raw => Some("`--output raw` is deprecated and does nothing; `secrets lease` prints the raw value"),
-            Output::Table => Some("`--output table` is deprecated; use `--output human`"),
+            Output::Table => Some("`--output table` is deprecated and does nothing; use `--output human`"),
             _ => None,
         };
-        output.into_iter().chain(self.human.then_some("`--human` is deprecated; use `--output human`")).collect()
+        let human = self.human.then_some("`--human` is deprecated and does nothing; use `--output human`");
+        output.into_iter().chain(human).collect()
     }
 }

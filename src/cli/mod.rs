@@ -9,6 +9,7 @@ mod context;
 mod env_format;
 mod envelope;
 mod exit;
+mod given;
 mod globals;
 mod harden;
 mod orphans;
@@ -24,7 +25,7 @@ mod value_input;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
-use clap::{CommandFactory as _, Parser};
+use clap::{CommandFactory as _, Parser, error::ErrorKind};
 use serde_json::{Value, json};
 
 pub use parts::{Demo, Environment, Parts, PermissionCheck, Ready, Serve, ServeRequest, TrustRequest};
@@ -32,6 +33,7 @@ pub use parts::{Demo, Environment, Parts, PermissionCheck, Ready, Serve, ServeRe
 use commands::Command;
 use context::{Context, Surroundings, Tenancy};
 use envelope::NextAction;
+use given::Given;
 use globals::Globals;
 use printer::{ErrorPlace, Form, Outcome, Printer};
 use report::Report;
@@ -41,7 +43,7 @@ use report::Report;
 /// Programs run with `secrets exec` hold lease tokens; the proxy puts the real credentials into their requests, where
 /// policy allows it, and records each one.
 #[derive(Debug, Parser)]
-#[command(name = "secrets", version, disable_help_subcommand = true)]
+#[command(name = "secrets", version)]
 struct Cli {
     #[command(flatten)]
     globals: Globals,
@@ -68,6 +70,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, parts: Parts) -> ExitC
 }
 
 fn dispatch(cli: Cli, parts: Parts, mut around: Surroundings) -> u8 {
+    around.printer.keep(cli.globals.given());
     for warning in cli.globals.deprecations() {
         around.printer.say(warning);
     }
@@ -137,11 +140,15 @@ fn refuse(mut printer: Printer, error: &clap::Error, arguments: &[OsString]) -> 
         printer.data(text.as_bytes());
         return 0;
     }
+    printer.keep(Given::of_line(arguments));
     let command = typed_command(arguments);
-    let report = Report::misuse(sentence(&text), format!("{command} --help"));
+    // Clap shows the whole help instead, whose first line says nothing of an error.
+    let lacks_word = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    let message = if lacks_word { lacking(&command) } else { sentence(&text) };
+    let report = Report::misuse(message, format!("{command} --help"));
     // The streams of `exec` and `lease` are not ours to write to; their misuse goes where their errors go.
     let is_quiet = matches!(command.as_str(), "secrets exec" | "secrets lease");
-    if printer.form() == Form::Human && !is_quiet {
+    if printer.form() == Form::Human && !is_quiet && !lacks_word {
         printer.talk(&text);
         return report.status.code();
     }
@@ -157,12 +164,33 @@ fn sentence(text: &str) -> String {
     joined.trim_start_matches("error: ").replace(" tip: ", "; ")
 }
 
+/// What a command says that is nothing without a word after it.
+fn lacking(command: &str) -> String {
+    let root = Cli::command();
+    let words = command.split(' ').skip(1);
+    let found = words.fold(Some(&root), |found, word| found?.find_subcommand(word));
+    let known = found.into_iter().flat_map(clap::Command::get_subcommands).map(clap::Command::get_name);
+    let known: Vec<String> = known.filter(|name| *name != "help").map(|name| format!("`{name}`")).collect();
+    let known = match known.as_slice() {
+        [before @ .., last] if !before.is_empty() => format!("{} or {last}", before.join(", ")),
+        one => one.concat(),
+    };
+    format!("`{command}` is not complete; {known} has to follow")
+}
+
 /// The command as far as it can be told from a line that clap refused.
 fn typed_command(arguments: &[OsString]) -> String {
     let root = Cli::command();
-    let known = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
-    let found = known.filter_map(|word| root.find_subcommand(word)).map(clap::Command::get_name).next();
-    found.map_or_else(|| "secrets".to_owned(), |name| format!("secrets {name}"))
+    let (mut at, mut typed) = (&root, "secrets".to_owned());
+    let mut is_value = false; // of the flag before it
+    for word in arguments.iter().skip(1).map_while(|argument| argument.to_str()).take_while(|word| *word != "--") {
+        if let (false, Some(found)) = (is_value, at.find_subcommand(word)) {
+            at = found;
+            typed = format!("{typed} {}", found.get_name());
+        }
+        is_value = matches!(word, "--home" | "--socket" | "--config" | "--timeout" | "--output");
+    }
+    typed
 }
 
 fn form_asked_for(arguments: &[OsString]) -> Form {
@@ -171,7 +199,7 @@ fn form_asked_for(arguments: &[OsString]) -> Form {
         own.iter().any(|argument| argument.to_str() == Some(&format!("--output={form}")))
             || own.windows(2).any(|pair| matches!(pair, [flag, value] if *flag == "--output" && *value == form))
     };
-    match (asked("json"), asked("human") || asked("table")) {
+    match (asked("json"), asked("human")) {
         (true, _) => Form::Json,
         (_, true) => Form::Human,
         _ => Printer::form_of_stdout(),

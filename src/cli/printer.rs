@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal as _, Write};
 use super::{
     envelope::{self, NextAction},
     exit::ExitStatus,
+    given::Given,
     report::Report,
     sanitize,
 };
@@ -47,11 +48,22 @@ pub(super) struct Printer {
     out: Box<dyn Write>,
     err: Box<dyn Write>,
     form: Form,
+    given: Given,
 }
 
 impl Printer {
     pub(super) fn new(out: Box<dyn Write>, err: Box<dyn Write>, form: Form) -> Self {
-        Self { out, err, form }
+        Self { out, err, form, given: Given::default() }
+    }
+
+    /// Keeps what the caller gave in every command that is shown from now on.
+    pub(super) fn keep(&mut self, given: Given) {
+        self.given = given;
+    }
+
+    /// A command that can be run as it is where the caller is.
+    pub(super) fn runnable(&self, command: &str) -> String {
+        self.given.put_into(command)
     }
 
     /// The process's own streams.
@@ -93,7 +105,8 @@ impl Printer {
     /// Says one line on standard error, and the command that mends it.
     pub(super) fn say_with_fix(&mut self, text: &str, fix: &str) {
         self.say(text);
-        let _ = writeln!(self.err, "  fix: {}", sanitize::line(fix)); // as above
+        let fix = self.runnable(fix);
+        let _ = writeln!(self.err, "  fix: {}", sanitize::line(&fix)); // as above
     }
 
     /// Writes prepared text on standard error, such as clap's own.
@@ -113,7 +126,13 @@ impl Printer {
             Outcome::Raw(value) => self.deliver(value.reveal()),
             Outcome::Shown { result, human, next } => match self.form {
                 Form::Human => self.deliver(human.as_bytes()),
-                Form::Json => self.deliver(envelope::success(command, &result, &next).as_bytes()),
+                Form::Json => {
+                    let next: Vec<_> = next
+                        .into_iter()
+                        .map(|next| NextAction { command: self.runnable(&next.command), ..next })
+                        .collect();
+                    self.deliver(envelope::success(command, &result, &next).as_bytes())
+                }
             },
             Outcome::Silent => 0,
             Outcome::Text(text) => self.deliver(text.as_bytes()),
@@ -123,7 +142,8 @@ impl Printer {
     /// Shows why a command failed; the exit code that goes with it.
     pub(super) fn failure(&mut self, command: &str, report: &Report, place: ErrorPlace) -> u8 {
         if self.form == Form::Json && place == ErrorPlace::ByForm {
-            self.data(envelope::failure(command, report).as_bytes());
+            let report = Report { fix: self.runnable(&report.fix), ..report.clone() };
+            self.data(envelope::failure(command, &report).as_bytes());
         } else {
             if place == ErrorPlace::ByForm {
                 self.data(report.human.as_bytes());

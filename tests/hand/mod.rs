@@ -72,7 +72,7 @@ impl Hand {
     /// The program with these arguments.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_secrets"));
-        command.arg("--home").arg(&self.home).args(arguments).current_dir(&self.work);
+        command.env("AGENT_SECRETS_HOME", &self.home).args(arguments).current_dir(&self.work);
         command
     }
 

@@ -54,6 +54,7 @@ pub(super) enum Command {
     /// Remove env files whose time is over, and end their leases
     Cleanup(cleanup::Arguments),
     /// Print completions for a shell
+    #[command(alias = "completion")]
     Completions(completions::Arguments),
     /// Show every setting as it is in force, and where it comes from
     Config,
@@ -90,6 +91,9 @@ pub(super) enum Command {
     Rotate(rotate::Arguments),
     /// Find secrets in files, and move those of env files into the store
     Scan(scan::Arguments),
+    /// Say how to install a newer program; agent-secrets replaces itself
+    #[command(hide = true)]
+    SelfUpdate,
     /// Run the daemon in the foreground
     Serve(serve::Arguments),
     /// Show what runs and what is leased
@@ -128,6 +132,7 @@ impl Command {
             Self::Revoke(_) => "secrets revoke",
             Self::Rotate(_) => "secrets rotate",
             Self::Scan(_) => "secrets scan",
+            Self::SelfUpdate => "secrets self-update",
             Self::Serve(_) => "secrets serve",
             Self::Status => "secrets status",
             Self::Stop => "secrets stop",
@@ -166,6 +171,7 @@ impl Command {
             Self::Demo => Some(demo::run(context)),
             Self::Init => Some(init::run(context)),
             Self::Policy(arguments) => arguments.offline(context),
+            Self::SelfUpdate => Some(Err(version::update())),
             Self::Serve(arguments) => serve::run(context, arguments),
             Self::Version => Some(Ok(version::run())),
             _ => None,
@@ -197,7 +203,9 @@ impl Command {
             Self::Status => status::run(context).await,
             Self::Stop => stop::run(context).await,
             Self::Update(arguments) => update::run(context, arguments).await,
-            Self::Completions(_) | Self::Config | Self::Demo | Self::Init | Self::Version => Ok(Outcome::Silent),
+            Self::Completions(_) | Self::Config | Self::Demo | Self::Init | Self::SelfUpdate | Self::Version => {
+                Ok(Outcome::Silent)
+            }
         }
     }
 }
