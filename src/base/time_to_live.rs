@@ -11,10 +11,10 @@ pub struct TimeToLive(Duration);
 /// Why a text is no duration; the writer's fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimeToLiveError {
-    /// Empty, negative, without a unit, with an unknown one.
+    /// Empty, without a unit, with an unknown one.
     #[error("`{0}` is not a duration; write it like `90s`, `30m`, `1h30m` or `7d`")]
     Malformed(String),
-    /// Zero, or longer than 10,000 days.
+    /// Zero, negative, or longer than 10,000 days.
     #[error("`{0}` is out of range; a duration is more than zero and at most 10000d")]
     OutOfRange(String),
 }
@@ -43,6 +43,12 @@ impl FromStr for TimeToLive {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let malformed = || TimeToLiveError::Malformed(text.chars().take(40).collect());
+        let out_of_range = || TimeToLiveError::OutOfRange(text.chars().take(40).collect());
+        let below = text.strip_prefix('-').filter(|rest| !rest.starts_with('-'));
+        let is_below = below.is_some_and(|rest| !matches!(rest.parse::<Self>(), Err(TimeToLiveError::Malformed(_))));
+        if text == "0" || is_below {
+            return Err(out_of_range()); // Go takes zero without a unit
+        }
         let mut rest = text.strip_prefix('+').unwrap_or(text);
         if rest.is_empty() {
             return Err(malformed());
@@ -57,10 +63,9 @@ impl FromStr for TimeToLive {
             nanos += number * unit_nanos(unit).ok_or_else(malformed)?;
             rest = tail;
         }
-        let duration = Duration::try_from_secs_f64(nanos / 1e9)
-            .map_err(|_| TimeToLiveError::OutOfRange(text.chars().take(40).collect()))?;
+        let duration = Duration::try_from_secs_f64(nanos / 1e9).map_err(|_| out_of_range())?;
         if duration.is_zero() || duration > Self::MAX {
-            return Err(TimeToLiveError::OutOfRange(text.to_owned()));
+            return Err(out_of_range());
         }
         Ok(Self(duration))
     }
@@ -131,10 +136,10 @@ mod tests {
 
     #[test]
     fn what_is_no_duration_says_how_to_write_one() {
-        for text in ["", "5", "h", "-1h", "1x", "1 h", "1h ", "..s", "NaNs"] {
+        for text in ["", "5", "h", "--1h", "-x", "1x", "1 h", "1h ", "..s", "NaNs"] {
             assert!(matches!(text.parse::<TimeToLive>(), Err(TimeToLiveError::Malformed(_))), "{text}");
         }
-        for text in ["0s", "10001d", "99999999999999999999h"] {
+        for text in ["0s", "0", "-1h", "-0s", "10001d", "99999999999999999999h"] {
             assert!(matches!(text.parse::<TimeToLive>(), Err(TimeToLiveError::OutOfRange(_))), "{text}");
         }
     }

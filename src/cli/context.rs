@@ -13,7 +13,7 @@ use super::{
     report::{Report, Subject},
 };
 use crate::{
-    base::{ClientId, Home, Process, SecretName},
+    base::{ClientId, Home, Process, SecretName, TimeToLive},
     control::{Client, Error, Method},
     daemon,
 };
@@ -98,7 +98,7 @@ impl Context {
 /// The home folder and the socket; both absolute, because a daemon that is started has its own working directory.
 fn places(globals: &Globals) -> Result<(Home, PathBuf), Report> {
     let home = Home::find(globals.home.as_deref())
-        .ok_or_else(|| Report::misuse("there is no home folder", "secrets --home FOLDER status"))?;
+        .ok_or_else(|| Report::misuse("there is no home folder", "secrets --home .agent-secrets init"))?;
     let root = Home::at(absolute(home.folder())?);
     let home = daemon::places(root.clone(), globals.config.as_deref()).map_err(|error| {
         let subject = Subject { home: &root, command: "secrets", secret: None };
@@ -112,10 +112,16 @@ pub(super) fn absolute(path: &Path) -> Result<PathBuf, Report> {
     std::path::absolute(path).map_err(|error| Report::io("find", path, &error))
 }
 
+/// How long a lease may last, as the settings say now; the daemon has read them at its start.
+pub(super) fn longest(context: &Context) -> Option<TimeToLive> {
+    daemon::Settings::load(&context.home, context.globals.config.as_deref()).ok().map(|settings| settings.max_lease_ttl)
+}
+
 /// The client id that was given, or one of the caller's own. agent-secrets takes the machine's name, under which callers
 /// take each other's leases away.
-pub(super) fn client_id(given: Option<&str>, command: &str) -> Result<ClientId, Report> {
-    let misuse = |error: crate::base::IdError| Report::misuse(error.to_string(), format!("{command} --help"));
+/// `without` is the command that gives none.
+pub(super) fn client_id(given: Option<&str>, without: &str) -> Result<ClientId, Report> {
+    let misuse = |error: crate::base::IdError| Report::misuse(error.to_string(), without);
     match given {
         Some(text) => text.parse().map_err(misuse),
         None => caller().parse().map_err(misuse),

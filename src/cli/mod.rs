@@ -158,8 +158,8 @@ fn refuse(mut printer: Printer, error: &clap::Error, arguments: &[OsString]) -> 
 
 /// What clap says over several lines, in one; its tips are sentences of their own.
 fn sentence(text: &str) -> String {
-    let words =
-        text.lines().map(str::trim).filter(|line| !line.is_empty()).take_while(|line| !line.starts_with("Usage"));
+    let is_said = |line: &&str| !line.starts_with("Usage") && !line.starts_with("For more information");
+    let words = text.lines().map(str::trim).filter(|line| !line.is_empty()).take_while(is_said);
     let joined = words.collect::<Vec<_>>().join(" ");
     joined.trim_start_matches("error: ").replace(" tip: ", "; ")
 }

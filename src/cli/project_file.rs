@@ -13,9 +13,18 @@ pub(super) fn find(from: &Path) -> Result<Option<ProjectFile>, Report> {
     project::find(from).map(|project| project.file).map_err(report)
 }
 
-/// What a project could look like; the fix when there is none.
+/// A project that wants one secret; the fix when there is none.
 pub(super) fn example(secret: &str) -> String {
-    format!(r#"printf '{{"secrets":[{{"name":"{secret}","env_var":"API_KEY"}}]}}' > {}"#, ProjectFile::NAME)
+    let variable = variable_for(secret);
+    let file = serde_json::json!({"secrets": [{"name": secret, "env_var": variable}]});
+    format!("printf %s {} > {}", shell_word(&file.to_string()), ProjectFile::NAME)
+}
+
+/// The variable that a secret may be in when nobody says: its name in capitals.
+pub(super) fn variable_for(secret: &str) -> String {
+    let fitting = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    let name: String = secret.chars().take(100).map(fitting).collect();
+    if name.starts_with(|c: char| c.is_ascii_digit()) || is_obeyed(&name) { format!("SECRET_{name}") } else { name }
 }
 
 /// Whether a text can name a variable: letters, digits and `_`, no digit first.
@@ -62,7 +71,7 @@ pub(super) fn report(error: project::Error) -> Report {
         Error::NotOurs { path, .. } => Report::new(ExitStatus::Data, message, look(&path)),
         Error::Outside { folder, .. } => Report::new(ExitStatus::Data, message, edit(&folder.join(ProjectFile::NAME))),
         Error::Syntax { path, .. } => Report::new(ExitStatus::Data, message, edit(&path)),
-        Error::ZeroByte(_) => Report::new(ExitStatus::Data, message, "secrets lease NAME > FILE"),
+        Error::ZeroByte(_) => Report::new(ExitStatus::Data, message, edit(Path::new(ProjectFile::NAME))),
     }
 }
 

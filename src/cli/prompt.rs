@@ -15,7 +15,7 @@ use crate::base::SecretBytes;
 /// The longest line that can be typed; what is longer comes from a file.
 const MAX_TYPED: usize = 64 * 1024;
 
-/// Asks for a secret value; `retry` is the command that takes it from a file.
+/// Asks for a secret value; `retry` is the command that asks again.
 pub(super) fn hidden(question: &str, retry: &str) -> Result<SecretBytes, Report> {
     let failed = |error: &io::Error| Report::io("read from", Path::new("/dev/tty"), error);
     let mut terminal = open_terminal().map_err(|error| failed(&error))?;
@@ -27,9 +27,17 @@ pub(super) fn hidden(question: &str, retry: &str) -> Result<SecretBytes, Report>
     match typed.map_err(|error| failed(&error))? {
         Typed::Cancelled => Err(Report::misuse("nothing was entered", retry)),
         Typed::Line(value) => Ok(value),
-        Typed::MoreLines => Err(Report::misuse("a value of several lines cannot be typed or pasted here", retry)),
-        Typed::TooLong => Err(Report::misuse("the value is too long to be typed", retry)),
+        Typed::MoreLines => {
+            let message = "a value of several lines cannot be typed or pasted here; pipe it in, or paste it and type Ctrl-D";
+            Err(Report::misuse(message, piped(retry)))
+        }
+        Typed::TooLong => Err(Report::misuse("the value is too long to be typed; pipe it in", piped(retry))),
     }
+}
+
+/// The same command with all that is typed until Ctrl-D, or pasted, as its value.
+fn piped(command: &str) -> String {
+    format!("cat | {command}")
 }
 
 /// Asks a question with yes or no; anything but `y` and `yes` is no.

@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::{exit::ExitStatus, sanitize::shell_word};
 use crate::{
-    base::{AtomicFileError, Home},
+    base::{AtomicFileError, Home, look_at},
     control::{Error, Failure, FailureCode},
+    daemon,
 };
 
 /// A command that failed.
@@ -42,7 +43,7 @@ impl Report {
     /// The system refused something to do with a path.
     pub(super) fn io(action: &str, path: &Path, error: &io::Error) -> Self {
         let fix = match error.kind() {
-            io::ErrorKind::PermissionDenied => format!("ls -ld {}", shell_word(&path.to_string_lossy())),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound => look_at(path),
             _ => GENERIC_FIX.to_owned(),
         };
         Self::new(ExitStatus::Io, format!("cannot {action} `{}`: {error}", path.display()), fix)
@@ -54,8 +55,12 @@ impl Report {
     }
 }
 
+fn path_word(path: &Path) -> String {
+    shell_word(&path.to_string_lossy())
+}
+
 /// When nothing better is known: look at everything.
-const GENERIC_FIX: &str = "secrets doctor";
+pub(super) const GENERIC_FIX: &str = "secrets doctor";
 
 /// What the inferred command may need to name.
 #[derive(Clone, Copy)]
@@ -82,15 +87,10 @@ impl Subject<'_> {
             Error::OtherProgram { .. } => (ExitStatus::Unavailable, eviction.unwrap_or_else(|| GENERIC_FIX.to_owned())),
             Error::NotRunning(_) => (ExitStatus::Unavailable, "secrets serve &".to_owned()),
             Error::Timeout(_) => (ExitStatus::Timeout, self.fix(FailureCode::Timeout)),
-            Error::Folder(path) => (ExitStatus::Io, format!("chmod 700 {}", shell_word(&path.to_string_lossy()))),
-            Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                (ExitStatus::Io, self.fix(FailureCode::Permissions))
+            Error::LongPath(_) | Error::Group(_) => (ExitStatus::Misuse, daemon::socket_fix(&error)),
+            Error::Folder(_) | Error::Foreign { .. } | Error::Io { .. } | Error::Live(_) | Error::NotASocket(_) => {
+                (ExitStatus::Io, daemon::socket_fix(&error))
             }
-            Error::Group(_) => (ExitStatus::Misuse, "secrets config".to_owned()),
-            Error::Foreign { .. } | Error::Io { .. } | Error::Live(_) | Error::NotASocket(_) => {
-                (ExitStatus::Io, GENERIC_FIX.to_owned())
-            }
-            Error::LongPath(_) => (ExitStatus::Misuse, format!("{} --help", self.command)),
             Error::Protocol(_) => (ExitStatus::Protocol, "secrets stop".to_owned()),
         };
         Report::new(status, message, fix)
@@ -99,22 +99,22 @@ impl Subject<'_> {
     /// One command per kind, in the order in which agent-secrets infers them; a timeout, which is first there, and all
     /// that has no command of its own end at `secrets doctor`.
     fn fix(self, code: FailureCode) -> String {
-        let name = self.secret.map_or_else(|| "NAME".to_owned(), shell_word);
+        let about = |command: &str| self.secret.map(|name| format!("{command} {}", shell_word(name)));
+        let list = || "secrets list".to_owned();
         match code {
-            FailureCode::Permissions => format!("chmod 700 {}", shell_word(&self.home.folder().to_string_lossy())),
+            FailureCode::Permissions => format!("chmod 700 {}", path_word(self.home.folder())),
             FailureCode::StoreMissing => "secrets init".to_owned(),
-            FailureCode::SecretNotFound => "secrets list".to_owned(),
-            FailureCode::SecretExists => format!("secrets update {name}"),
-            FailureCode::AlreadyRunning | FailureCode::LeaseNotFound | FailureCode::LeaseEnded => {
-                "secrets status".to_owned()
-            }
-            FailureCode::EmptyValue => format!("{} {name} --value-file FILE", self.command),
+            FailureCode::SecretNotFound => list(),
+            FailureCode::SecretExists => about("secrets update").unwrap_or_else(list),
+            FailureCode::LeaseNotFound | FailureCode::LeaseEnded => "secrets status".to_owned(),
+            FailureCode::EmptyValue => about(self.command).unwrap_or_else(list),
+            // One that is older does not know the call; the next command starts ours.
+            FailureCode::AlreadyRunning | FailureCode::MethodNotFound => "secrets stop".to_owned(),
             FailureCode::Killed => "secrets kill --reset".to_owned(),
             FailureCode::Draining => "secrets serve &".to_owned(),
             FailureCode::InvalidParams => format!("{} --help", self.command),
-            FailureCode::MethodNotFound => "secrets stop".to_owned(), // an older daemon; the next command starts ours
             FailureCode::Policy => "secrets policy list".to_owned(),
-            FailureCode::Unauthorized => format!("secrets lease {name}"),
+            FailureCode::Unauthorized => about("secrets lease").unwrap_or_else(list),
             _ => GENERIC_FIX.to_owned(),
         }
     }
@@ -122,7 +122,7 @@ impl Subject<'_> {
 
 impl From<AtomicFileError> for Report {
     fn from(error: AtomicFileError) -> Self {
-        Self::new(ExitStatus::Io, error.to_string(), GENERIC_FIX)
+        Self::new(ExitStatus::Io, error.to_string(), daemon::file_fix(&error))
     }
 }
 
@@ -140,7 +140,7 @@ mod tests {
         assert_eq!(fix(FailureCode::StoreMissing), "secrets init");
         assert_eq!(fix(FailureCode::SecretNotFound), "secrets list");
         assert_eq!(fix(FailureCode::SecretExists), r"secrets update 'it'\''s'");
-        assert_eq!(fix(FailureCode::EmptyValue), r"secrets add 'it'\''s' --value-file FILE");
+        assert_eq!(fix(FailureCode::EmptyValue), r"secrets add 'it'\''s'");
         assert_eq!(fix(FailureCode::Internal), "secrets doctor");
     }
 

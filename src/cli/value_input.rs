@@ -10,7 +10,7 @@ use std::{
 
 use clap::Args;
 
-use super::{context::Context, exit::ExitStatus, prompt, report::Report, sanitize::shell_word};
+use super::{context::Context, exit::ExitStatus, prompt, report::Report};
 use crate::base::SecretBytes;
 
 /// The flags that say where the value comes from; without any it is piped in, or asked for.
@@ -37,26 +37,31 @@ pub(super) enum Missing {
 }
 
 impl ValueInput {
-    /// The value, or `None` when it may be missing and is.
+    /// Whether somebody is asked, or standard input is waited for: not before it is known that the value can be used.
+    pub(super) const fn is_waited_for(&self) -> bool {
+        self.value.is_none() && self.value_file.is_none()
+    }
+
+    /// The value, or `None` when it may be missing and is; `retry` is the command that asks for it.
     pub(super) fn read(
         &self,
         context: &mut Context,
         name: &str,
         missing: Missing,
+        retry: &str,
     ) -> Result<Option<SecretBytes>, Report> {
-        let retry = format!("{} {} --value-file FILE", context.command, shell_word(name));
         let value = if let Some(value) = &self.value {
             context.printer.say("`--value` shows the value to other processes and in the shell's history; pipe it in");
             SecretBytes::new(value.clone().into_bytes())
         } else if let Some(path) = &self.value_file {
             let file = File::open(path).map_err(|error| Report::io("open", path, &error))?;
-            self.take_from(file, path, &retry)?
+            self.take_from(file, path, retry)?
         } else if !io::stdin().is_terminal() {
-            self.take_from(io::stdin().lock(), Path::new("/dev/stdin"), &retry)?
+            self.take_from(io::stdin().lock(), Path::new("/dev/stdin"), retry)?
         } else if missing == Missing::Allowed {
             return Ok(None);
         } else {
-            prompt::hidden(&format!("Value of {name}"), &retry)?
+            prompt::hidden(&format!("Value of {name}"), retry)?
         };
         match (value.is_empty(), missing) {
             (false, _) => Ok(Some(value)),

@@ -36,7 +36,7 @@ pub use settings::{
     SocketMode, UpstreamSection, commented_file, effective, places,
 };
 use tokio::task::JoinSet;
-pub use translate::start_failure as failure;
+pub use translate::{file_fix, socket_fix, start_failure as failure};
 
 use crate::{
     audit::{self, Action, Event},

@@ -6,11 +6,11 @@ use super::{
     authority::{Agents, Authority},
     policy_calls::{easy_service, faults, variables},
     rotation_calls::{change_plan, plan},
-    translate::{add_failure, failure},
+    translate::{ask_failure, failure, value_failure},
 };
 use crate::{
     audit,
-    base::{CutReason, CutSwitch, Home, SessionId, TimeToLive, counted},
+    base::{CutReason, CutSwitch, Home, SecretName, ServiceId, SessionId, TimeToLive, counted, shell_word},
     broker::{Broker, NewValue, Removed, Stored},
     ca::CertificateAuthority,
     control::{self, Answer, Call, Connection, Failure, FailureCode, HookChange, Peer},
@@ -51,7 +51,7 @@ impl control::Service for Desk {
                 FailureCode::Unauthorized,
                 format!("values are not read directly; lease `{}`", get.name),
             )
-            .with_fix(format!("secrets lease {}", get.name))),
+            .with_fix(again("lease", &get.name, None, None))),
             Call::DeleteSecret(delete) => self.delete(&delete),
             Call::ListSecrets(_) => Ok(self.list(authority).into()),
             Call::LeaseSecret(lease) => self.reveal(&lease),
@@ -143,6 +143,13 @@ fn stored(stored: Stored, message: String) -> Answer {
     .into()
 }
 
+/// The command that asks for the same again.
+fn again(verb: &str, name: &SecretName, service: Option<&ServiceId>, credential: Option<&str>) -> String {
+    let flag = |flag: &str, value: Option<&str>| value.map(|value| format!(" --{flag} {}", shell_word(value)));
+    let flags = [flag("service", service.map(ServiceId::as_str)), flag("credential", credential)];
+    format!("secrets {verb} {}{}", shell_word(name.as_str()), flags.map(Option::unwrap_or_default).concat())
+}
+
 fn revoked(count: usize) -> Answer {
     let message = format!("{} revoked", counted(count as u64, "lease"));
     control::Revoked { success: true, leases_revoked: count as u64, message }.into()
@@ -151,15 +158,16 @@ fn revoked(count: usize) -> Answer {
 impl Desk {
     fn add(&self, add: control::AddSecret) -> Outcome {
         let (raw, plan) = (raw(add.raw).unwrap_or_default(), plan(&add));
+        let again = again("add", &add.name, add.service.as_ref(), add.credential.as_deref());
         let easy = add.easy.map(easy_service).transpose()?;
-        let binding = self.binding(add.service, add.credential)?;
+        let binding = self.binding(add.service, add.credential, &again)?;
         let value = add.value.into_secret();
         let new = NewValue { name: add.name, value, rotate_via: add.rotate_via, binding, raw, plan };
         let added = match &easy {
             Some(easy) => self.broker.add_easy(new, easy),
             None => self.broker.add(new),
         };
-        let added = added.map_err(add_failure)?;
+        let added = added.map_err(|error| value_failure(error, &again))?;
         let message = match &added.record.binding {
             Some(binding) => format!("secret `{}` is stored for service `{}`", added.record.name, binding.service),
             None => format!("secret `{}` is stored; it belongs to no service yet", added.record.name),
@@ -180,21 +188,24 @@ impl Desk {
         if let Some(raw) = raw(update.raw) {
             change = change.raw(raw);
         }
+        let again = again("update", &update.name, update.service.as_ref(), update.credential.as_deref());
         let easy = update.easy.map(easy_service).transpose()?;
-        let binding = self.binding(update.service, update.credential)?;
+        let binding = self.binding(update.service, update.credential, &again)?;
         let updated = match &easy {
             Some(easy) => self.broker.update_easy(&update.name, change, easy),
             None => self.broker.update(&update.name, change, binding.as_ref()),
         };
         let message = format!("secret `{}` is updated", update.name);
-        updated.map(|updated| stored(updated, message)).map_err(failure)
+        updated.map(|updated| stored(updated, message)).map_err(|error| value_failure(error, &again))
     }
 
-    /// A service named by id or alias; a service with one credential needs no credential named.
+    /// A service named by id or alias; a service with one credential needs no credential named. `again` is the command
+    /// that asked.
     fn binding(
         &self,
-        service: Option<crate::base::ServiceId>,
+        service: Option<ServiceId>,
         credential: Option<String>,
+        again: &str,
     ) -> Result<Option<Binding>, Failure> {
         let Some(asked) = service else { return Ok(None) };
         let policy = self.broker.policy();
@@ -209,7 +220,7 @@ impl Desk {
             (None, several) => {
                 let names: Vec<&str> = several.iter().map(policy::Credential::name).collect();
                 let message = format!("service `{asked}` has several credentials: `{}`", names.join("`, `"));
-                let fix = format!("secrets add NAME --service {asked} --credential {}", names.first().unwrap_or(&""));
+                let fix = format!("{again} --credential {}", shell_word(names.first().unwrap_or(&"")));
                 return Err(Failure::new(FailureCode::InvalidParams, message).with_fix(fix));
             }
         };
@@ -264,7 +275,9 @@ impl Desk {
     }
 
     fn reveal(&self, lease: &control::LeaseSecret) -> Outcome {
-        let revealed = self.broker.reveal(&lease.secret_name, &lease.client_id, None, lease.ttl).map_err(failure)?;
+        let revealed = self.broker.reveal(&lease.secret_name, &lease.client_id, None, lease.ttl);
+        let again = again("lease", &lease.secret_name, None, None);
+        let revealed = revealed.map_err(|error| ask_failure(error, &again))?;
         Ok(control::Leased {
             lease_id: revealed.lease.id,
             value: control::WireValue::new(revealed.value),
@@ -275,7 +288,9 @@ impl Desk {
     }
 
     fn token(&self, lease: &control::LeaseToken) -> Outcome {
-        let issued = self.broker.issue_token(&lease.secret_name, &lease.client_id, None, lease.ttl).map_err(failure)?;
+        let issued = self.broker.issue_token(&lease.secret_name, &lease.client_id, None, lease.ttl);
+        let again = again("lease", &lease.secret_name, None, None) + " --token";
+        let issued = issued.map_err(|error| ask_failure(error, &again))?;
         Ok(control::TokenLeased {
             lease_id: issued.lease.id,
             token: (&issued.token).into(),

@@ -1,13 +1,13 @@
 //! Failures of use-cases as failures of calls: which code, whose fault, which command mends it.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use crate::{
-    base::{AtomicFileError, SecretName, shell_word},
+    base::{AtomicFileError, SecretName, look_at, shell_word},
     broker::{Error, RotationFault},
     ca,
     control::{self, Failure, FailureCode},
-    lease, policy, rotation, store,
+    killswitch, lease, policy, rotation, store,
 };
 
 /// A failed use-case as the caller is told of it.
@@ -19,9 +19,10 @@ pub(super) fn failure(error: Error) -> Failure {
         Error::Killed(_) => Failure::new(FailureCode::Killed, message).with_fix("secrets kill --reset"),
         Error::KillSwitch(_) => Failure::new(FailureCode::Io, message).with_fix("secrets kill --reset"),
         Error::LeaseUnknown(_) => Failure::new(FailureCode::LeaseNotFound, message),
-        Error::NoService(name) => Failure::new(FailureCode::Policy, message)
-            .with_fix(format!("secrets update {} --service SERVICE", word(&name))),
-        Error::NotGranted { .. } => Failure::new(FailureCode::Policy, message).with_fix("secrets policy list"),
+        // Which service a secret is for is its owner's to say; the list has their ids.
+        Error::NoService(_) | Error::NotGranted { .. } => {
+            Failure::new(FailureCode::Policy, message).with_fix("secrets policy list")
+        }
         Error::Policy(_) => Failure::new(FailureCode::Policy, message).with_fix("secrets policy check"),
         Error::PolicyFile(error) => policy_failure(&error),
         Error::RawDenied(name) => {
@@ -33,18 +34,27 @@ pub(super) fn failure(error: Error) -> Failure {
         Error::SessionUnknown(_) => Failure::new(FailureCode::LeaseNotFound, message).with_fix("secrets status"),
         Error::Store(error) => store_failure(&error),
         Error::Unfit { secret, .. } => Failure::new(FailureCode::InvalidParams, message)
-            .with_fix(format!("secrets update {} --value-file FILE", shell_word(secret.as_str()))),
+            .with_fix(format!("secrets update {}", word(&secret))),
     }
 }
 
-/// The same for a secret that is not there yet, so that it cannot be updated.
-pub(super) fn add_failure(error: Error) -> Failure {
-    match &error {
-        Error::Unfit { secret, .. } => {
-            let fix = format!("secrets add {} --value-file FILE", shell_word(secret.as_str()));
-            failure(error).with_fix(fix)
-        }
-        _ => failure(error),
+/// The same, where `again` is the command that asks for another value.
+pub(super) fn value_failure(error: Error, again: &str) -> Failure {
+    let is_unfit = matches!(error, Error::Unfit { .. });
+    let failure = failure(error);
+    if is_unfit { failure.with_fix(again) } else { failure }
+}
+
+/// The same, where `again` is the command that leases: it can have the longest time that there is.
+pub(super) fn ask_failure(error: Error, again: &str) -> Failure {
+    let longest = match &error {
+        Error::Lease(lease::Error::TooLong { max, .. }) => Some(*max),
+        _ => None,
+    };
+    let failure = failure(error);
+    match longest {
+        Some(max) => failure.with_fix(format!("{again} --ttl {max}")),
+        None => failure,
     }
 }
 
@@ -73,7 +83,8 @@ fn rotation_failure(fault: &RotationFault) -> Failure {
         }
         // The hook is its author's to mend; a placeholder here would become the hook of whoever runs it.
         Rotation::Hook { name, .. } => (FailureCode::RotationFailed, format!("secrets audit --secret {}", word(name))),
-        Rotation::NoHook(name) => (FailureCode::RotationFailed, format!("secrets update {} --help", word(name))),
+        // Without a hook the new value is its owner's to give.
+        Rotation::NoHook(name) => (FailureCode::RotationFailed, format!("secrets update {}", word(name))),
         Rotation::NotRecorded { .. } => return Failure { code: FailureCode::AuditUnavailable, ..failed },
         Rotation::Unknown(_) => (FailureCode::SecretNotFound, "secrets list".to_owned()),
         Rotation::NotSaved { .. } => (FailureCode::RotationFailed, "secrets doctor".to_owned()),
@@ -105,7 +116,7 @@ fn store_failure(error: &store::Error) -> Failure {
         _ => FailureCode::Io,
     };
     let failure = Failure::new(code, error.to_string());
-    match access_fix(error) {
+    match access_fix(error).or_else(|| restored(error)) {
         Some(fix) => failure.with_fix(fix),
         None => failure,
     }
@@ -125,17 +136,55 @@ fn path_word(path: &Path) -> String {
     shell_word(&path.to_string_lossy())
 }
 
-/// The command that puts the last generation back in place of a damaged store, which stays aside; where there is one.
+/// The command that puts the last generation back in place of a store that is damaged, and stays aside, or is not there;
+/// where there is one.
 fn restored(error: &store::Error) -> Option<String> {
-    let (store::Error::Content { path, .. } | store::Error::Sealed { path, .. }) = error else { return None };
+    let (path, is_there) = match error {
+        store::Error::Content { path, .. } | store::Error::Sealed { path, .. } => (path, true),
+        store::Error::StoreMissing { store, .. } => (store, false),
+        _ => return None,
+    };
     let previous = path.with_added_extension("previous");
     let copy = format!("cp {} {}", path_word(&previous), path_word(path));
-    previous.exists().then(|| format!("{} && {copy}", aside(path)))
+    previous.exists().then(|| if is_there { format!("{} && {copy}", aside(path)) } else { copy })
 }
 
 /// The command that puts something damaged out of the way; nothing is deleted.
 fn aside(path: &Path) -> String {
-    format!("mv {} {}", path_word(path), path_word(&path.with_added_extension("damaged")))
+    moved(path, "damaged")
+}
+
+fn moved(path: &Path, extension: &str) -> String {
+    format!("mv {} {}", path_word(path), path_word(&path.with_added_extension(extension)))
+}
+
+/// The command that mends what keeps the control socket from being used, or shows it.
+pub fn socket_fix(error: &control::Error) -> String {
+    use control::Error as Socket;
+    match error {
+        Socket::Folder(path) => format!("chmod 700 {}", path_word(path)),
+        // The system has its own word for a path that is too long.
+        Socket::Io { source, .. } if source.kind() == io::ErrorKind::InvalidInput => "secrets config".to_owned(),
+        Socket::Foreign { path, .. } | Socket::Io { path, .. } => look_at(path),
+        Socket::Group(_) | Socket::LongPath(_) => "secrets config".to_owned(),
+        Socket::Live(_) | Socket::Protocol(_) => "secrets stop".to_owned(),
+        Socket::NotASocket(path) => moved(path, "old"),
+        Socket::NotRunning(_) => "secrets serve &".to_owned(),
+        Socket::Failed(_) | Socket::OtherProgram { .. } | Socket::Timeout(_) => {
+            error.eviction().unwrap_or_else(|| "secrets doctor".to_owned())
+        }
+    }
+}
+
+/// The command that shows the file that could not be used.
+pub fn file_fix(error: &AtomicFileError) -> String {
+    match error {
+        AtomicFileError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => "df -h".to_owned(),
+        AtomicFileError::Locked(_) => "secrets stop".to_owned(),
+        AtomicFileError::Io { path, .. } | AtomicFileError::NotAFile(path) | AtomicFileError::TooLarge { path, .. } => {
+            look_at(path)
+        }
+    }
 }
 
 /// A daemon that cannot start, as the caller is told of it.
@@ -143,11 +192,7 @@ pub fn start_failure(error: &super::Error) -> Failure {
     use super::Error as Start;
     let message = error.to_string();
     match error {
-        Start::AuditKey { path, .. } => {
-            let path = path.to_string_lossy();
-            let fix = format!("mv {} {}", shell_word(&path), shell_word(&format!("{path}.old")));
-            Failure::new(FailureCode::Io, message).with_fix(fix)
-        }
+        Start::AuditKey { path, .. } => Failure::new(FailureCode::Io, message).with_fix(moved(path, "old")),
         Start::AlreadyRunning(_) => Failure::new(FailureCode::AlreadyRunning, message),
         Start::Policy(_) => Failure::new(FailureCode::Settings, message).with_fix("secrets policy check"),
         Start::Settings { path, .. } => {
@@ -163,13 +208,29 @@ pub fn start_failure(error: &super::Error) -> Failure {
             // Key and certificate belong together; a new pair is made where there is none.
             Failure::new(FailureCode::StoreUnreadable, message).with_fix(aside(path.parent().unwrap_or(path)))
         }
-        Start::Control(control::Error::Folder(path)) => {
-            Failure::new(FailureCode::Permissions, message).with_fix(format!("chmod 700 {}", path_word(path)))
-        }
         Start::Control(error @ control::Error::OtherProgram { .. }) => {
             Failure { code: FailureCode::OtherProgram, message, fix: error.eviction() }
         }
+        Start::Control(error) => {
+            let is_access = matches!(error, control::Error::Folder(_));
+            let code = if is_access { FailureCode::Permissions } else { FailureCode::Io };
+            Failure::new(code, message).with_fix(socket_fix(error))
+        }
+        Start::File(error) | Start::Ca(ca::Error::File(error)) => {
+            Failure::new(FailureCode::Io, message).with_fix(file_fix(error))
+        }
+        // These follow from settings that can be read and do not work.
+        Start::Bounds(_) | Start::Net(_) | Start::Proxy(_) | Start::Killswitch(killswitch::Error::Heartbeat { .. }) => {
+            Failure::new(FailureCode::Settings, message).with_fix("secrets config")
+        }
         Start::Store(store::Error::NotInitialised(_)) => Failure::new(FailureCode::StoreMissing, message),
+        Start::Store(store::Error::StoreMissing { previous: false, .. }) => {
+            Failure::new(FailureCode::StoreUnreadable, message).with_fix("secrets init")
+        }
+        Start::Store(store::Error::IdentityMissing { identity, .. }) => {
+            let folder = identity.parent().unwrap_or(identity);
+            Failure::new(FailureCode::StoreUnreadable, message).with_fix(format!("ls -la {}", path_word(folder)))
+        }
         Start::Store(error) => match access_fix(error) {
             Some(fix) => Failure::new(FailureCode::Permissions, message).with_fix(fix),
             None => match restored(error) {

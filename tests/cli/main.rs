@@ -23,6 +23,7 @@ mod daemon;
 mod demo;
 mod disks;
 mod explain;
+mod fixes;
 mod leases;
 mod load;
 mod sessions;

@@ -14,7 +14,8 @@ use crate::cli::{
 };
 use crate::{
     base::{SecretName, ServiceId},
-    control::{AddSecret, Error, FailureCode, RawAccess, Stored, WireValue},
+    control::{AddSecret, Error, Failure, FailureCode, ListSecrets, RawAccess, Stored, WireValue},
+    store,
 };
 
 #[derive(Args, Debug)]
@@ -62,15 +63,36 @@ impl Binding {
     pub(super) fn is_given(&self) -> bool {
         self.service.is_some() || self.easy.is_given() || self.raw.is_some()
     }
+
+    /// The flags as they were typed, each behind a blank.
+    pub(super) fn words(&self) -> String {
+        let raw = self.raw.map(|raw| match raw {
+            Raw::Allow => "allow",
+            Raw::Deny => "deny",
+        });
+        let flags = [
+            ("--service", self.service.as_ref().map(ServiceId::as_str)),
+            ("--credential", self.credential.as_deref()),
+            ("--raw", raw),
+        ];
+        let flags = flags.into_iter().filter_map(|(flag, value)| Some(format!(" {flag} {}", shell_word(value?))));
+        flags.chain([self.easy.words()]).collect()
+    }
 }
 
 pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<Outcome, Report> {
     let name = secret_name(&arguments.name, &context.command)?;
-    arguments.hook.check_new(&context.command, name.as_str())?;
-    let value = arguments.value.read(context, name.as_str(), Missing::Refused)?;
+    let without_hook = format!("{} {}{}", context.command, shell_word(name.as_str()), arguments.binding.words());
+    arguments.hook.check_new(name.as_str(), &without_hook)?;
+    let again = without_hook + &arguments.hook.words();
+    if arguments.value.is_waited_for() && is_known(context, &name).await? {
+        let taken = Failure::new(FailureCode::SecretExists, store::Error::Duplicate(name.clone()).to_string());
+        return Err(context.subject(Some(&name)).failure(taken));
+    }
+    let value = arguments.value.read(context, name.as_str(), Missing::Refused, &again)?;
     let value = value.ok_or_else(|| Report::internal("a value was required and is missing"))?;
     let value = WireValue::new(value);
-    arguments.binding.easy.check(&context.command, &name, &value)?;
+    arguments.binding.easy.check(&again, &context.command, &name, &value)?;
     let mut client = context.connect().await?;
     let request = AddSecret {
         name: name.clone(),
@@ -125,6 +147,12 @@ fn not_stored(context: &Context, name: &SecretName, error: Error) -> Report {
     let report = context.subject(Some(name)).control(error);
     let message = if is_half { format!("`{name}` was not stored: {}", report.message) } else { report.message.clone() };
     Report { message, ..report }
+}
+
+/// Whether the store has a secret of this name; asked before a value is.
+pub(super) async fn is_known(context: &Context, name: &SecretName) -> Result<bool, Report> {
+    let known = context.call(ListSecrets {}, None).await?.secrets;
+    Ok(known.iter().any(|secret| secret.name == *name))
 }
 
 /// Sanitizes line by line.

@@ -12,12 +12,19 @@ use serde_json::json;
 
 use super::{heartbeat, settings};
 use crate::cli::{
-    context::Context, envelope::NextAction, exit::ExitStatus, printer::Outcome, report::Report, sanitize::shell_word,
+    context::Context,
+    envelope::NextAction,
+    exit::ExitStatus,
+    printer::Outcome,
+    report::{GENERIC_FIX, Report},
+    sanitize::shell_word,
     table::Table,
 };
 use crate::{
-    base::{Clock, Timestamp, counted},
+    base::{Clock, Home, Timestamp, blocking, counted},
     control::{Client, Heartbeat, Kill, ListPolicy, Ping, ShowCa, StatusQuery},
+    daemon,
+    store::Store,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -69,13 +76,17 @@ pub(super) async fn run(context: &mut Context) -> Result<Outcome, Report> {
     let mut checks = vec![
         private("home", home.folder(), Kind::Folder),
         private("identity", &home.identity(), Kind::File),
-        private("store", &home.store(), Kind::File),
+        store(home),
         clock(Clock::system().now(), &home.identity()),
     ];
     match context.connect().await {
         Ok(mut client) => {
             checks.push(private("socket", &context.socket, Kind::Socket));
-            daemon(&mut client, &mut checks).await;
+            ask(&mut client, &mut checks).await;
+        }
+        Err(report) if report.fix == GENERIC_FIX => {
+            let log = format!("tail {}", shell_word(&home.daemon_log().to_string_lossy()));
+            checks.push(Check::fault("daemon", report.message, log)); // the doctor would send people to the doctor
         }
         Err(report) => checks.push(Check::fault("daemon", report.message, report.fix)),
     }
@@ -85,6 +96,9 @@ pub(super) async fn run(context: &mut Context) -> Result<Outcome, Report> {
         checks.push(Check::ok("settings", "nothing beats a session's variables"));
     }
     checks.extend(findings.into_iter().map(|finding| Check::warning("settings", finding.what, finding.fix)));
+    for check in &mut checks {
+        check.fix = check.fix.take().map(|fix| context.printer.runnable(&fix));
+    }
     conclude(&checks)
 }
 
@@ -106,12 +120,27 @@ fn private(name: &'static str, path: &Path, kind: Kind) -> Check {
     if !fits {
         Check::fault(name, format!("`{shown}` is not what belongs there"), format!("ls -l {word}"))
     } else if found.uid() != rustix::process::geteuid().as_raw() {
-        Check::fault(name, format!("`{shown}` belongs to user {}", found.uid()), format!("sudo chown $USER {word}"))
+        Check::fault(name, format!("`{shown}` belongs to user {}", found.uid()), format!("sudo chown \"$(id -u)\" {word}"))
     } else if mode & 0o077 != 0 {
         let detail = format!("`{shown}` has mode {mode:04o} and is open to others");
         Check::fault(name, detail, format!("chmod {wanted:o} {word}"))
     } else {
         Check::ok(name, format!("{shown}, mode {mode:04o}"))
+    }
+}
+
+/// A store that is damaged on the disk is one also while a daemon still has its content.
+fn store(home: &Home) -> Check {
+    let found = private("store", &home.store(), Kind::File);
+    if found.verdict != Verdict::Ok && home.store().exists() || !home.identity().exists() {
+        return found;
+    }
+    match blocking(|| Store::open(home, Clock::system())) {
+        Ok(_) => found,
+        Err(error) => {
+            let failure = daemon::failure(&daemon::Error::from(error));
+            Check::fault("store", failure.message, failure.fix.or(found.fix).unwrap_or_else(|| "secrets init".to_owned()))
+        }
     }
 }
 
@@ -124,7 +153,7 @@ fn clock(now: Timestamp, identity: &Path) -> Check {
     Check::ok("clock", now.to_string())
 }
 
-async fn daemon(client: &mut Client, checks: &mut Vec<Check>) {
+async fn ask(client: &mut Client, checks: &mut Vec<Check>) {
     let own = env!("CARGO_PKG_VERSION");
     checks.push(match client.call(Ping {}).await {
         Ok(pong) if pong.version == own => {
@@ -144,7 +173,7 @@ async fn daemon(client: &mut Client, checks: &mut Vec<Check>) {
         checks.push(if status.audit_healthy {
             Check::ok("audit", "events are recorded")
         } else {
-            Check::fault("audit", "events cannot be recorded, and nothing is forwarded without a record", "df -h ~")
+            Check::fault("audit", "events cannot be recorded, and nothing is forwarded without a record", "df -h")
         });
         checks.push(match status.kill {
             Some(tripped @ Kill::Tripped { .. }) => {

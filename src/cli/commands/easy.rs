@@ -4,10 +4,10 @@ use clap::Args;
 
 use crate::cli::{report::Report, sanitize::shell_word};
 use crate::{
-    base::SecretName,
+    base::{Origin, SecretName},
     control::{EasyBinding, EasyPlace, WireValue},
     inject,
-    recipe::{BasicPart, Place},
+    recipe::{BasicPart, Place, Wording},
 };
 
 /// Flags of `add` and `update` that write a service and a grant for the secret.
@@ -40,19 +40,50 @@ impl Easy {
         self.host.is_some()
     }
 
-    /// Refuses a value that its place cannot carry, before anything is stored.
-    pub(super) fn check(&self, command: &str, secret: &SecretName, value: &WireValue) -> Result<(), Report> {
+    /// Refuses what could never be written, and a value that its place cannot carry, before anything is stored.
+    /// `again` is the command that asks for another value.
+    pub(super) fn check(&self, again: &str, command: &str, secret: &SecretName, value: &WireValue) -> Result<(), Report> {
+        let Some(host) = &self.host else { return Ok(()) };
+        self.check_host(host, command, secret)?;
+        let misuse = |message: String| Report::misuse(message, format!("{command} --help"));
         let place = match self.place() {
-            _ if !self.is_given() => return Ok(()),
             EasyPlace::Basic { part, .. } if part == "user" => Place::Basic { part: BasicPart::User, other: None },
             EasyPlace::Basic { .. } => Place::Basic { part: BasicPart::Password, other: None },
-            EasyPlace::Header { .. } => Place::Header { name: http::header::AUTHORIZATION, wordings: vec![] },
+            EasyPlace::Header { name, wording } => {
+                let wording = wording.parse::<Wording>().map_err(|error| misuse(error.to_string()))?;
+                let name = name.parse().map_err(|_| misuse(format!("`{name}` is no header name")))?;
+                Place::Header { name, wordings: vec![wording] }
+            }
             EasyPlace::Query { name } => Place::Query { name: name.into() },
         };
         inject::check(&place, value.reveal()).map_err(|error| {
-            let message = format!("the value of `{secret}` would never reach its service: {error}");
-            Report::misuse(message, format!("{command} {} --value-file FILE", shell_word(secret.as_str())))
+            Report::misuse(format!("the value of `{secret}` would never reach its service: {error}"), again)
         })
+    }
+
+    /// A host, or an origin; of an address out of a browser its origin is advised.
+    fn check_host(&self, host: &str, command: &str, secret: &SecretName) -> Result<(), Report> {
+        let (scheme, rest) = host.split_once("://").unwrap_or(("https", host));
+        let read = |rest: &str| format!("{scheme}://{rest}").parse::<Origin>();
+        let Err(error) = read(rest) else { return Ok(()) };
+        let bare = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let fix = match read(bare) {
+            Ok(origin) => {
+                let advised = Self { host: Some(origin.to_string()), ..self.clone() };
+                format!("{command} {}{}", shell_word(secret.as_str()), advised.words())
+            }
+            Err(_) => format!("{command} --help"),
+        };
+        Err(Report::misuse(error.to_string(), fix))
+    }
+
+    /// The flags as they were typed, each behind a blank.
+    pub(super) fn words(&self) -> String {
+        let apart = [("--host", &self.host), ("--header", &self.header), ("--as", &self.wording), ("--query", &self.query)];
+        let apart = apart.into_iter().filter_map(|(flag, value)| Some(format!(" {flag} {}", shell_word(value.as_deref()?))));
+        let basic = self.basic.iter().map(|part| format!(" --basic={}", shell_word(part)));
+        let other = self.other.iter().map(|text| format!(" --other {}", shell_word(text)));
+        apart.chain(basic).chain(other).collect()
     }
 
     fn place(&self) -> EasyPlace {

@@ -5,7 +5,7 @@
 
 use std::{fmt::Write as _, path::Path};
 
-use clap::Args;
+use clap::{Args, ValueEnum as _};
 use serde_json::{Value, json};
 
 use super::env_leases::{self, Leases};
@@ -21,12 +21,12 @@ use crate::cli::{
     sanitize,
 };
 use crate::{
-    base::{ClientId, Clock, TimeToLive, Timestamp},
-    control::{Client, Note, RevokeLease},
+    base::{ClientId, Clock, TimeToLive, Timestamp, counted},
+    control::{Client, ListSecrets, Note, RevokeLease},
     project::{EnvFile, Existing, ProjectFile, ProviderProject, StoreProject, Variable, Wants},
 };
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "one per flag")]
 pub(in crate::cli) struct Arguments {
     /// Replace a file that exists
@@ -34,7 +34,7 @@ pub(in crate::cli) struct Arguments {
     force: bool,
     /// How long the leases last [default: as the project file says, else as configured]
     #[arg(long, value_name = "DURATION")]
-    ttl: Option<TimeToLive>,
+    pub(super) ttl: Option<TimeToLive>,
     /// Say what would be leased and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -46,7 +46,7 @@ pub(in crate::cli) struct Arguments {
     format: EnvFormat,
     /// Raw values instead of lease tokens
     #[arg(long)]
-    raw: bool,
+    pub(super) raw: bool,
     /// For whom, as the record shows it
     #[arg(long, value_name = "ID")]
     client_id: Option<String>,
@@ -58,36 +58,61 @@ impl Arguments {
         self.print
     }
 
+    /// The same command, as a reader of `change` wants it.
+    pub(super) fn again(&self, change: impl FnOnce(&mut Self)) -> String {
+        let mut asked = self.clone();
+        change(&mut asked);
+        let mut line = "secrets env".to_owned();
+        let flags = [("force", asked.force), ("dry-run", asked.dry_run), ("print", asked.print), ("raw", asked.raw)];
+        line.extend(flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| format!(" --{flag}")));
+        line.extend(asked.ttl.map(|ttl| format!(" --ttl {ttl}")));
+        let format = asked.format.to_possible_value().filter(|_| asked.print);
+        line.extend(format.map(|format| format!(" --format {}", format.get_name())));
+        line.extend(asked.client_id.map(|id| format!(" --client-id {}", sanitize::shell_word(&id))));
+        line
+    }
+
     const fn existing(&self) -> Existing {
         if self.force { Existing::Replace } else { Existing::Keep }
     }
 }
 
 pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<Outcome, Report> {
-    let project = project_file::find(&context.folder)?.ok_or_else(|| {
-        Report::new(ExitStatus::Generic, "there is no `.secrets.json` here or above", project_file::example("NAME"))
-    })?;
+    let Some(project) = project_file::find(&context.folder)? else { return Err(without_project(context).await) };
     let path = project.env_file().map_err(project_file::report)?;
     let given = arguments.client_id.as_deref();
     if !arguments.dry_run && !arguments.print && !arguments.force && path.symlink_metadata().is_ok() {
-        return Err(project_file::report(crate::project::Error::Exists(path)));
+        let report = project_file::report(crate::project::Error::Exists(path));
+        return Err(Report { fix: arguments.again(|asked| asked.force = true), ..report });
     }
+    let nobody = || arguments.again(|asked| asked.client_id = None);
     match &project.wants {
         Wants::Store(wants) => {
-            let client_id = client_id(given.or(wants.client.as_ref().map(ClientId::as_str)), &context.command)?;
+            let client_id = client_id(given.or(wants.client.as_ref().map(ClientId::as_str)), &nobody())?;
             if arguments.dry_run {
                 return Ok(planned(arguments, wants, &path, &client_id));
             }
-            of_store(context, arguments, wants, &path, &client_id).await
+            of_store(context, arguments, &project.path, wants, &path, &client_id).await
         }
         Wants::Provider(wants) => {
-            let client_id = client_id(given, &context.command)?;
+            let client_id = client_id(given, &nobody())?;
             if arguments.dry_run {
                 return Ok(planned_pull(arguments, wants, &path));
             }
             of_provider(context, arguments, &project, wants, &path, &client_id).await
         }
     }
+}
+
+/// The fix is a project file for a secret that is there.
+async fn without_project(context: &Context) -> Report {
+    let secrets = context.call(ListSecrets {}, None).await.map(|list| list.secrets);
+    let fix = match secrets.as_deref() {
+        Ok([]) => "secrets add api_key".to_owned(),
+        Ok([first, ..]) => project_file::example(first.name.as_str()),
+        Err(report) => report.fix.clone(),
+    };
+    Report::new(ExitStatus::Generic, "there is no `.secrets.json` here or above", fix)
 }
 
 fn planned(arguments: &Arguments, wants: &StoreProject, path: &Path, client_id: &ClientId) -> Outcome {
@@ -117,13 +142,15 @@ fn planned_pull(arguments: &Arguments, wants: &ProviderProject, path: &Path) -> 
 async fn of_store(
     context: &Context,
     arguments: &Arguments,
+    project: &Path,
     wants: &StoreProject,
     path: &Path,
     client_id: &ClientId,
 ) -> Result<Outcome, Report> {
     let mut client = context.connect().await?;
     let mut leases = Leases::default();
-    let making = make(context, arguments, wants, path, client_id, &mut client, &mut leases);
+    let asked = env_leases::Asked { client_id, raw: arguments.raw, file: project, ttl: arguments.ttl, arguments };
+    let making = make(context, &asked, wants, path, &mut client, &mut leases);
     let stopped = match unless_signalled(making).await {
         Ok(Ok(outcome)) => return Ok(outcome),
         Ok(Err(report)) => Err(report),
@@ -138,20 +165,19 @@ async fn of_store(
 /// Leases everything and writes the file; what was leased stands in `leases` also when it fails half-way.
 async fn make(
     context: &Context,
-    arguments: &Arguments,
+    asked: &env_leases::Asked<'_>,
     wants: &StoreProject,
     path: &Path,
-    client_id: &ClientId,
     client: &mut Client,
     leases: &mut Leases,
 ) -> Result<Outcome, Report> {
-    let asked = env_leases::Asked { client_id, raw: arguments.raw, ttl: arguments.ttl };
-    env_leases::take(context, client, wants, &asked, leases).await?;
+    let (arguments, client_id) = (asked.arguments, asked.client_id);
+    env_leases::take(context, client, wants, asked, leases).await?;
     let way_in = if arguments.raw { None } else { Some(env_leases::way_in(context, client, &leases.hosts).await?) };
     let proxies = way_in.as_ref().map(|way_in| way_in.variables.as_slice()).unwrap_or_default();
     let variables: Vec<&Variable> = proxies.iter().chain(&leases.variables).collect();
     if arguments.print {
-        return printed(arguments.format, &variables);
+        return printed(arguments, &variables);
     }
     let mut file = EnvFile::new("store", leases.ends.unwrap_or_else(|| Clock::system().now()));
     leases.ids.iter().for_each(|id| file.lease(*id));
@@ -186,7 +212,7 @@ async fn of_provider(
     };
     let variables: Vec<&Variable> = pulled.iter().collect();
     if arguments.print {
-        return printed(arguments.format, &variables);
+        return printed(arguments, &variables);
     }
     let ends = Clock::system().now().plus(arguments.ttl.unwrap_or(wants.ttl).get());
     let mut file = EnvFile::new(wants.source.as_str(), ends);
@@ -216,7 +242,7 @@ async fn note(
     client.call(note).await.map(|_| ()).map_err(|error| context.subject(None).control(error))
 }
 
-fn printed(format: EnvFormat, variables: &[&Variable]) -> Result<Outcome, Report> {
+fn printed(arguments: &Arguments, variables: &[&Variable]) -> Result<Outcome, Report> {
     let text = |(name, value): &&'_ Variable| -> Option<(String, String)> {
         let value = String::from_utf8(value.to_vec()).ok().filter(|value| !value.contains('\0'))?;
         Some((name.to_string(), value))
@@ -224,10 +250,11 @@ fn printed(format: EnvFormat, variables: &[&Variable]) -> Result<Outcome, Report
     let texts: Option<Vec<(String, String)>> = variables.iter().map(text).collect();
     let texts = texts.ok_or_else(|| {
         let message = "a value holds bytes that cannot be printed for a shell";
-        Report::new(ExitStatus::Data, message, "secrets env --raw --force")
+        let file = |asked: &mut Arguments| (asked.print, asked.force) = (false, true);
+        Report::new(ExitStatus::Data, message, arguments.again(file))
     })?;
     let pairs: Vec<(&str, &str)> = texts.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    Ok(Outcome::Text(env_format::printed(format, &pairs)))
+    Ok(Outcome::Text(env_format::printed(arguments.format, &pairs)))
 }
 
 fn written(
@@ -241,7 +268,8 @@ fn written(
     let vars: Vec<&str> = file.names().collect();
     let odd: Vec<&str> = file.only_for_shells().into_iter().map(crate::project::VariableName::as_str).collect();
     let until = ends.map(|ends| format!(", good until {ends}")).unwrap_or_default();
-    let mut human = format!("wrote {} with {} variables{until}\n", sanitize::line(&path.to_string_lossy()), vars.len());
+    let count = counted(vars.len() as u64, "variable");
+    let mut human = format!("wrote {} with {count}{until}\n", sanitize::line(&path.to_string_lossy()));
     if !odd.is_empty() {
         let _ = writeln!(human, "only shells read {} byte for byte; dotenv readers differ", odd.join(", "));
     }

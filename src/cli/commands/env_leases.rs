@@ -1,18 +1,21 @@
 //! The leases that an env file holds, and the variables that lead its readers to the proxy.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::env::Arguments;
 use crate::cli::{
-    context::Context,
+    context::{Context, longest},
     envelope::NextAction,
     exit::ExitStatus,
     parts::TrustRequest,
     project_file::{edit, is_obeyed, obeyed},
     report::Report,
-    sanitize::shell_word,
 };
 use crate::{
     base::{ClientId, LeaseId, TimeToLive, Timestamp},
@@ -35,7 +38,11 @@ pub(super) struct Leases {
 pub(super) struct Asked<'a> {
     pub(super) client_id: &'a ClientId,
     pub(super) raw: bool,
+    /// The project's file.
+    pub(super) file: &'a Path,
     pub(super) ttl: Option<TimeToLive>,
+    /// For the command that would do better.
+    pub(super) arguments: &'a Arguments,
 }
 
 /// Leases everything that a project wants, in its order.
@@ -47,11 +54,10 @@ pub(super) async fn take(
     leases: &mut Leases,
 ) -> Result<(), Report> {
     if let Some(wish) = wants.secrets.iter().find(|wish| is_obeyed(wish.variable.as_str())) {
-        let file = context.folder.join(crate::project::ProjectFile::NAME);
-        return Err(obeyed(wish.variable.as_str(), edit(&file)));
+        return Err(obeyed(wish.variable.as_str(), edit(asked.file)));
     }
     if !asked.raw {
-        check_bound(context, client, &wants.secrets).await?;
+        check_bound(context, client, &wants.secrets, asked.arguments).await?;
     }
     for wish in &wants.secrets {
         let ttl = wants.ttl_asked(wish, asked.ttl);
@@ -61,13 +67,25 @@ pub(super) async fn take(
 }
 
 /// A token is of use only where a service says where it goes; told before anything is leased.
-async fn check_bound(context: &Context, client: &mut Client, wishes: &[Wanted]) -> Result<(), Report> {
+async fn check_bound(
+    context: &Context,
+    client: &mut Client,
+    wishes: &[Wanted],
+    arguments: &Arguments,
+) -> Result<(), Report> {
     let known = client.call(ListSecrets {}).await.map_err(|error| context.subject(None).control(error))?.secrets;
     for wish in wishes {
         let unbound = known.iter().any(|secret| secret.name == wish.name && secret.service.is_none());
         if unbound {
-            let message = format!("`{}` belongs to no service, so that a token for it leads nowhere", wish.name);
-            let fix = format!("secrets update {} --service ID", shell_word(wish.name.as_str()));
+            let message = format!(
+                "`{}` belongs to no service, so that a token for it leads nowhere; its raw value can be written",
+                wish.name
+            );
+            let max = longest(context);
+            let fix = arguments.again(|asked| {
+                asked.raw = true;
+                asked.ttl = asked.ttl.map(|ttl| max.map_or(ttl, |max| ttl.min(max)));
+            });
             return Err(Report::new(ExitStatus::Generic, message, fix));
         }
     }
@@ -82,7 +100,16 @@ async fn lease(
     leases: &mut Leases,
 ) -> Result<(), Report> {
     let (secret_name, client_id, ttl) = (wish.name.clone(), asked.client_id.clone(), asked.ttl);
-    let failed = |error| context.subject(Some(&wish.name)).control(error);
+    let failed = |error| {
+        let report = context.subject(Some(&wish.name)).control(error);
+        match longest(context).filter(|max| ttl.is_some_and(|ttl| ttl > *max)) {
+            Some(max) if asked.arguments.ttl.is_some() => {
+                Report { fix: asked.arguments.again(|again| again.ttl = Some(max)), ..report }
+            }
+            Some(_) => Report { fix: edit(asked.file), ..report },
+            None => report,
+        }
+    };
     let (lease_id, expires_at, value) = if asked.raw {
         let answer = client.call(LeaseSecret { secret_name, client_id, ttl }).await.map_err(failed)?;
         (answer.lease_id, answer.expires_at, answer.value.reveal().to_vec())

@@ -14,18 +14,18 @@ use clap::Args;
 
 use crate::cli::{
     child,
-    context::Context,
+    context::{Context, longest},
     exit::ExitStatus,
     parts::TrustRequest,
     printer::Outcome,
-    project_file::{self, check_variable, is_obeyed, obeyed},
+    project_file::{self, check_variable, edit, is_obeyed, obeyed},
     provider,
     report::Report,
     sanitize::shell_word,
 };
 use crate::{
-    base::{ClientId, TimeToLive},
-    control::{Client, ListSecrets, OpenSession, SESSION_VARIABLE, SessionOpened, SessionSecret},
+    base::{ClientId, SecretName, TimeToLive},
+    control::{Client, Error, FailureCode, ListSecrets, OpenSession, SESSION_VARIABLE, SessionOpened, SessionSecret},
     project::{ProjectFile, ProviderProject, Wants},
 };
 
@@ -57,6 +57,27 @@ pub(in crate::cli) struct Arguments {
     command: Vec<OsString>,
 }
 
+impl Arguments {
+    /// The same command with other secrets, with `--raw` or not, and no longer than this.
+    fn again<'a>(&self, secrets: impl IntoIterator<Item = &'a str>, raw: bool, ttl: Option<TimeToLive>) -> String {
+        let mut line = "secrets exec".to_owned();
+        for secret in secrets {
+            line.extend([" --secret ", &shell_word(secret)]);
+        }
+        line.push_str(if raw { " --raw" } else { "" });
+        let bounds = [("ttl", ttl), ("timeout", self.timeout)];
+        line.extend(bounds.iter().filter_map(|(flag, time)| Some(format!(" --{flag} {}", (*time)?))));
+        line.extend(self.client_id.iter().map(|id| format!(" --client-id {}", shell_word(id.as_str()))));
+        line.push_str(" --");
+        line.extend(self.command.iter().map(|word| format!(" {}", shell_word(&word.to_string_lossy()))));
+        line
+    }
+
+    fn named(&self) -> impl Iterator<Item = &str> {
+        self.secrets.iter().map(String::as_str)
+    }
+}
+
 /// A duration, or seconds.
 fn run_time(text: &str) -> Result<TimeToLive, String> {
     let seconds = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty();
@@ -66,7 +87,7 @@ fn run_time(text: &str) -> Result<TimeToLive, String> {
 
 pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<Outcome, Report> {
     let Some((program, rest)) = arguments.command.split_first() else {
-        return Err(Report::misuse("there is no command to run", "secrets exec -- COMMAND"));
+        return Err(Report::misuse("there is no command to run", "secrets exec --help"));
     };
     let named = named(arguments)?;
     let project = if named.is_empty() { project_file::find(&context.folder)? } else { None };
@@ -78,12 +99,17 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
             Err(code) => return Ok(Outcome::Child(code)),
         }
     } else {
+        let file = project.as_ref().map(|project| edit(&project.path));
         let mut request = wishes(context, arguments, &mut client, named, project).await?;
+        let wanted: Vec<SecretName> = request.secrets.iter().map(|wish| wish.name.clone()).collect();
         if arguments.raw {
             request.raw = std::mem::take(&mut request.secrets);
         }
-        let session = client.call(request).await.map_err(|error| context.subject(None).control(error))?;
-        (variables(context, &session, &inherited)?, Some(client))
+        let session = match client.call(request).await {
+            Ok(session) => session,
+            Err(error) => return Err(not_opened(context, arguments, &mut client, &wanted, file, error).await),
+        };
+        (variables(context, arguments, &session, &inherited, file.as_deref())?, Some(client))
     };
     let mut running = match child::start(context.tenancy, program, rest, &variables) {
         Ok(running) => running,
@@ -145,22 +171,62 @@ async fn pulled(
     Ok(Ok(variables))
 }
 
-/// What the flags name.
-fn named(arguments: &Arguments) -> Result<Vec<SessionSecret>, Report> {
-    arguments.secrets.iter().map(|text| wish(text, arguments.ttl)).collect()
+/// Why there is no session, with the command that might open one. `file` is the command that mends the project's file,
+/// if that says what is wanted.
+async fn not_opened(
+    context: &Context,
+    arguments: &Arguments,
+    client: &mut Client,
+    wanted: &[SecretName],
+    file: Option<String>,
+    error: Error,
+) -> Report {
+    let code = if let Error::Failed(failure) = &error { Some(failure.code) } else { None };
+    let report = context.subject(None).control(error);
+    let max = longest(context);
+    let ttl = arguments.ttl.map(|ttl| max.map_or(ttl, |max| ttl.min(max)));
+    let fix = match code {
+        Some(FailureCode::InvalidParams) if ttl != arguments.ttl => {
+            Some(arguments.again(arguments.named(), arguments.raw, ttl))
+        }
+        Some(FailureCode::InvalidParams) if arguments.ttl.is_none() => file,
+        // What belongs to no service has no token; its value can be had all the same.
+        Some(FailureCode::Policy) if has_unbound(client, wanted).await => {
+            Some(arguments.again(arguments.named(), true, ttl))
+        }
+        _ => None,
+    };
+    Report { fix: fix.unwrap_or(report.fix), ..report }
 }
 
-fn wish(text: &str, ttl: Option<TimeToLive>) -> Result<SessionSecret, Report> {
-    let misuse = |why: String| Report::misuse(why, "secrets exec --secret NAME=VARIABLE -- COMMAND");
-    let (name, env_var) = match text.rsplit_once('=') {
-        Some((name, variable)) => (name, Some(variable.to_owned())),
+async fn has_unbound(client: &mut Client, wanted: &[SecretName]) -> bool {
+    let known = client.call(ListSecrets {}).await.map(|list| list.secrets).unwrap_or_default();
+    known.iter().any(|secret| secret.service.is_none() && wanted.contains(&secret.name))
+}
+
+/// What the flags name.
+fn named(arguments: &Arguments) -> Result<Vec<SessionSecret>, Report> {
+    let wishes = arguments.secrets.iter().map(|text| {
+        wish(text, arguments.ttl).map_err(|(why, name)| {
+            let others = arguments.named().filter(|other| other != text);
+            let again = name.map(|name| arguments.again(others.chain([name]), arguments.raw, arguments.ttl));
+            Report::misuse(why, again.unwrap_or_else(|| "secrets list".to_owned()))
+        })
+    });
+    wishes.collect()
+}
+
+/// `NAME` or `NAME=VARIABLE`; else why not, and the name, when that can be used.
+fn wish(text: &str, ttl: Option<TimeToLive>) -> Result<SessionSecret, (String, Option<&str>)> {
+    let (word, env_var) = match text.rsplit_once('=') {
+        Some((name, variable)) => (name, Some(variable)),
         None => (text, None),
     };
-    if let Some(variable) = &env_var {
-        check_variable(variable).map_err(misuse)?;
+    let name = word.parse().map_err(|error: crate::base::IdError| (error.to_string(), None))?;
+    if let Some(variable) = env_var {
+        check_variable(variable).map_err(|why| (why, Some(word)))?;
     }
-    let name = name.parse().map_err(|error: crate::base::IdError| misuse(error.to_string()))?;
-    Ok(SessionSecret { name, env_var, ttl })
+    Ok(SessionSecret { name, env_var: env_var.map(str::to_owned), ttl })
 }
 
 /// The flags win, then the project file, then everything that belongs to a service.
@@ -191,11 +257,16 @@ async fn wishes(
         return Ok(open(wishes.collect(), context.folder.clone(), client_id.or(wants.client.clone())));
     }
     let all = client.call(ListSecrets {}).await.map_err(|error| context.subject(None).control(error))?.secrets;
+    let first = all.first().map(|secret| secret.name.clone());
     let bound = all.into_iter().filter(|secret| secret.service.is_some());
     let secrets: Vec<_> =
         bound.map(|secret| SessionSecret { name: secret.name, env_var: None, ttl: arguments.ttl }).collect();
     if secrets.is_empty() {
-        return Err(Report::misuse("no secret belongs to a service, so there is nothing to use", "secrets list"));
+        let fix = match &first {
+            Some(name) => arguments.again([name.as_str()], true, arguments.ttl),
+            None => "secrets add api_key".to_owned(),
+        };
+        return Err(Report::misuse("no secret belongs to a service, so there is nothing to use", fix));
     }
     Ok(open(secrets, context.folder.clone(), client_id))
 }
@@ -203,8 +274,10 @@ async fn wishes(
 /// What the program gets: what it would have anyway, the way into the proxy, and the tokens over both.
 fn variables(
     context: &Context,
+    arguments: &Arguments,
     session: &SessionOpened,
     inherited: &BTreeMap<OsString, OsString>,
+    file: Option<&str>,
 ) -> Result<BTreeMap<OsString, OsString>, Report> {
     let request = TrustRequest {
         proxy: SocketAddr::from((Ipv4Addr::LOCALHOST, session.proxy_port)),
@@ -224,22 +297,35 @@ fn variables(
     let mut taken = BTreeMap::new();
     for (secret, names, value) in tokens.chain(values) {
         if value.contains(&0) {
-            return Err(project_file::report(crate::project::Error::ZeroByte(secret.to_string())));
+            return Err(zero_byte(secret));
         }
         for name in names {
             check_variable(name).map_err(Report::internal)?;
             if ways_in.contains(OsStr::new(name)) || is_obeyed(name) {
-                return Err(obeyed(name, format!("secrets exec --secret {secret}=VARIABLE -- COMMAND")));
+                let wish = format!("{secret}={}", project_file::variable_for(secret.as_str()));
+                let others = arguments.named().filter(|other| !other.starts_with(&format!("{secret}=")));
+                let fix = || arguments.again(others.chain([wish.as_str()]), arguments.raw, arguments.ttl);
+                return Err(obeyed(name, file.map_or_else(fix, str::to_owned)));
             }
             if let Some(other) = taken.insert(name, secret) {
                 let message = format!("`{other}` and `{secret}` both want to be `{name}`; name the ones to use");
-                let fix = format!("secrets exec --secret {} -- COMMAND", shell_word(other.as_str()));
-                return Err(Report::new(ExitStatus::Misuse, message, fix));
+                let given = |text: &&str| text.rsplit_once('=').map_or(*text, |(name, _)| name) == other.as_str();
+                let wish = arguments.named().find(given).unwrap_or(other.as_str());
+                let fix = || arguments.again([wish], arguments.raw, arguments.ttl);
+                return Err(Report::new(ExitStatus::Misuse, message, file.map_or_else(fix, str::to_owned)));
             }
             variables.insert(name.into(), OsString::from_vec(value.clone()));
         }
     }
     Ok(variables)
+}
+
+/// A value that no variable can hold is for a file of the user's own.
+fn zero_byte(secret: &SecretName) -> Report {
+    let word = shell_word(secret.as_str());
+    let message = crate::project::Error::ZeroByte(secret.to_string()).to_string();
+    let file = shell_word(&format!("{}.value", project_file::variable_for(secret.as_str()).to_lowercase()));
+    Report::new(ExitStatus::Data, message, format!("umask 077 && secrets lease {word} > {file}"))
 }
 
 #[cfg(test)]
@@ -253,7 +339,7 @@ mod tests {
         let both = wish("a=b=API_KEY", Some(TimeToLive::HOUR)).unwrap();
         assert_eq!((both.name.as_str(), both.env_var.as_deref()), ("a=b", Some("API_KEY")));
         for bad in ["a=", "a=1X", "=X", ""] {
-            assert_eq!(wish(bad, None).unwrap_err().status, ExitStatus::Misuse, "{bad}");
+            assert!(wish(bad, None).is_err(), "{bad}");
         }
     }
 }

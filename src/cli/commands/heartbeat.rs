@@ -41,8 +41,12 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
 async fn status(context: &Context) -> Result<Outcome, Report> {
     let status = context.call(HeartbeatQuery {}, None).await?;
     let human = table::pairs(lines(&status.heartbeat).into_iter().chain([("kill switch", kill(&status.kill))]));
-    let next = vec![NextAction::new("secrets heartbeat test", "Beat once now")];
-    Ok(Outcome::Shown { result: json!(status), human, next })
+    // One that is not enabled cannot beat.
+    let next = match status.heartbeat.enabled {
+        true => NextAction::new("secrets heartbeat test", "Beat once now"),
+        false => NextAction::new("secrets config", "See the settings under `heartbeat`, and in which file they are"),
+    };
+    Ok(Outcome::Shown { result: json!(status), human, next: vec![next] })
 }
 
 async fn test(context: &Context) -> Result<Outcome, Report> {

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use crate::{
-    cli::report::Report,
+    cli::{report::Report, sanitize::shell_word},
     control::Schedule,
     store::{HookFormat, OnLeaseExpiry},
 };
@@ -39,15 +39,30 @@ impl Hook {
         })
     }
 
-    /// A plan for a hook that a new secret does not have would be a plan for nothing.
-    pub(super) fn check_new(&self, command: &str, name: &str) -> Result<(), Report> {
+    /// A plan for a hook that a new secret does not have would be a plan for nothing; `without` is the command without.
+    pub(super) fn check_new(&self, name: &str, without: &str) -> Result<(), Report> {
         let has_hook = self.rotate_via.as_ref().is_some_and(|hook| !hook.is_empty());
         if has_hook || !(self.rotate_format.is_some() || self.rotate_every.is_some() || self.on_lease_expiry.is_some())
         {
             return Ok(());
         }
         let message = format!("`{name}` would have a plan for rotation and no `--rotate-via`");
-        Err(Report::misuse(message, format!("{command} --help")))
+        Err(Report::misuse(message, without))
+    }
+
+    /// The flags as they were typed, each behind a blank.
+    pub(super) fn words(&self) -> String {
+        let end = self.on_lease_expiry.map(|what| match what {
+            OnEnd::Keep => "keep".to_owned(),
+            OnEnd::Rotate => "rotate".to_owned(),
+        });
+        let flags = [
+            ("--rotate-via", self.rotate_via.clone()),
+            ("--rotate-format", self.rotate_format.as_ref().map(ToString::to_string)),
+            ("--rotate-every", self.rotate_every.as_ref().map(ToString::to_string)),
+            ("--on-lease-expiry", end),
+        ];
+        flags.into_iter().filter_map(|(flag, value)| Some(format!(" {flag} {}", shell_word(&value?)))).collect()
     }
 
     pub(super) const fn is_given(&self) -> bool {

@@ -10,6 +10,7 @@ use crate::cli::{
     envelope::NextAction,
     printer::{Form, Outcome},
     report::Report,
+    sanitize::shell_word,
 };
 use crate::{
     base::{SecretBytes, TimeToLive},
@@ -21,7 +22,7 @@ pub(in crate::cli) struct Arguments {
     /// The secret's name
     name: String,
     /// How long, such as 30m, 1h30m or 1d [default: as configured, 1h]
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     ttl: Option<String>,
     /// For whom, as the record shows it [default: user, shell and process, such as alice-zsh-4711]
     #[arg(long, value_name = "ID")]
@@ -42,9 +43,10 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
         context.printer.say("`--raw` is deprecated; the raw value is the default");
     }
     let name = secret_name(&arguments.name, &context.command)?;
-    let client = client_id(arguments.client_id.as_deref(), &context.command)?;
+    let plain = format!("{} {}", context.command, shell_word(name.as_str())) + if arguments.token { " --token" } else { "" };
+    let client = client_id(arguments.client_id.as_deref(), &plain)?;
     let with_envelope = arguments.json || context.globals.wants_json();
-    let ttl = arguments.ttl.as_deref().map(|text| duration(text, &context.command)).transpose()?;
+    let ttl = arguments.ttl.as_deref().map(|text| duration(text, &plain)).transpose()?;
     let mut result = json!({"secret_name": name, "client_id": client});
     if arguments.token {
         let request = LeaseToken { secret_name: name.clone(), client_id: client, ttl };
@@ -78,9 +80,11 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
     Ok(Outcome::Shown { human: String::new(), result, next })
 }
 
-fn duration(text: &str, command: &str) -> Result<TimeToLive, Report> {
-    text.parse()
-        .map_err(|error: crate::base::TimeToLiveError| Report::misuse(error.to_string(), format!("{command} --help")))
+/// Unlike agent-secrets, which makes an hour of what is no time: nobody gets longer than was asked for.
+fn duration(text: &str, plain: &str) -> Result<TimeToLive, Report> {
+    text.parse().map_err(|error: crate::base::TimeToLiveError| {
+        Report::misuse(format!("{error}; without `--ttl` it is as configured"), plain)
+    })
 }
 
 fn merge(result: &mut Value, more: Value) {

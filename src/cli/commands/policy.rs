@@ -92,7 +92,7 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
             let request = ExplainPolicy {
                 method: method.clone(),
                 url: url.clone(),
-                client_id: client_id(client.as_deref(), &context.command)?,
+                client_id: client_id(client.as_deref(), "secrets policy explain --help")?,
                 project_dir: Some(absolute(project.as_ref().unwrap_or(&context.folder))?),
                 secret: secret.clone(),
             };
@@ -121,6 +121,10 @@ pub(super) fn check(context: &Context, paths: &[PathBuf]) -> Result<Outcome, Rep
     let mut faults = Vec::new();
     for path in &paths {
         let path = absolute(path)?;
+        // The home's own folder need not be there; a path that was named has to.
+        if path != own {
+            path.metadata().map_err(|error| Report::io("look at", &path, &error))?;
+        }
         let found = if path.is_file() { check_project(&own, &path) } else { PolicySet::load(&path).map(drop) };
         if let Err(errors) = found {
             faults.extend(errors.faults().iter().map(fault));

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{
-    add::{Binding, safe},
+    add::{Binding, is_known, safe},
     hook::Hook,
 };
 use crate::cli::{
@@ -15,7 +15,10 @@ use crate::cli::{
     sanitize::shell_word,
     value_input::{Missing, ValueInput},
 };
-use crate::control::{UpdateSecret, WireValue};
+use crate::{
+    broker,
+    control::{Failure, FailureCode, UpdateSecret, WireValue},
+};
 
 #[derive(Args, Debug)]
 pub(in crate::cli) struct Arguments {
@@ -33,10 +36,16 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
     let name = secret_name(&arguments.name, &context.command)?;
     let other_change = arguments.binding.is_given() || arguments.hook.is_given();
     let missing = if other_change { Missing::Allowed } else { Missing::Refused };
-    let value = arguments.value.read(context, name.as_str(), missing)?;
+    let flags = arguments.binding.words() + &arguments.hook.words();
+    let again = format!("{} {}{flags}", context.command, shell_word(name.as_str()));
+    if arguments.value.is_waited_for() && !is_known(context, &name).await? {
+        let unknown = Failure::new(FailureCode::SecretNotFound, broker::Error::SecretUnknown(name.clone()).to_string());
+        return Err(context.subject(Some(&name)).failure(unknown));
+    }
+    let value = arguments.value.read(context, name.as_str(), missing, &again)?;
     let value = value.map(WireValue::new);
     if let Some(value) = &value {
-        arguments.binding.easy.check(&context.command, &name, value)?;
+        arguments.binding.easy.check(&again, &context.command, &name, value)?;
     }
     let mut client = context.connect().await?;
     let request = UpdateSecret {
