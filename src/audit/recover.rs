@@ -17,7 +17,7 @@ use super::{
     missing::Missing,
     verify::Link,
 };
-use crate::base::{RequestId, Timestamp, sha256};
+use crate::base::{RequestId, Timestamp, counted, sha256};
 
 /// What opening the log had to mend.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -146,7 +146,11 @@ impl Recovery {
         }
         if recovery.torn.is_some() || !recovery.closed.is_empty() {
             let bytes = recovery.torn.as_ref().map_or(0, |torn| torn.bytes);
-            let details = format!("cut {bytes} bytes of a torn line, closed {} requests", recovery.closed.len());
+            let details = format!(
+                "cut {} of a torn line, closed {}",
+                counted(bytes, "byte"),
+                counted(recovery.closed.len() as u64, "request")
+            );
             log.append(&Event::new(Action::AuditRecovered).details(&details))?;
         }
         if let Some((action, details)) = recovery.missing.as_ref().and_then(Missing::remark) {

@@ -177,7 +177,7 @@ fn a_log_without_a_folder_takes_nothing_until_the_folder_is_back() {
     log.flush().unwrap();
     assert!(log.is_healthy());
     assert_eq!(actions(&path), ["log_continued", "policy_reload", "audit_recovered"]);
-    assert_eq!(last_details(&path), "the log could not be written: 1 events refused, 0 events lost");
+    assert_eq!(last_details(&path), "the log could not be written: 1 event refused, 0 events lost");
     assert!(verify(&path).unwrap().is_whole());
 }
 

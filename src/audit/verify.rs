@@ -15,7 +15,7 @@ use super::{
     note::Note,
     walk::{Walk, Walked},
 };
-use crate::base::{Ed25519Key, RequestId};
+use crate::base::{Ed25519Key, RequestId, counted};
 
 /// The newest line of a chain; to be kept elsewhere, so that a cut log is noticed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,7 +143,10 @@ impl fmt::Display for Break {
             ),
             BreakKind::Removed(u64::MAX) => write!(f, "lines before {line} were removed"),
             BreakKind::Removed(1) => write!(f, "a line before {line} was removed"),
-            BreakKind::Removed(count) => write!(f, "{count} lines before {line} were removed"),
+            BreakKind::Removed(count) => {
+                let were = if count == 1 { "was" } else { "were" };
+                write!(f, "{} before {line} {were} removed", counted(count, "line"))
+            }
             BreakKind::Reordered => write!(f, "{line} stands where it does not belong"),
             BreakKind::Signature => write!(f, "{line} holds a signature that does not fit"),
             BreakKind::Torn => write!(f, "{line} is torn, its end is missing"),

@@ -19,7 +19,7 @@ use super::{
     recover::{recover, recover_file},
     state::{State, Tip, Trouble},
 };
-use crate::base::{Clock, blocking};
+use crate::base::{Clock, blocking, counted};
 
 /// Beyond this many bytes, lazily appended lines are written at once.
 const EAGER: usize = 64 << 10;
@@ -224,7 +224,11 @@ impl Shared {
         let mark = (state.pending.len(), state.tip);
         let Trouble { refused, lost } = state.trouble;
         if refused + lost > 0 {
-            let details = format!("the log could not be written: {refused} events refused, {lost} events lost");
+            let details = format!(
+                "the log could not be written: {} refused, {} lost",
+                counted(refused, "event"),
+                counted(lost, "event")
+            );
             state.format(&self.clock, &Event::new(Action::AuditRecovered).details(&details));
         }
         if state.pending.is_empty() && state.torn == 0 {

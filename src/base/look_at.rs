@@ -6,12 +6,11 @@ use super::shell_word;
 
 /// The path itself where something is there, else the nearest folder above it, with what it holds.
 pub fn look_at(path: &Path) -> String {
-    let (flags, path) = match path.symlink_metadata() {
-        Ok(_) => ("-ld", path),
-        Err(_) => {
-            let above = path.ancestors().skip(1).find(|folder| folder.is_dir());
-            ("-la", above.unwrap_or(Path::new("/")))
-        }
+    let (flags, path) = if path.symlink_metadata().is_ok() {
+        ("-ld", path)
+    } else {
+        let above = path.ancestors().skip(1).find(|folder| folder.is_dir());
+        ("-la", above.unwrap_or(Path::new("/")))
     };
     format!("ls {flags} {}", shell_word(&path.to_string_lossy()))
 }

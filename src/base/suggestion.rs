@@ -1,11 +1,17 @@
 //! What a mistyped word was probably meant to be.
 
-/// `did you mean ...?` when one word is near, else the list of what is possible.
+use std::collections::BTreeSet;
+
+/// `did you mean ...?` when one word is near, else the list of what is possible, each once.
 pub fn expected(have: &str, words: &[&str]) -> String {
     let near = words.iter().map(|word| (distance(have, word), *word)).min();
     match near {
         Some((steps, word)) if steps <= (have.chars().count() / 3).clamp(1, 3) => format!("did you mean `{word}`?"),
-        Some(_) => format!("expected one of `{}`", words.join("`, `")),
+        Some(_) => {
+            let mut seen = BTreeSet::new();
+            let each: Vec<&str> = words.iter().copied().filter(|word| seen.insert(*word)).collect();
+            format!("expected one of `{}`", each.join("`, `"))
+        }
         None => String::new(),
     }
 }
@@ -57,6 +63,7 @@ mod tests {
     fn suggestions_are_near_or_a_list() {
         assert_eq!(expected("alow", &["allow", "deny"]), "did you mean `allow`?");
         assert_eq!(expected("zzz", &["allow", "deny"]), "expected one of `allow`, `deny`");
+        assert_eq!(expected("zzz", &["deny", "allow", "deny"]), "expected one of `deny`, `allow`");
         assert_eq!(expected("x", &[]), "");
     }
 }

@@ -32,7 +32,7 @@ pub enum Fault {
 const KILLED: &str = "the kill switch was tripped, which ended the lease and the exchange";
 
 /// What gives a command new leases.
-pub(super) const AGAIN: &str = "secrets exec -- COMMAND";
+pub(super) const AGAIN: &str = "secrets exec -- sh";
 
 impl Refusal {
     /// A refusal with its sentence and with what mends it; there is none without.

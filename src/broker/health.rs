@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::Broker;
 use crate::{
-    base::{LeaseId, SecretName, Timestamp, shell_word},
+    base::{LeaseId, SecretName, Timestamp, counted, shell_word},
     lease::Lease,
     store::{RotationHealth, SecretRecord},
 };
@@ -141,11 +141,9 @@ fn without_hook(record: &SecretRecord) -> Option<Warning> {
 fn failed_hook(record: &SecretRecord, health: &RotationHealth) -> Option<Warning> {
     record.rotate_via.as_ref()?;
     let (Some(error), 1..) = (&health.error, health.failures) else { return None };
-    let (name, times) = (&record.name, health.failures);
-    let message = format!(
-        "rotation failed {times} times: {error}; mend the hook, then `secrets rotate {}`",
-        shell_word(name.as_str())
-    );
+    let (name, times) = (&record.name, counted(health.failures.into(), "time"));
+    let message =
+        format!("rotation failed {times}: {error}; mend the hook, then `secrets rotate {}`", shell_word(name.as_str()));
     Some(about(WarningKind::HookFailed, record, message))
 }
 

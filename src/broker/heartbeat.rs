@@ -42,7 +42,7 @@ impl Broker {
     async fn note_beat(self: &Arc<Self>, heart: &Heart, beat: &Result<(), Miss>) -> After {
         match (heart.note(beat), beat) {
             (Verdict::Recovered(misses), _) => {
-                let details = format!("after {misses} misses");
+                let details = format!("after {misses} {}", if misses == 1 { "miss" } else { "misses" });
                 self.audit().append_lazily(&Event::new(Action::HeartbeatRecovered).details(&details));
             }
             (Verdict::Missed(Record::Yes), Err(miss)) => {

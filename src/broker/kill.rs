@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{Broker, Error, Refusal, Rotation};
 use crate::{
     audit::{Action, Event, Outcome},
-    base::{self, CutReason, RefusalCode},
+    base::{self, CutReason, RefusalCode, counted},
     killswitch::{KillReport, KillSwitch, Plan, Step, Trip, Tripper, wipe_home},
     rotation::Trigger,
 };
@@ -58,7 +58,7 @@ impl Broker {
         for lease in &ended {
             audit.append_lazily(&Self::revoke_event(lease, CutReason::Killed));
         }
-        report.record(audit, Step::RevokeAll, Ok(format!("{} leases", ended.len())), None);
+        report.record(audit, Step::RevokeAll, Ok(counted(ended.len() as u64, "lease")), None);
         report.record(audit, Step::Cut, Ok("live exchanges and tunnels".to_owned()), took);
         let kept = self.keep_latch();
         report.record(audit, Step::Keep, kept, None);
@@ -94,7 +94,7 @@ impl Broker {
         for lease in &ended {
             self.parts.audit.append_lazily(&Self::revoke_event(lease, CutReason::Killed));
         }
-        let details = format!("latch: still {trip}; {} leases of the last run ended", ended.len());
+        let details = format!("latch: still {trip}; {} of the last run ended", counted(ended.len() as u64, "lease"));
         self.parts.audit.append(&Event::new(Action::Killswitch).details(&details))?;
         self.persist_all()
     }
@@ -124,9 +124,14 @@ impl Broker {
         let faults: Vec<String> = rotations.iter().filter_map(fault).collect();
         let others = self.parts.store.list().len().saturating_sub(rotations.len());
         if faults.is_empty() {
-            return Ok(format!("{} secrets rotated; {others} have no hook", rotations.len()));
+            return Ok(format!("{} rotated; {others} without a hook", counted(rotations.len() as u64, "secret")));
         }
-        Err(format!("{} of {} secrets were not rotated: {}", faults.len(), rotations.len(), faults.join("; ")))
+        Err(format!(
+            "not rotated, {} of {}: {}",
+            faults.len(),
+            counted(rotations.len() as u64, "secret"),
+            faults.join("; ")
+        ))
     }
 
     /// Memory first, so that nothing writes again what was wiped.
@@ -136,6 +141,6 @@ impl Broker {
         self.parts.store.forget();
         self.echoes.forget_all();
         self.rotations.forget_all();
-        wipe_home(&self.parts.home).map(|count| format!("{count} files overwritten and removed"))
+        wipe_home(&self.parts.home).map(|count| format!("{} overwritten and removed", counted(count as u64, "file")))
     }
 }

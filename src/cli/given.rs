@@ -18,7 +18,8 @@ impl Given {
 
     /// From a command line that could not be read as a whole, as far as it says.
     pub(super) fn of_line(arguments: &[OsString]) -> Self {
-        let words: Vec<&str> = arguments.iter().map_while(|word| word.to_str()).take_while(|word| *word != "--").collect();
+        let words: Vec<&str> =
+            arguments.iter().map_while(|word| word.to_str()).take_while(|word| *word != "--").collect();
         let value = |flag: &str| {
             let apart = words.windows(2).find_map(|pair| match pair {
                 [word, value] if *word == flag => Some(*value),
@@ -32,7 +33,7 @@ impl Given {
     /// The shell command with them, behind each `secrets` that it runs; what it says itself stays.
     pub(super) fn put_into(&self, command: &str) -> String {
         let missing = self.0.iter().filter(|(flag, _)| !command.contains(&format!(" {flag} ")));
-        let words: String = missing.map(|(flag, value)| format!(" {flag} {}", shell_word(value))).collect();
+        let words: String = missing.map(|(flag, value)| [" ", flag, " ", &shell_word(value)].concat()).collect();
         let (mut written, mut rest) = (String::with_capacity(command.len() + words.len()), command);
         let mut quote = None;
         let mut begins = true; // a command, as the shell reads it

@@ -142,8 +142,11 @@ fn refuse(mut printer: Printer, error: &clap::Error, arguments: &[OsString]) -> 
     }
     printer.keep(Given::of_line(arguments));
     let command = typed_command(arguments);
-    // Clap shows the whole help instead, whose first line says nothing of an error.
-    let lacks_word = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    // Without any flag clap shows the whole help instead, whose first line says nothing of an error.
+    let lacks_word = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand
+    );
     let message = if lacks_word { lacking(&command) } else { sentence(&text) };
     let report = Report::misuse(message, format!("{command} --help"));
     // The streams of `exec` and `lease` are not ours to write to; their misuse goes where their errors go.
@@ -167,8 +170,7 @@ fn sentence(text: &str) -> String {
 /// What a command says that is nothing without a word after it.
 fn lacking(command: &str) -> String {
     let root = Cli::command();
-    let words = command.split(' ').skip(1);
-    let found = words.fold(Some(&root), |found, word| found?.find_subcommand(word));
+    let found = command.split(' ').skip(1).try_fold(&root, clap::Command::find_subcommand);
     let known = found.into_iter().flat_map(clap::Command::get_subcommands).map(clap::Command::get_name);
     let known: Vec<String> = known.filter(|name| *name != "help").map(|name| format!("`{name}`")).collect();
     let known = match known.as_slice() {

@@ -28,7 +28,8 @@ pub(super) fn hidden(question: &str, retry: &str) -> Result<SecretBytes, Report>
         Typed::Cancelled => Err(Report::misuse("nothing was entered", retry)),
         Typed::Line(value) => Ok(value),
         Typed::MoreLines => {
-            let message = "a value of several lines cannot be typed or pasted here; pipe it in, or paste it and type Ctrl-D";
+            let message =
+                "a value of several lines cannot be typed or pasted here; pipe it in, or paste it and type Ctrl-D";
             Err(Report::misuse(message, piped(retry)))
         }
         Typed::TooLong => Err(Report::misuse("the value is too long to be typed; pipe it in", piped(retry))),

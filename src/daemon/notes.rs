@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     audit::{Action, Event},
+    base::counted,
     control::{Done, Failure, FailureCode, Note},
 };
 
@@ -13,10 +14,12 @@ impl Desk {
     /// Records an act; the answer comes when it is recorded.
     pub(super) fn note(&self, note: &Note) -> Outcome {
         let (action, details) = match note {
-            Note::Cleanup { files, leases } => (Action::Cleanup, format!("{files} files, {leases} leases")),
+            Note::Cleanup { files, leases } => {
+                (Action::Cleanup, format!("{}, {}", counted(*files, "file"), counted(*leases, "lease")))
+            }
             Note::EnvWrite { variables, raw, .. } => {
                 let kind = if *raw { "raw values" } else { "lease tokens" };
-                (Action::EnvWrite, format!("{variables} variables, {kind}"))
+                (Action::EnvWrite, format!("{}, {kind}", counted(*variables, "variable")))
             }
             Note::ProviderPull { names, .. } if names.len() > Note::MAX_NAMES => {
                 let message = format!("at most {} names are recorded at once", Note::MAX_NAMES);
@@ -29,7 +32,7 @@ impl Desk {
             }
             Note::Scan { files, critical, high, medium, low, migrated } => {
                 let found = format!("{critical} critical, {high} high, {medium} medium, {low} low");
-                (Action::Scan, format!("{files} files: {found}; {migrated} migrated"))
+                (Action::Scan, format!("{}: {found}; {migrated} migrated", counted(*files, "file")))
             }
         };
         let mut event = Event::new(action).details(&details);

@@ -33,8 +33,9 @@ pub(super) fn failure(error: Error) -> Failure {
         Error::SecretUnknown(_) => Failure::new(FailureCode::SecretNotFound, message),
         Error::SessionUnknown(_) => Failure::new(FailureCode::LeaseNotFound, message).with_fix("secrets status"),
         Error::Store(error) => store_failure(&error),
-        Error::Unfit { secret, .. } => Failure::new(FailureCode::InvalidParams, message)
-            .with_fix(format!("secrets update {}", word(&secret))),
+        Error::Unfit { secret, .. } => {
+            Failure::new(FailureCode::InvalidParams, message).with_fix(format!("secrets update {}", word(&secret)))
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{KillReport, KillSwitch, Plan, Step, Tripper, wipe_home};
 use crate::{
     audit::{self, AuditLog},
-    base::{AtomicFileError, Clock, FileLock, Home},
+    base::{AtomicFileError, Clock, FileLock, Home, counted},
 };
 
 /// Works off the plan on the files of a home whose daemon does not run, or runs and does not answer; such a one follows
@@ -40,7 +40,10 @@ pub fn kill_offline(home: &Home, plan: Plan, clock: &Clock) -> KillReport {
         add(Step::RotateAll, Err("only a daemon that answers can rotate".to_owned()));
     }
     if plan.wipe {
-        add(Step::WipeStore, wipe_home(home).map(|count| format!("{count} files overwritten and removed")));
+        add(
+            Step::WipeStore,
+            wipe_home(home).map(|count| format!("{} overwritten and removed", counted(count as u64, "file"))),
+        );
     }
     match log {
         Ok(log) => report.close(&log),

@@ -83,7 +83,7 @@ pub(super) fn authorize(
     let may_pass = granted.is_none_or(|granted| granted.missing() == Missing::Pass);
     if permits.is_empty() && !may_pass {
         let detail = format!("requests to `{}` need a lease token", site.authority);
-        let refusal = Refusal::new(RefusalCode::NoLease, detail, "secrets exec -- COMMAND");
+        let refusal = Refusal::new(RefusalCode::NoLease, detail, "secrets exec -- sh");
         return Err(Refused::Before(Box::new(received.notes), refusal));
     }
     Ok(Admitted { received, permits, held: all_held, seen: Body::unread() })

@@ -27,7 +27,7 @@ use super::{
     upload::RequestBody,
 };
 use crate::{
-    base::RefusalCode,
+    base::{RefusalCode, shell_word},
     broker::{Credentials, Permit, Refusal, SecretVersion},
     inject::{self, Armed, Draft},
     lease::Found,
@@ -157,7 +157,7 @@ pub(super) fn arm(loaded: Loaded) -> Result<Ready, Refused> {
 fn unwritten(error: &inject::Error, permits: &[Permit]) -> (String, String) {
     let names: Vec<&str> = permits.iter().map(|permit| permit.lease().secret.as_str()).collect();
     let fix = match error {
-        inject::Error::Unwritable { .. } => format!("secrets update {}", names.join(" or ")),
+        inject::Error::Unwritable { .. } => format!("secrets update {}", shell_word(names.first().unwrap_or(&""))),
         _ => "secrets doctor".to_owned(),
     };
     (format!("secret `{}`: {error}", names.join("` or `")), fix)

@@ -62,7 +62,7 @@ impl Front {
 
     /// Which way in this request came by; proxy credentials name a session wherever they are sent (RFC 9110, 11.7).
     fn admit(&self, headers: &HeaderMap) -> Result<Arc<Entrance>, Refusal> {
-        let wanted = |detail: &str| Refusal::new(RefusalCode::ProxyAuthRequired, detail, "secrets exec -- COMMAND");
+        let wanted = |detail: &str| Refusal::new(RefusalCode::ProxyAuthRequired, detail, "secrets exec -- sh");
         match headers.get(PROXY_AUTHORIZATION) {
             None if self.entrance.demand() == Demand::Credentials => {
                 Err(wanted("the proxy wants the credentials of a session"))

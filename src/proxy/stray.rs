@@ -96,7 +96,7 @@ pub(super) fn foreign(place: &Place) -> Refusal {
     Refusal::new(
         RefusalCode::ForeignCredential,
         format!("{place} holds a credential that is no lease token; only leases are forwarded to this host"),
-        "secrets exec -- COMMAND",
+        "secrets exec -- sh",
     )
 }
 

@@ -178,7 +178,7 @@ fn export_streams_every_wanted_row_of_all_files() {
     let export = |flags: &[&str]| {
         let output = hand.run(&[&["--no-autostart", "audit", "--export"], flags].concat(), b"");
         assert!(output.status.success(), "{output:?}");
-        assert!(String::from_utf8_lossy(&output.stderr).contains("1 lines cannot be read"), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("1 line cannot be read"), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
     };
     let csv = export(&["csv"]);

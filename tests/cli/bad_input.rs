@@ -187,6 +187,43 @@ fn a_damaged_store_is_restored_by_the_command_that_is_told() {
     assert_eq!(hand.read("secrets.age.damaged"), half, "nothing is lost");
 }
 
+/// One fault, one command: from the doctor, from a daemon that does not start, and from one that still runs.
+#[test]
+fn a_store_that_is_damaged_or_gone_has_one_fix_everywhere() {
+    let hand = Hand::with_home();
+    for name in ["first", "second"] {
+        assert_eq!(hand.envelope(&["add", name], b"v").0, 0);
+    }
+    let store = hand.home.join("secrets.age");
+    let whole = std::fs::read(&store).unwrap();
+    let cut = || std::fs::write(&store, &whole[..whole.len() / 2]).unwrap();
+    let doctor = |hand: &Hand| {
+        let (code, found) = hand.envelope(&["doctor"], b"");
+        let checks = found["result"]["checks"].as_array().unwrap().clone();
+        let row = checks.into_iter().find(|check| check["name"] == "store").unwrap();
+        assert!(code == 1 && row["verdict"] == "fault" && row["fix"] == found["fix"], "{found}");
+        row["fix"].as_str().unwrap().to_owned()
+    };
+    let copy = format!("cp {0}.previous {0}", store.display());
+    let restore = format!("mv {0} {0}.damaged && {copy}", store.display());
+    cut();
+    assert_eq!(doctor(&hand), restore, "while a daemon still has it");
+    let third = refused(&hand, &["add", "third"], b"v", 66, &["secrets.age"]);
+    assert_eq!(third["fix"], restore.as_str());
+    std::fs::write(&store, &whole).unwrap();
+    hand.stop();
+    cut();
+    assert_eq!(doctor(&hand), restore);
+    assert_eq!(refused(&hand, &["list"], b"", 64, &["secrets.age"])["fix"], restore.as_str());
+    std::fs::remove_file(&store).unwrap();
+    assert_eq!(doctor(&hand), copy, "an empty store would not be a remedy");
+    assert_eq!(refused(&hand, &["list"], b"", 64, &["secrets.age"])["fix"], copy.as_str());
+    assert_eq!(refused(&hand, &["init"], b"", 64, &["secrets.age"])["fix"], copy.as_str());
+    let mut sh = std::process::Command::new("sh");
+    assert!(Hand::feed(sh.args(["-c", &copy]), b"").status.success());
+    assert_eq!(hand.envelope(&["list"], b"").1["result"]["count"], 1);
+}
+
 #[test]
 fn values_names_and_bounds() {
     let hand = Hand::with_home();

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{
     hand::{Hand, SECRET},
-    support::{Program, find_program},
+    support::{Program, find_program, until_blocking},
 };
 
 /// With a user folder of its own, so that nobody's settings are looked at.
@@ -146,6 +146,19 @@ fn one_is_said_in_the_singular() {
     let (_, revoked) = hand.envelope(&["revoke", "--all"], b"");
     assert_eq!(revoked["result"]["message"], "1 lease revoked", "{revoked}");
     lease();
+    let health = hand.run(&["--output", "human", "health"], b"");
+    let said = String::from_utf8_lossy(&health.stdout).into_owned();
+    assert!(
+        said.starts_with("1 secret, 1 live lease, 0 of them ending soon; 1 secret never rotated, 0 stale"),
+        "{said}"
+    );
+    assert_eq!(hand.envelope(&["add", "fails", "--rotate-via", "exit 3"], b"v").0, 0);
+    assert_eq!(hand.envelope(&["rotate", "fails"], b"").0, 1);
+    let (_, run) = hand.envelope(&["rotate", "--all"], b"");
+    assert_eq!(run["error"]["message"], "1 of 1 rotation failed", "{run}");
+    let (_, health) = hand.envelope(&["health"], b"");
+    assert!(health.to_string().contains("rotation failed "), "{health}");
+    assert!(!health.to_string().contains("1 times"), "{health}");
     let (_, deleted) = hand.envelope(&["delete", "acme_key", "--force"], b"");
     assert_eq!(deleted["result"]["message"], "secret `acme_key` is deleted; 1 lease ended", "{deleted}");
 }
@@ -170,7 +183,7 @@ fn a_name_in_a_fix_is_one_word_of_the_shell() {
     let hand = Hand::with_home();
     let name = "x; touch PWNED #";
     assert_eq!(hand.envelope(&["add", name, "--raw", "deny"], b"value").0, 0);
-    for command in [&["lease", name, "--token", "--json"][..], &["lease", name, "--json"], &["rotate", name]] {
+    for command in [&["lease", name, "--ttl", "48h", "--json"][..], &["lease", name, "--json"], &["rotate", name]] {
         let (code, refused) = hand.envelope(command, b"");
         assert_ne!(code, 0, "{refused}");
         let fix = refused["fix"].as_str().unwrap();
@@ -191,4 +204,47 @@ fn slips_are_told_and_change_nothing() {
     assert_eq!(hand.envelope(&["add", "key"], b"value").0, 0);
     let (code, refused) = hand.envelope(&["revoke", "--secret", "kee"], b"");
     assert!(code == 1 && refused["fix"] == "secrets list", "{refused}");
+}
+
+/// A pipe that stays open must not keep anybody from hearing that the name is wrong.
+#[test]
+fn a_wrong_name_is_told_before_a_value_is_waited_for() {
+    let hand = Hand::with_home();
+    assert_eq!(hand.envelope(&["add", "taken"], b"v").0, 0);
+    for (command, says) in [(["add", "taken"], "exists already"), (["update", "unknown"], "not in the store")] {
+        let mut command = hand.command(&command);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let open = child.stdin.take();
+        let ended = std::cell::RefCell::new(&mut child);
+        until_blocking(says, || ended.borrow_mut().try_wait().unwrap().is_some());
+        drop(open);
+        let said = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+        assert!(said.contains(says), "{said}");
+    }
+}
+
+#[test]
+fn help_has_the_commands_own_options_first() {
+    let hand = Hand::new();
+    for (command, own) in [("add", "--value-file"), ("lease", "--ttl"), ("exec", "--secret"), ("audit", "--follow")] {
+        let help = String::from_utf8(hand.run(&[command, "--help"], b"").stdout).unwrap();
+        let at = |text: &str| help.find(text).unwrap_or_else(|| panic!("{text} is not in: {help}"));
+        assert!(at("\nOptions:") < at(own) && at(own) < at("\nGlobal options:"), "{help}");
+        assert!(at("\nGlobal options:") < at("--home") && at("--home") < at("--socket"), "{help}");
+        assert_eq!(help.matches("--home").count(), 1, "{help}");
+    }
+}
+
+#[test]
+fn a_heartbeat_that_is_not_enabled_is_not_to_be_tested() {
+    let hand = Hand::with_home();
+    let (code, status) = hand.envelope(&["heartbeat", "status"], b"");
+    assert_eq!((code, &status["next_actions"][0]["command"]), (0, &"secrets config".into()), "{status}");
+}
+
+#[test]
+fn a_path_that_is_not_there_is_not_found_faultless() {
+    let hand = Hand::with_home();
+    let (code, checked) = hand.envelope(&["policy", "check", "nowhere"], b"");
+    assert!(code == 66 && checked["error"]["message"].as_str().unwrap().contains("nowhere"), "{checked}");
 }

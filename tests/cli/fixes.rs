@@ -91,7 +91,11 @@ fn every_fix_about_secrets_and_leases_can_be_run() {
         (&["lits"][..], "", "secrets --help"),
         (&["add", "plain"], "v", "secrets update plain"),
         (&["add", "new"], "", "secrets add new"),
-        (&["add", "new", "--host", "api.test", "--header", "x-key"], "", "secrets add new --host api.test --header x-key"),
+        (
+            &["add", "new", "--host", "api.test", "--header", "x-key"],
+            "",
+            "secrets add new --host api.test --header x-key",
+        ),
         (&["add", "new", "--host", "api.test"], "two\nlines", "secrets add new --host api.test"),
         (&["add", "new", "--host", "https://api.test/v1?x"], "v", "secrets add new --host https://api.test"),
         (&["add", "new", "--host", "no host"], "v", "secrets add --help"),
@@ -143,7 +147,10 @@ fn every_fix_about_programs_and_projects_can_be_run() {
         (&["exec", "--secret", "acme=1X", "--", "true"], "secrets exec --secret acme -- true"),
         (&["exec", "--secret", "=X", "--", "true"], "secrets list"),
         (&["exec", "--secret", "none", "--", "true"], "secrets list"),
-        (&["exec", "--secret", "acme=A", "--secret", "plain=A", "--raw", "--", "true"], "secrets exec --secret acme=A --raw -- true"),
+        (
+            &["exec", "--secret", "acme=A", "--secret", "plain=A", "--raw", "--", "true"],
+            "secrets exec --secret acme=A --raw -- true",
+        ),
         (&["exec"], "secrets exec --help"),
         (&["exec", "--secret", "acme", "--", "no-such-program"], "command -v no-such-program"),
     ] {
@@ -187,7 +194,10 @@ fn every_fix_about_the_set_up_can_be_run() {
         (&["audit", "--action", "nothing"], "secrets audit --action request_ended".to_owned()),
         (&["kill", "--wipe"], "secrets kill --wipe --force".to_owned()),
         (&["list"], "secrets init".to_owned()), // it was wiped
-        (&["self-update"], "cargo install --locked --git https://github.com/leasehold/leasehold && secrets daemon restart".to_owned()),
+        (
+            &["self-update"],
+            "cargo install --locked --git https://github.com/leasehold/leasehold && secrets daemon restart".to_owned(),
+        ),
     ] {
         assert_eq!(desk.fix(arguments, ""), fix, "{arguments:?}");
     }

@@ -55,6 +55,13 @@ fn the_walk_through() {
     let too_long = shell.types("secrets lease github_token --ttl 48h");
     assert!(too_long.code != 0 && too_long.stdout.is_empty() && too_long.stderr.contains("1d"), "{too_long:?}");
 
+    // There no time at all is an hour; here nobody gets longer than was asked for.
+    for none in ["0", "0s", "-5m"] {
+        let refused = shell.types(&format!("secrets lease github_token --ttl {none}")).ends(2);
+        assert!(refused.stdout.is_empty() && refused.stderr.contains("more than zero"), "{refused:?}");
+        assert!(refused.stderr.ends_with("\n  fix: secrets lease github_token\n"), "{refused:?}");
+    }
+
     let status = shell.types("secrets status").quiet().result();
     assert_eq!((&status["running"], &status["secrets_count"]), (&true.into(), &3.into()), "{status}");
     assert!(status["active_leases"].as_u64().unwrap() >= 2 && status["uptime"].is_string(), "{status}");

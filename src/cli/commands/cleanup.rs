@@ -16,7 +16,7 @@ use crate::cli::{
     sanitize,
 };
 use crate::{
-    base::{Clock, LeaseId, TimeToLive},
+    base::{Clock, LeaseId, TimeToLive, counted},
     control::{Client, Error, FailureCode, Note, RevokeLease},
     project::{ExpiredFile, Wiped, find_expired},
 };
@@ -86,7 +86,7 @@ fn planned(folder: &std::path::Path, arguments: &Arguments) -> Outcome {
         let path = sanitize::line(&file.path.to_string_lossy());
         let _ = writeln!(human, "{path} would go; its time was over at {}", file.expires);
     }
-    let _ = writeln!(human, "{} files would go", found.expired.len());
+    let _ = writeln!(human, "{} would go", counted(found.expired.len() as u64, "file"));
     let paths: Vec<_> = found.expired.iter().map(|file| &file.path).collect();
     let leases: usize = found.expired.iter().map(|file| file.leases.len()).sum();
     let unreadable: Vec<String> = found.unreadable.iter().map(ToString::to_string).collect();
@@ -159,7 +159,7 @@ async fn revoke(context: &Context, client: &mut Result<Client, Report>, file: &E
 
 fn shown(folder: &std::path::Path, done: Done) -> Result<Outcome, Report> {
     let Done { count, wiped, leases, unrevoked, why, unreadable } = done;
-    let human = format!("{count} files removed, {leases} leases ended\n");
+    let human = format!("{} removed, {} ended\n", counted(count, "file"), counted(leases, "lease"));
     let result = json!({"wiped_files": wiped, "count": count, "path": folder, "dry_run": false,
         "leases_revoked": leases, "leases_not_revoked": unrevoked, "unreadable": unreadable});
     if let Some(report) = why {

@@ -120,7 +120,11 @@ fn private(name: &'static str, path: &Path, kind: Kind) -> Check {
     if !fits {
         Check::fault(name, format!("`{shown}` is not what belongs there"), format!("ls -l {word}"))
     } else if found.uid() != rustix::process::geteuid().as_raw() {
-        Check::fault(name, format!("`{shown}` belongs to user {}", found.uid()), format!("sudo chown \"$(id -u)\" {word}"))
+        Check::fault(
+            name,
+            format!("`{shown}` belongs to user {}", found.uid()),
+            format!("sudo chown \"$(id -u)\" {word}"),
+        )
     } else if mode & 0o077 != 0 {
         let detail = format!("`{shown}` has mode {mode:04o} and is open to others");
         Check::fault(name, detail, format!("chmod {wanted:o} {word}"))
@@ -139,7 +143,11 @@ fn store(home: &Home) -> Check {
         Ok(_) => found,
         Err(error) => {
             let failure = daemon::failure(&daemon::Error::from(error));
-            Check::fault("store", failure.message, failure.fix.or(found.fix).unwrap_or_else(|| "secrets init".to_owned()))
+            Check::fault(
+                "store",
+                failure.message,
+                failure.fix.or(found.fix).unwrap_or_else(|| "secrets init".to_owned()),
+            )
         }
     }
 }

@@ -42,7 +42,13 @@ impl Easy {
 
     /// Refuses what could never be written, and a value that its place cannot carry, before anything is stored.
     /// `again` is the command that asks for another value.
-    pub(super) fn check(&self, again: &str, command: &str, secret: &SecretName, value: &WireValue) -> Result<(), Report> {
+    pub(super) fn check(
+        &self,
+        again: &str,
+        command: &str,
+        secret: &SecretName,
+        value: &WireValue,
+    ) -> Result<(), Report> {
         let Some(host) = &self.host else { return Ok(()) };
         self.check_host(host, command, secret)?;
         let misuse = |message: String| Report::misuse(message, format!("{command} --help"));
@@ -79,8 +85,10 @@ impl Easy {
 
     /// The flags as they were typed, each behind a blank.
     pub(super) fn words(&self) -> String {
-        let apart = [("--host", &self.host), ("--header", &self.header), ("--as", &self.wording), ("--query", &self.query)];
-        let apart = apart.into_iter().filter_map(|(flag, value)| Some(format!(" {flag} {}", shell_word(value.as_deref()?))));
+        let apart =
+            [("--host", &self.host), ("--header", &self.header), ("--as", &self.wording), ("--query", &self.query)];
+        let apart =
+            apart.into_iter().filter_map(|(flag, value)| Some(format!(" {flag} {}", shell_word(value.as_deref()?))));
         let basic = self.basic.iter().map(|part| format!(" --basic={}", shell_word(part)));
         let other = self.other.iter().map(|text| format!(" --other {}", shell_word(text)));
         apart.chain(basic).chain(other).collect()

@@ -66,7 +66,7 @@ impl Arguments {
         let flags = [("force", asked.force), ("dry-run", asked.dry_run), ("print", asked.print), ("raw", asked.raw)];
         line.extend(flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| format!(" --{flag}")));
         line.extend(asked.ttl.map(|ttl| format!(" --ttl {ttl}")));
-        let format = asked.format.to_possible_value().filter(|_| asked.print);
+        let format = asked.format.to_possible_value().filter(|_| asked.format != EnvFormat::Sh);
         line.extend(format.map(|format| format!(" --format {}", format.get_name())));
         line.extend(asked.client_id.map(|id| format!(" --client-id {}", sanitize::shell_word(&id))));
         line

@@ -4,6 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
+    base::counted,
     cli::{context::Context, envelope::NextAction, printer::Outcome, report::Report, table::Table},
     control::HealthQuery,
 };
@@ -25,11 +26,11 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<Outc
         table.row([&warning.kind, &warning.severity, &warning.message]);
     }
     let human = format!(
-        "{} secrets, {} live leases, {} of them ending soon; {} secrets never rotated, {} stale\n\n{}",
-        health.total_secrets,
-        health.active_leases,
+        "{}, {}, {} of them ending soon; {} never rotated, {} stale\n\n{}",
+        counted(health.total_secrets, "secret"),
+        counted(health.active_leases, "live lease"),
         health.expiring_soon,
-        health.never_rotated,
+        counted(health.never_rotated, "secret"),
         health.stale_secrets,
         table.render("nothing deserves a look")
     );

@@ -42,9 +42,10 @@ async fn status(context: &Context) -> Result<Outcome, Report> {
     let status = context.call(HeartbeatQuery {}, None).await?;
     let human = table::pairs(lines(&status.heartbeat).into_iter().chain([("kill switch", kill(&status.kill))]));
     // One that is not enabled cannot beat.
-    let next = match status.heartbeat.enabled {
-        true => NextAction::new("secrets heartbeat test", "Beat once now"),
-        false => NextAction::new("secrets config", "See the settings under `heartbeat`, and in which file they are"),
+    let next = if status.heartbeat.enabled {
+        NextAction::new("secrets heartbeat test", "Beat once now")
+    } else {
+        NextAction::new("secrets config", "See the settings under `heartbeat`, and in which file they are")
     };
     Ok(Outcome::Shown { result: json!(status), human, next: vec![next] })
 }

@@ -10,7 +10,7 @@ use crate::cli::{
     context::Context, envelope::NextAction, exit::ExitStatus, printer::Outcome, prompt, report::Report, table::Table,
 };
 use crate::{
-    base::Clock,
+    base::{Clock, counted},
     control::{Client, Error, Failure, FailureCode, Kill, Killed, ResetKill, TripKill},
     killswitch::{KillSwitch, Plan, kill_offline},
 };
@@ -147,8 +147,12 @@ fn shown(killed: &Killed, arguments: Arguments) -> Result<Outcome, Report> {
     let (result, human) = (json!(killed), table.render("nothing was done"));
     let failed = killed.steps.iter().filter(|step| !step.success).count();
     if let Some(first) = killed.steps.iter().find(|step| !step.success) {
-        let message =
-            format!("{failed} of {} steps failed; the first, {}: {}", killed.steps.len(), first.step, first.message);
+        let message = format!(
+            "{failed} of {} failed; the first, {}: {}",
+            counted(killed.steps.len() as u64, "step"),
+            first.step,
+            first.message
+        );
         return Err(Report::new(ExitStatus::Generic, message, arguments.again()).with_result(result, human));
     }
     let mut next = vec![NextAction::new("secrets audit --tail 20", "See what was live and is not")];

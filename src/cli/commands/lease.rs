@@ -43,7 +43,8 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
         context.printer.say("`--raw` is deprecated; the raw value is the default");
     }
     let name = secret_name(&arguments.name, &context.command)?;
-    let plain = format!("{} {}", context.command, shell_word(name.as_str())) + if arguments.token { " --token" } else { "" };
+    let plain =
+        format!("{} {}", context.command, shell_word(name.as_str())) + if arguments.token { " --token" } else { "" };
     let client = client_id(arguments.client_id.as_deref(), &plain)?;
     let with_envelope = arguments.json || context.globals.wants_json();
     let ttl = arguments.ttl.as_deref().map(|text| duration(text, &plain)).transpose()?;

@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::add::safe;
+use crate::base::counted;
 use crate::cli::{
     context::{Context, secret_name},
     envelope::NextAction,
@@ -75,7 +76,7 @@ async fn many(context: &mut Context, which: Which) -> Result<Outcome, Report> {
     };
     let status =
         if failed.iter().all(|rotation| rotation.timed_out) { ExitStatus::Timeout } else { ExitStatus::Generic };
-    let message = format!("{} of {} rotations failed", failed.len(), rotations.len());
+    let message = format!("{} of {} failed", failed.len(), counted(rotations.len() as u64, "rotation"));
     let fix = format!("secrets rotate {}", shell_word(first.secret_name.as_str()));
     Err(Report::new(status, message, fix).with_result(result, human))
 }

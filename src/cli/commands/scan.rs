@@ -20,7 +20,7 @@ use crate::cli::{
     table::Table,
 };
 use crate::{
-    base::{Clock, TimeToLive},
+    base::{Clock, TimeToLive, counted},
     control::{Client, Note},
     policy::{PolicySet, Service},
     scan::{self, Baseline, DEFAULT_EXCLUDES, Found, Ignored, Patterns, Reach, Request, ServiceShape, Severity},
@@ -221,9 +221,14 @@ impl Shown<'_> {
         }
         let Found { scanned_files, binary_files, known, unlisted, unreadable, .. } = self.found;
         let mut human = table.render("nothing found");
-        let _ = writeln!(human, "\n{scanned_files} files scanned, {binary_files} binary files left out");
+        let _ = writeln!(
+            human,
+            "\n{} scanned, {} left out",
+            counted(*scanned_files, "file"),
+            counted(*binary_files, "binary file")
+        );
         if *known > 0 {
-            let _ = writeln!(human, "{known} findings are in the baseline");
+            let _ = writeln!(human, "in the baseline: {}", counted(*known, "finding"));
         }
         if *unlisted > 0 {
             let _ = writeln!(human, "{unlisted} more findings");
@@ -247,11 +252,11 @@ fn verdict(
     if let Some(level) = arguments.fail_on.map(Level::severity) {
         let bad = found.findings.iter().filter(|finding| finding.severity >= level).count() as u64 + found.unlisted;
         if bad > 0 {
-            let message = format!("{bad} findings of severity {level} or worse");
+            let message = format!("{} of severity {level} or worse", counted(bad, "finding"));
             return Err(Report::new(ExitStatus::Generic, message, migrate().command).with_result(result, human));
         }
         if !found.unreadable.is_empty() {
-            let message = format!("{} files or folders could not be read", found.unreadable.len());
+            let message = format!("could not read {} or folders", counted(found.unreadable.len() as u64, "file"));
             let fix = "secrets scan --output json";
             return Err(Report::new(ExitStatus::Generic, message, fix).with_result(result, human));
         }

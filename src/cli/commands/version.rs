@@ -24,5 +24,9 @@ pub(super) fn run() -> Outcome {
 /// A program that holds keys does not replace itself by what it finds on the network.
 pub(super) fn update() -> Report {
     let fix = concat!("cargo install --locked --git ", env!("CARGO_PKG_REPOSITORY"), " && secrets daemon restart");
-    Report::new(ExitStatus::Generic, "this program does not replace itself; install the new one as you did this one", fix)
+    Report::new(
+        ExitStatus::Generic,
+        "this program does not replace itself; install the new one as you did this one",
+        fix,
+    )
 }

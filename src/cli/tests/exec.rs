@@ -99,7 +99,7 @@ fn raw_values_are_quoted_and_only_given_when_asked_for() {
     house.write(".secrets.json", br#"{"secrets":[{"name":"text","env_var":"ONE"}]}"#);
     let refused = house.run(&["env", "--print"]);
     assert_eq!((refused.code, refused.out.as_str()), (1, ""));
-    assert!(refused.err.contains("secrets update text --service ID"), "{}", refused.err);
+    assert!(refused.err.contains("fix: secrets env --print --raw\n"), "{}", refused.err);
     let printed = house.run(&["env", "--print", "--raw"]);
     assert_eq!(printed.out, "export ONE='it'\\''s\ntwo'\n");
     let json = house.run(&["env", "--print", "--raw", "--format", "json"]);

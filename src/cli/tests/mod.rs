@@ -60,7 +60,7 @@ impl Service for Fake {
             Call::AddSecret(add) if add.name.as_str() == "taken" => {
                 return Err(Failure::new(FailureCode::SecretExists, "`taken` exists already"));
             }
-            Call::AddSecret(add) if add.easy.as_ref().is_some_and(|easy| easy.host == "bad host") => {
+            Call::AddSecret(add) if add.easy.as_ref().is_some_and(|easy| easy.host == "taken.test") => {
                 return Err(Failure::new(FailureCode::Policy, "the policies have faults: x.toml:1:2: bad"));
             }
             Call::AddSecret(add) => Stored {

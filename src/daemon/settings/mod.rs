@@ -181,12 +181,35 @@ impl Settings {
 
 /// Who may open the control socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Mode")]
 pub enum SocketMode {
     /// Its owner.
     #[default]
-    #[serde(rename = "0600", alias = "600")]
     Owner,
     /// Its owner and a group.
-    #[serde(rename = "0660", alias = "660")]
     Group,
+}
+
+/// As people write it, or as Go and TOML's `0o600` put it into a number.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Mode {
+    Number(i64),
+    Text(String),
+}
+
+impl TryFrom<Mode> for SocketMode {
+    type Error = String;
+
+    fn try_from(mode: Mode) -> Result<Self, String> {
+        let shown = match &mode {
+            Mode::Number(0o600) => return Ok(Self::Owner),
+            Mode::Number(0o660) => return Ok(Self::Group),
+            Mode::Text(text) if matches!(text.as_str(), "0600" | "600") => return Ok(Self::Owner),
+            Mode::Text(text) if matches!(text.as_str(), "0660" | "660") => return Ok(Self::Group),
+            Mode::Number(number) => number.to_string(),
+            Mode::Text(text) => text.chars().take(40).flat_map(char::escape_default).collect(),
+        };
+        Err(format!("`{shown}` is no mode of the control socket; write \"0600\", or \"0660\" with `socket_group`"))
+    }
 }

@@ -133,7 +133,21 @@ fn mistyped_keys_are_named_with_what_was_meant() {
     }
     assert!(load("socket_mode = \"0660\"").unwrap_err().contains("socket_group"));
     assert!(load("socket_group = \"ops\"").unwrap_err().contains("socket_mode"));
-    assert!(load("socket_mode = \"0644\"").is_err());
+}
+
+#[test]
+fn a_mode_is_text_or_the_number_that_it_stands_for() {
+    for (text, mode) in [("\"0600\"", SocketMode::Owner), ("384", SocketMode::Owner), ("0o600", SocketMode::Owner)] {
+        assert_eq!(load(&format!("socket_mode = {text}")).unwrap().socket_mode, mode, "{text}");
+    }
+    for text in ["\"0644\"", "600", "420", "-1"] {
+        let error = load(&format!("socket_mode = {text}")).unwrap_err();
+        assert!(error.contains("write \"0600\", or \"0660\" with `socket_group`"), "{text}: {error}");
+    }
+    let error = load("zzzzzzzzzz = 1").unwrap_err();
+    assert_eq!(error.matches("`heartbeat`").count(), 1, "each key once: {error}");
+    let error = load("[heartbeat]\nzzzzzzzzzz = 1").unwrap_err();
+    assert_eq!(error.matches("`fail_action`").count(), 1, "each key once: {error}");
 }
 
 /// The table of the README between its markers; when it is out of date, the failure prints the right one.

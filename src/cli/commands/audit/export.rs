@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::show;
 use crate::{
     audit::{Filter, Lines, Row, Rows},
+    base::counted,
     cli::{context::Context, printer::Outcome, report::Report, sanitize},
 };
 
@@ -84,7 +85,9 @@ pub(super) fn run(context: &mut Context, format: Format, filter: &Filter) -> Res
         _ => {}
     }
     if damaged > 0 {
-        context.printer.say(&format!("{damaged} lines cannot be read; `secrets audit verify` names the first"));
+        context
+            .printer
+            .say(&format!("{} cannot be read; `secrets audit verify` names the first", counted(damaged, "line")));
     }
     Ok(Outcome::Silent)
 }

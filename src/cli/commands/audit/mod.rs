@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use self::export::Format;
 use crate::{
     audit::{self, Follower, Recent},
+    base::counted,
     cli::{context::Context, envelope::NextAction, exit::ExitStatus, printer::Outcome, report::Report},
     control::{Client, FlushAudit},
 };
@@ -144,7 +145,7 @@ fn list(recent: &Recent, limit: u32) -> Outcome {
     });
     let mut human = show::table(&recent.rows);
     if damaged > 0 {
-        let _ = writeln!(human, "{damaged} lines cannot be read; `secrets audit verify` names the first"); // a String takes everything
+        let _ = writeln!(human, "{} cannot be read; `secrets audit verify` names the first", counted(damaged, "line")); // a String takes everything
     }
     let next = vec![NextAction::new("secrets audit verify", "Check that the record is whole")];
     Outcome::Shown { result, human, next }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     audit::{self, NoteFault, NoteFinding, Trust, Verified},
-    base::Ed25519Key,
+    base::{Ed25519Key, counted},
     cli::{context::Context, envelope::NextAction, exit::ExitStatus, printer::Outcome, report::Report},
     daemon,
 };
@@ -109,7 +109,8 @@ const fn note_word(note: NoteFinding) -> &'static str {
 }
 
 fn human(verified: &Verified) -> String {
-    let mut text = format!("{} lines in {} files, the chain is whole\n", verified.lines, verified.files);
+    let mut text =
+        format!("{} in {}, the chain is whole\n", counted(verified.lines, "line"), counted(verified.files, "file"));
     let mut add = |line: String| {
         let _ = writeln!(text, "{line}"); // a String takes everything
     };
@@ -122,7 +123,7 @@ fn human(verified: &Verified) -> String {
         add(format!("it begins at line number {seq}: {why}"));
     }
     if verified.moved_away > 0 {
-        add(format!("{} times somebody moved the log away while it was written", verified.moved_away));
+        add(format!("{} somebody moved the log away while it was written", counted(verified.moved_away, "time")));
     }
     match verified.note {
         NoteFinding::Agrees => add("the note of its newest line agrees".to_owned()),
