@@ -55,7 +55,7 @@ enum Line {
 
 /// Starts a daemon for this home and waits until it answers; `None` when another command's daemon does.
 pub(super) async fn start(context: &Context) -> Result<Option<Ready>, Report> {
-    if !context.home.identity().exists() {
+    if !context.home.identity().exists() && !context.home.store().exists() {
         let message = format!("there is no store in `{}`", context.home.folder().display());
         return Err(context.subject(None).failure(Failure::new(FailureCode::StoreMissing, message)));
     }

@@ -143,10 +143,8 @@ fn refuse(mut printer: Printer, error: &clap::Error, arguments: &[OsString]) -> 
     printer.keep(Given::of_line(arguments));
     let command = typed_command(arguments);
     // Without any flag clap shows the whole help instead, whose first line says nothing of an error.
-    let lacks_word = matches!(
-        error.kind(),
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand
-    );
+    let lacks_word =
+        matches!(error.kind(), ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand);
     let message = if lacks_word { lacking(&command) } else { sentence(&text) };
     let report = Report::misuse(message, format!("{command} --help"));
     // The streams of `exec` and `lease` are not ours to write to; their misuse goes where their errors go.

@@ -3,6 +3,7 @@
 use std::{io, path::Path};
 
 use crate::{
+    audit,
     base::{AtomicFileError, SecretName, look_at, shell_word},
     broker::{Error, RotationFault},
     ca,
@@ -128,9 +129,13 @@ fn access_fix(error: &store::Error) -> Option<String> {
     match error {
         store::Error::FolderMode { path, .. } => Some(format!("chmod 700 {}", path_word(path))),
         store::Error::Mode { path, .. } => Some(format!("chmod 600 {}", path_word(path))),
-        store::Error::Owner { path, .. } => Some(format!("sudo chown \"$(id -u)\" {}", path_word(path))),
+        store::Error::Owner { path, .. } => Some(owned(path)),
         _ => None,
     }
+}
+
+fn owned(path: &Path) -> String {
+    format!("sudo chown \"$(id -u)\" {}", path_word(path))
 }
 
 fn path_word(path: &Path) -> String {
@@ -188,6 +193,14 @@ pub fn file_fix(error: &AtomicFileError) -> String {
     }
 }
 
+fn record_fix(error: &audit::Error) -> String {
+    match error {
+        audit::Error::NotAFile(path) => moved(path, "old"),
+        audit::Error::NotOurs { path, .. } => owned(path),
+        audit::Error::Io { path, .. } | audit::Error::Linked(path) => look_at(path),
+    }
+}
+
 /// A daemon that cannot start, as the caller is told of it.
 pub fn start_failure(error: &super::Error) -> Failure {
     use super::Error as Start;
@@ -220,6 +233,7 @@ pub fn start_failure(error: &super::Error) -> Failure {
         Start::File(error) | Start::Ca(ca::Error::File(error)) => {
             Failure::new(FailureCode::Io, message).with_fix(file_fix(error))
         }
+        Start::Audit(error) => Failure::new(FailureCode::Io, message).with_fix(record_fix(error)),
         // These follow from settings that can be read and do not work.
         Start::Bounds(_) | Start::Net(_) | Start::Proxy(_) | Start::Killswitch(killswitch::Error::Heartbeat { .. }) => {
             Failure::new(FailureCode::Settings, message).with_fix("secrets config")

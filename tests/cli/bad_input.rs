@@ -222,6 +222,14 @@ fn a_store_that_is_damaged_or_gone_has_one_fix_everywhere() {
     let mut sh = std::process::Command::new("sh");
     assert!(Hand::feed(sh.args(["-c", &copy]), b"").status.success());
     assert_eq!(hand.envelope(&["list"], b"").1["result"]["count"], 1);
+
+    hand.stop();
+    std::fs::remove_file(hand.home.join("identity.age")).unwrap();
+    for command in [&["list"][..], &["init"], &["doctor"]] {
+        let (code, lost) = hand.envelope(command, b"");
+        assert!(code != 0 && lost.to_string().contains("put the identity back"), "{lost}");
+        assert_eq!(lost["fix"], format!("ls -la {}", hand.home.display()), "no new home is advised: {lost}");
+    }
 }
 
 #[test]

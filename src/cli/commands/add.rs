@@ -119,11 +119,9 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
     }
     let mut human = match &service {
         Some(service) => {
-            format!("{message}\nit belongs to `{service}`; use it with `secrets exec -- COMMAND`\n")
+            format!("{message}\nuse it with `secrets exec -- COMMAND`\n")
         }
-        None => format!(
-            "{message}\nit belongs to no service; bind it with `secrets update {word} --service ID`, or with --host\n"
-        ),
+        None => format!("{message}\nbind it with `secrets update {word} --service ID`, or with --host\n"),
     };
     human.extend(
         granted_by

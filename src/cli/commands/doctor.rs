@@ -21,7 +21,7 @@ use crate::cli::{
     table::Table,
 };
 use crate::{
-    base::{Clock, Home, Timestamp, blocking, counted},
+    base::{Clock, Home, Timestamp, blocking, counted, look_at},
     control::{Client, Heartbeat, Kill, ListPolicy, Ping, ShowCa, StatusQuery},
     daemon,
     store::Store,
@@ -75,8 +75,8 @@ pub(super) async fn run(context: &mut Context) -> Result<Outcome, Report> {
     let home = &context.home;
     let mut checks = vec![
         private("home", home.folder(), Kind::Folder),
-        private("identity", &home.identity(), Kind::File),
-        store(home),
+        opened("identity", home, &home.identity()),
+        opened("store", home, &home.store()),
         clock(Clock::system().now(), &home.identity()),
     ];
     match context.connect().await {
@@ -133,21 +133,21 @@ fn private(name: &'static str, path: &Path, kind: Kind) -> Check {
     }
 }
 
-/// A store that is damaged on the disk is one also while a daemon still has its content.
-fn store(home: &Home) -> Check {
-    let found = private("store", &home.store(), Kind::File);
-    if found.verdict != Verdict::Ok && home.store().exists() || !home.identity().exists() {
+/// Identity or store. A store that is damaged on the disk is one also while a daemon still has its content; one without
+/// its identity, or the other way round, is no home that could be made anew.
+fn opened(name: &'static str, home: &Home, path: &Path) -> Check {
+    let found = private(name, path, Kind::File);
+    let (exists, any) = (path.exists(), home.identity().exists() || home.store().exists());
+    let (is_store, is_whole) = (name == "store", home.identity().exists());
+    if exists && (found.verdict != Verdict::Ok || !is_store || !is_whole) || !any {
         return found;
     }
     match blocking(|| Store::open(home, Clock::system())) {
         Ok(_) => found,
         Err(error) => {
             let failure = daemon::failure(&daemon::Error::from(error));
-            Check::fault(
-                "store",
-                failure.message,
-                failure.fix.or(found.fix).unwrap_or_else(|| "secrets init".to_owned()),
-            )
+            let fix = failure.fix.or(found.fix).unwrap_or_else(|| look_at(path));
+            Check::fault(name, failure.message, fix)
         }
     }
 }
