@@ -117,12 +117,11 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
         fields.extend((!files.is_empty()).then(|| ("files".to_owned(), json!(files))));
         fields.extend((!granted_by.is_empty()).then(|| ("granted_by".to_owned(), json!(granted_by))));
     }
-    let mut human = match &service {
-        Some(service) => {
-            format!("{message}\nuse it with `secrets exec -- COMMAND`\n")
-        }
-        None => format!("{message}\nbind it with `secrets update {word} --service ID`, or with --host\n"),
+    let hint = match &service {
+        Some(_) => "use it with `secrets exec -- COMMAND`".to_owned(),
+        None => format!("bind it with `secrets update {word} --service ID`, or with --host"),
     };
+    let mut human = format!("{message}\n{hint}\n");
     human.extend(
         granted_by
             .iter()
