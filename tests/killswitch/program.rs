@@ -106,7 +106,7 @@ fn rotate_runs_every_hook_and_one_that_fails_does_not_stop_the_rest() {
     let (code, killed) = hand.envelope(&["kill", "--rotate"], b"");
     assert_eq!(code, 0, "{killed}");
     assert!(tried(&killed).contains(&("rotate_all", true)), "{killed}");
-    assert!(killed.to_string().contains("1 secrets rotated; 1 have no hook"), "{killed}");
+    assert!(killed.to_string().contains("1 secret rotated; 1 without a hook"), "{killed}");
 
     assert_eq!(hand.envelope(&["add", "bad", "--rotate-via", "exit 3"], b"old").0, 0);
     let (code, killed) = hand.envelope(&["kill", "--rotate", "--wipe", "--force"], b"");

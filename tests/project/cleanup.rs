@@ -44,7 +44,7 @@ fn files_whose_time_is_over_go_and_so_do_their_leases() {
     );
     assert!(!old[0].exists() && old[1].exists() && young.exists() && own.exists());
     assert_eq!((live_leases(&hand), hand.records_of("lease_revoke").len()), (0.into(), 1));
-    assert_eq!(hand.records_of("cleanup")[0].details.as_deref(), Some("1 files, 1 leases"));
+    assert_eq!(hand.records_of("cleanup")[0].details.as_deref(), Some("1 file, 1 lease"));
     assert_eq!(hand.envelope(&["cleanup", "--path", ".", "--name", "settings"], b"").1["result"]["count"], 1);
     assert!(!old[1].exists());
     assert_eq!(hand.envelope(&["cleanup", "none"], b"").0, 66);

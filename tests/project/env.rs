@@ -80,7 +80,7 @@ fn raw_values_come_back_byte_for_byte() {
     }
     put(&hand, ".secrets.json", &format!(r#"{{"secrets":[{}],"env_file":"conf.env"}}"#, wanted.join(",")));
     let (code, refused) = hand.envelope(&["env"], b"");
-    assert_eq!((code, refused["fix"].as_str()), (1, Some("secrets update A --service ID")), "no token leads anywhere");
+    assert_eq!((code, refused["fix"].as_str()), (1, Some("secrets env --raw")), "no token leads anywhere");
     let (code, written) = hand.envelope(&["env", "--raw"], b"");
     assert_eq!((code, &written["result"]["only_for_shells"]), (0, &serde_json::json!(["B", "C"])), "{written}");
     let variables = sourced(&hand.work.join("conf.env"));

@@ -108,7 +108,7 @@ fn a_scan_is_recorded_with_counts_when_a_daemon_runs() {
     let records = hand.records_of("scan");
     assert_eq!(records.len(), 1);
     let details = records[0].details.clone().unwrap();
-    assert_eq!(details, "1 files: 1 critical, 0 high, 1 medium, 0 low; 0 migrated");
+    assert_eq!(details, "1 file: 1 critical, 0 high, 1 medium, 0 low; 0 migrated");
 }
 
 #[test]

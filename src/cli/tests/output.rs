@@ -199,7 +199,7 @@ fn what_needs_no_daemon_asks_none() {
 }
 
 #[test]
-fn deprecated_flags_work_and_say_so_on_standard_error() {
+fn deprecated_flags_change_nothing_and_say_so_on_standard_error() {
     let house = House::with_daemon();
     for flags in [&["--human"][..], &["--output", "table"], &["--output", "raw"]] {
         let ran = house.run(&[flags, &["status"]].concat());
