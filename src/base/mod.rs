@@ -54,6 +54,6 @@ pub use secret_bytes::SecretBytes;
 pub use shell_word::shell_word;
 pub use signature::{Ed25519Key, Ed25519KeyError};
 pub use suggestion::expected;
-pub use time_to_live::{TimeToLive, TimeToLiveError};
+pub use time_to_live::{Span, TimeToLive, TimeToLiveError};
 pub use touch::touch;
 pub use wipe::wipe;

@@ -42,33 +42,62 @@ impl FromStr for TimeToLive {
     type Err = TimeToLiveError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let malformed = || TimeToLiveError::Malformed(text.chars().take(40).collect());
         let out_of_range = || TimeToLiveError::OutOfRange(text.chars().take(40).collect());
         let below = text.strip_prefix('-').filter(|rest| !rest.starts_with('-'));
         let is_below = below.is_some_and(|rest| !matches!(rest.parse::<Self>(), Err(TimeToLiveError::Malformed(_))));
         if text == "0" || is_below {
             return Err(out_of_range()); // Go takes zero without a unit
         }
-        let mut rest = text.strip_prefix('+').unwrap_or(text);
-        if rest.is_empty() {
-            return Err(malformed());
-        }
-        let mut nanos = 0_f64;
-        while !rest.is_empty() {
-            let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(malformed)?;
-            let (number, tail) = rest.split_at(digits);
-            let letters = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
-            let (unit, tail) = tail.split_at(letters);
-            let number: f64 = number.parse().map_err(|_| malformed())?;
-            nanos += number * unit_nanos(unit).ok_or_else(malformed)?;
-            rest = tail;
-        }
-        let duration = Duration::try_from_secs_f64(nanos / 1e9).map_err(|_| out_of_range())?;
-        if duration.is_zero() || duration > Self::MAX {
+        let duration = read(text)?;
+        if duration.is_zero() {
             return Err(out_of_range());
         }
         Ok(Self(duration))
     }
+}
+
+/// A duration of at most 10,000 days that may be none at all, written like a [`TimeToLive`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span(Duration);
+
+impl Span {
+    /// This duration; clamps to the bound.
+    pub fn new(duration: Duration) -> Self {
+        Self(duration.min(TimeToLive::MAX))
+    }
+
+    /// The duration.
+    pub const fn get(self) -> Duration {
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read(&String::deserialize(deserializer)?).map(Self).map_err(D::Error::custom)
+    }
+}
+
+/// Zero included.
+fn read(text: &str) -> Result<Duration, TimeToLiveError> {
+    let shown = || text.chars().take(40).collect();
+    let malformed = || TimeToLiveError::Malformed(shown());
+    let mut rest = text.strip_prefix('+').unwrap_or(text);
+    if rest.is_empty() {
+        return Err(malformed());
+    }
+    let mut nanos = 0_f64;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(malformed)?;
+        let (number, tail) = rest.split_at(digits);
+        let letters = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(letters);
+        let number: f64 = number.parse().map_err(|_| malformed())?;
+        nanos += number * unit_nanos(unit).ok_or_else(malformed)?;
+        rest = tail;
+    }
+    let duration = Duration::try_from_secs_f64(nanos / 1e9).ok().filter(|duration| *duration <= TimeToLive::MAX);
+    duration.ok_or_else(|| TimeToLiveError::OutOfRange(shown()))
 }
 
 fn unit_nanos(unit: &str) -> Option<f64> {
@@ -86,10 +115,7 @@ fn unit_nanos(unit: &str) -> Option<f64> {
 
 impl fmt::Display for TimeToLive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (secs, millis) = (self.0.as_secs(), self.0.subsec_millis());
-        if secs == 0 {
-            return write!(f, "{millis}ms");
-        }
+        let secs = self.0.as_secs();
         for (size, unit) in [(86_400, "d"), (3_600, "h"), (60, "m")] {
             let (before, count) = (
                 secs / size,
@@ -103,8 +129,15 @@ impl fmt::Display for TimeToLive {
                 write!(f, "{count}{unit}")?;
             }
         }
-        if secs % 60 > 0 || millis > 0 {
+        if secs % 60 > 0 {
             write!(f, "{}s", secs % 60)?;
+        }
+        // The finest unit that is needed, so that nothing is lost and what is written can be read.
+        match self.0.subsec_nanos() {
+            0 => {}
+            nanos if nanos % 1_000_000 == 0 => write!(f, "{}ms", nanos / 1_000_000)?,
+            nanos if nanos % 1_000 == 0 => write!(f, "{}us", nanos / 1_000)?,
+            nanos => write!(f, "{nanos}ns")?,
         }
         Ok(())
     }
@@ -145,8 +178,20 @@ mod tests {
     }
 
     #[test]
+    fn a_span_may_be_none_and_is_read_the_same_way() {
+        let span = |text: &str| serde_json::from_str::<Span>(&format!("{text:?}")).map_err(|error| error.to_string());
+        for (text, millis) in [("0s", 0), ("0h0m", 0), ("1m30s", 90_000), ("10000d", 864_000_000_000)] {
+            assert_eq!(span(text), Ok(Span::new(Duration::from_millis(millis))), "{text}");
+        }
+        for (text, says) in [("", "is not a duration"), ("0", "is not a duration"), ("10001d", "out of range")] {
+            assert!(span(text).unwrap_err().contains(says), "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_written_reads_back() {
-        for text in ["90s", "1h", "24h", "36h", "1m1s", "7d", "250ms"] {
+        for text in ["90s", "1h", "24h", "36h", "1m1s", "7d", "250ms", "1.5s", "1h1ms", "500us", "1ns", "2m30.000001s"]
+        {
             let ttl: TimeToLive = text.parse().unwrap();
             assert_eq!(ttl.to_string().parse::<TimeToLive>().unwrap(), ttl, "{text} became {ttl}");
         }

@@ -22,7 +22,7 @@ use crate::{
 /// `[heartbeat]` that beats as fast as a test can follow, without a grace.
 pub fn settings(url: &str, more: &str) -> String {
     format!(
-        "[heartbeat]\nenabled = true\nurl = \"{url}\"\ninterval = \"20ms\"\njitter = \"1ms\"\ngrace = \"1ms\"\n\
+        "[heartbeat]\nenabled = true\nurl = \"{url}\"\ninterval = \"20ms\"\njitter = \"0s\"\ngrace = \"0s\"\n\
          timeout = \"5s\"\n{more}\n"
     )
 }
@@ -223,7 +223,7 @@ async fn a_bearer_comes_from_the_store_and_goes_nowhere_else() {
 async fn attack_107_misses_after_a_sleep_have_their_grace_on_the_clock_that_stood_still() {
     let mut beacon = Beacon::new(ALIVE).await;
     let clock = Clock::manual(Timestamp::from_millis(1_764_000_000_000));
-    let text = settings(&beacon.url(), TRIPS).replace("grace = \"1ms\"", "grace = \"30s\"");
+    let text = settings(&beacon.url(), TRIPS).replace("grace = \"0s\"", "grace = \"30s\"");
     let yard = Yard::new(&TestCa::new(), &[], &text, clock.clone()).await;
     clock.advance(Duration::from_secs(30)); // the grace of the start
     until("it beats", || !beacon.asked().is_empty()).await;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{
     audit,
-    base::{TimeToLive, parse_byte_size},
+    base::{TimeToLive, TimeToLiveError, parse_byte_size},
 };
 
 /// `[audit]`
@@ -128,7 +128,11 @@ impl<'de> Deserialize<'de> for Keep {
 impl<'de> Deserialize<'de> for Interval {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        if text == "off" { Ok(Self::Off) } else { text.parse().map(Self::Every).map_err(D::Error::custom) }
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        let every = text.parse().map(Self::Every);
+        every.map_err(|error: TimeToLiveError| D::Error::custom(format!("{error}; \"off\" is never")))
     }
 }
 
@@ -163,6 +167,7 @@ mod tests {
             ("keep = \"some\"", "\"all\""),
             ("keep = -1", "a number or a text"),
             ("checkpoint = \"often\"", "write it like"),
+            ("checkpoint = \"0s\"", "\"off\" is never"),
         ] {
             let error = read(text).unwrap_err();
             assert!(error.contains(says), "{text}: {error}");

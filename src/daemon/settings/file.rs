@@ -161,9 +161,14 @@ fn unknown(prefix: &str, key: &str) -> String {
 fn converted(key: &Key, value: &serde_json::Value) -> Result<Option<Value>, String> {
     Ok(match value {
         serde_json::Value::String(text) if text.is_empty() => None,
-        serde_json::Value::Number(number) if key.kind == Kind::Duration => {
+        serde_json::Value::Number(number) if matches!(key.kind, Kind::Duration | Kind::Span) => {
             let nanos = number.as_u64().ok_or_else(|| format!("`{}` is `{number}`; write it like \"1h\"", key.name))?;
-            (nanos > 0).then(|| Value::String(TimeToLive::new(Duration::from_nanos(nanos)).to_string()))
+            let text = match nanos {
+                0 if key.kind == Kind::Duration => None,
+                0 => Some("0s".to_owned()),
+                nanos => Some(TimeToLive::new(Duration::from_nanos(nanos)).to_string()),
+            };
+            text.map(Value::String)
         }
         value => Some(Value::try_from(value).map_err(|error| format!("`{}`: {}", key.name, error))?),
     })

@@ -9,6 +9,8 @@ pub(super) enum Kind {
     Other,
     /// A file or folder; `~/` is the user's own.
     Path,
+    /// A duration that may be zero. Agent-secrets has none, so that a zero in its form was meant.
+    Span,
 }
 
 /// One key.
@@ -70,8 +72,13 @@ pub const KEYS: &[Key] = &[
     Key::new("heartbeat.interval", Kind::Duration, "\"1m\"", "from the end of a beat to the next"),
     Key::new("heartbeat.timeout", Kind::Duration, "\"10s\"", "how long a beat may take"),
     Key::new("heartbeat.misses", Kind::Other, "3", "how many beats in a row have to fail"),
-    Key::new("heartbeat.grace", Kind::Duration, "\"1m\"", "no miss counts so soon after start, sleep or reset"),
-    Key::new("heartbeat.jitter", Kind::Duration, "\"5s\"", "up to this much is added to each interval"),
+    Key::new(
+        "heartbeat.grace",
+        Kind::Span,
+        "\"1m\"",
+        "no miss counts so soon after start, sleep or reset; 0s: each counts",
+    ),
+    Key::new("heartbeat.jitter", Kind::Span, "\"5s\"", "up to this much is added to each interval"),
     Key::new("heartbeat.bearer", Kind::Other, "", "the secret that is sent as a bearer token"),
     Key::new("heartbeat.public_key", Kind::Other, "", "the Ed25519 key that has to sign each answer, in base64"),
     Key::new("heartbeat.fail_action.revoke_all", Kind::Other, "false", "a failure trips the kill switch"),

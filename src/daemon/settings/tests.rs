@@ -1,7 +1,7 @@
 //! Settings in both forms: what is read, what is refused, and where the fault stands.
 
 use super::*;
-use crate::audit;
+use crate::{audit, base::Span};
 
 fn load(text: &str) -> Result<Settings, String> {
     let folder = tempfile::tempdir().unwrap();
@@ -74,6 +74,25 @@ fn what_agent_secrets_writes_without_meaning_it_changes_nothing() {
     let found = effective(&home, None).unwrap();
     assert_eq!(found.ignored, ["new_in_some_version"]);
     assert_eq!(places(home.clone(), None).unwrap(), home);
+}
+
+#[test]
+fn zero_is_taken_where_it_means_none_and_refused_by_place_elsewhere() {
+    let beat = "[heartbeat]\nenabled = true\nurl = \"https://a.test/\"\n";
+    let settings = load(&format!("{beat}grace = \"0s\"\njitter = \"0s\"")).unwrap();
+    assert!(settings.heartbeat.grace.get().is_zero() && settings.heartbeat.jitter.get().is_zero());
+    assert_eq!(load_json(r#"{"heartbeat": {"grace": 0, "jitter": "0s"}}"#).unwrap().heartbeat.grace, Span::default());
+    for (text, place) in [
+        ("default_lease_ttl = \"0s\"", ":1:21"),
+        ("max_lease_ttl = \"0h\"", ":1:17"),
+        ("rotation_timeout = \"0ms\"", ":1:20"),
+        ("[audit]\ncheckpoint = \"0s\"", ":2:14"),
+        ("[heartbeat]\ninterval = \"0s\"", ":2:12"),
+        ("[heartbeat]\ntimeout = \"0s\"", ":2:11"),
+    ] {
+        let error = load(text).unwrap_err();
+        assert!(error.contains(place) && error.contains("more than zero"), "{text}: {error}");
+    }
 }
 
 #[test]

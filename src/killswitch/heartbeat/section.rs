@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::target::Target;
 use crate::{
-    base::{Ed25519Key, Scheme, SecretName, TimeToLive, empty_is_none},
+    base::{Ed25519Key, Scheme, SecretName, Span, TimeToLive, empty_is_none},
     killswitch::{Error, Plan},
 };
 
@@ -25,14 +25,15 @@ pub struct HeartbeatSection {
     pub method: HeartbeatMethod,
     /// How long from the end of one beat to the next; at least 10 ms. Default 1 min.
     pub interval: TimeToLive,
-    /// How long a beat may take, from the look-up of the name to the head of the answer. Default 10 s.
+    /// How long a beat may take, from the look-up of the name to the head of the answer; at least 10 ms. Default 10 s.
     pub timeout: TimeToLive,
     /// How many beats in a row have to fail. Default 3.
     pub misses: u32,
-    /// How long misses do not count after the daemon's start, after the machine slept, and after a reset. Default 1 min.
-    pub grace: TimeToLive,
-    /// Up to this much is added to each interval, at random. Default 5 s.
-    pub jitter: TimeToLive,
+    /// How long misses do not count after the daemon's start, after the machine slept, and after a reset. Default
+    /// 1 min; zero is none.
+    pub grace: Span,
+    /// Up to this much is added to each interval, at random. Default 5 s; zero is none.
+    pub jitter: Span,
     /// The secret that is sent as `Authorization: Bearer`.
     #[serde(deserialize_with = "empty_is_none")]
     pub bearer: Option<SecretName>,
@@ -53,8 +54,8 @@ impl Default for HeartbeatSection {
             interval: seconds(60),
             timeout: seconds(10),
             misses: 3,
-            grace: seconds(60),
-            jitter: seconds(5),
+            grace: Span::new(Duration::from_secs(60)),
+            jitter: Span::new(Duration::from_secs(5)),
             bearer: None,
             public_key: None,
             fail_action: FailAction::default(),
@@ -120,7 +121,8 @@ impl Heartbeat {
 
 /// More would hide a failure for ever.
 const MOST_MISSES: u32 = 1_000;
-const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
+/// Less is a busy loop as an interval, and as a timeout a failure whatever the server does.
+const SHORTEST: Duration = Duration::from_millis(10);
 
 impl HeartbeatSection {
     /// The heartbeat, `None` when it is not enabled.
@@ -134,8 +136,10 @@ impl HeartbeatSection {
         let fault = |key, why: &str| Error::Heartbeat { key, why: why.to_owned() };
         let url = self.url.as_deref().ok_or_else(|| fault("url", "is missing, and an enabled heartbeat needs it"))?;
         let target: Target = url.parse().map_err(|why| Error::Heartbeat { key: "url", why })?;
-        if self.interval.get() < SHORTEST_INTERVAL {
-            return Err(fault("interval", "is shorter than 10ms"));
+        for (key, time) in [("interval", self.interval), ("timeout", self.timeout)] {
+            if time.get() < SHORTEST {
+                return Err(fault(key, "is shorter than 10ms"));
+            }
         }
         if self.misses == 0 || self.misses > MOST_MISSES {
             return Err(fault("misses", "is not between 1 and 1000"));
@@ -188,11 +192,19 @@ mod tests {
     }
 
     #[test]
+    fn no_grace_and_no_jitter_are_zero() {
+        let beat = checked(&format!(r#"{{{REST},"url":"https://a.test/","grace":"0s","jitter":"0s"}}"#));
+        let beat = beat.unwrap().unwrap();
+        assert_eq!((beat.grace, beat.jitter), (Duration::ZERO, Duration::ZERO));
+    }
+
+    #[test]
     fn what_an_enabled_heartbeat_lacks_is_named() {
         for (json, key) in [
             (r#"{"enabled":true}"#.to_owned(), "heartbeat.url"),
             (r#"{"enabled":true,"url":""}"#.to_owned(), "heartbeat.url"),
             (r#"{"enabled":true,"url":"https://a.test/","interval":"1ms","timeout":"5s"}"#.to_owned(), "interval"),
+            (r#"{"enabled":true,"url":"https://a.test/","timeout":"9ms"}"#.to_owned(), "heartbeat.timeout"),
             (format!(r#"{{{REST},"url":"https://a.test/","misses":0}}"#), "heartbeat.misses"),
             (format!(r#"{{{REST},"url":"a.test"}}"#), "heartbeat.url"),
             (format!(r#"{{{REST},"url":"https://a.test/","method":"PUT"}}"#), "PUT"),
