@@ -16,6 +16,7 @@ mod hand;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod grants;
 mod health;
 mod hostile;
 mod line;
