@@ -91,6 +91,9 @@ pub enum Error {
     /// No such lease lives.
     #[error("no live lease has the id `{0}`")]
     LeaseUnknown(crate::base::LeaseId),
+    /// A plan for a hook that is not there would be a plan for nothing.
+    #[error("`{0}` would have a plan for rotation and no `--rotate-via`")]
+    NoHook(crate::base::SecretName),
     /// The secret is bound to no service, so no token can stand for it.
     #[error("secret `{0}` belongs to no service, so no lease token can stand for it")]
     NoService(crate::base::SecretName),

@@ -71,6 +71,9 @@ impl Broker {
         let _turn = self.secrets_turn();
         self.parts.store.check_new(&new.name, &new.value)?;
         check_schedule(new.plan.every)?;
+        if new.plan != RotationPlan::default() && new.rotate_via.as_ref().is_none_or(String::is_empty) {
+            return Err(Error::NoHook(new.name));
+        }
         let recognised = || {
             let (service, credential) = self.policy().recognise(new.name.as_str(), new.value.expose())?;
             Some(Binding { service, credential })
@@ -133,6 +136,9 @@ impl Broker {
         let _turn = self.secrets_turn();
         let old = self.record(name)?;
         check_schedule(change.new_schedule())?;
+        if change.is_setting_plan() && !change.leaves_hook(&old) {
+            return Err(Error::NoHook(name.clone()));
+        }
         let value = change.new_value().unwrap_or(&old.value).clone();
         let bound = match (wish, &old.binding) {
             (Some(wish), _) => Some(self.bind(name, &value, wish)?),

@@ -30,7 +30,7 @@ pub(super) fn failure(error: Error) -> Failure {
             Failure::new(FailureCode::Unauthorized, message).with_fix(format!("secrets lease {} --token", word(&name)))
         }
         Error::Rotation(fault) => rotation_failure(&fault),
-        Error::Schedule(_) => Failure::new(FailureCode::InvalidParams, message),
+        Error::NoHook(_) | Error::Schedule(_) => Failure::new(FailureCode::InvalidParams, message),
         Error::SecretUnknown(_) => Failure::new(FailureCode::SecretNotFound, message),
         Error::SessionUnknown(_) => Failure::new(FailureCode::LeaseNotFound, message).with_fix("secrets status"),
         Error::Store(error) => store_failure(&error),

@@ -153,6 +153,21 @@ impl SecretChange {
         matches!(self.rotate_via, To::Set(_))
     }
 
+    /// Whether it says when or how a hook is run.
+    pub const fn is_setting_plan(&self) -> bool {
+        matches!(self.format, To::Set(_))
+            || matches!(self.every, To::Set(_))
+            || matches!(self.on_lease_expiry, To::Set(_))
+    }
+
+    /// Whether the secret has a hook after it.
+    pub const fn leaves_hook(&self, record: &SecretRecord) -> bool {
+        match &self.rotate_via {
+            To::Keep => record.rotate_via.is_some(),
+            To::Set(hook) => hook.is_some(),
+        }
+    }
+
     /// The schedule that it sets, if it sets one.
     pub const fn new_schedule(&self) -> Option<TimeToLive> {
         match self.every {

@@ -163,6 +163,28 @@ fn the_socket_answers_as_agent_secrets_does_and_never_with_output() {
 }
 
 #[test]
+fn a_plan_for_a_hook_that_is_not_there_is_refused_by_add_and_update_alike() {
+    let hand = Hand::with_home();
+    assert_eq!(hand.envelope(&["add", "k"], b"v").0, 0);
+    let plans = [["--rotate-every", "1h"], ["--rotate-format", "none"], ["--on-lease-expiry", "rotate"]];
+    for plan in plans {
+        for (command, name) in [("add", "other"), ("update", "k")] {
+            let (code, refused) = hand.envelope(&[&[command, name], &plan[..]].concat(), b"v");
+            assert_eq!(code, 2, "{refused}");
+            assert!(refused["error"]["message"].as_str().unwrap().contains("no `--rotate-via`"), "{refused}");
+            assert_eq!(refused["fix"], format!("secrets {command} --help"));
+        }
+        let (code, refused) = hand.envelope(&[&["update", "k", "--rotate-via", ""], &plan[..]].concat(), b"");
+        assert_eq!(code, 2, "taking the hook away with a plan for it: {refused}");
+    }
+    assert_eq!(hand.records_of("secret_update").iter().filter(|record| record.success).count(), 0);
+    let (code, set) = hand.envelope(&["update", "k", "--rotate-via", "true", "--rotate-every", "1h"], b"");
+    assert_eq!(code, 0, "{set}");
+    assert_eq!(hand.envelope(&["update", "k", "--rotate-every", "never"], b"").0, 0, "the hook is there");
+    assert_eq!(hand.envelope(&["update", "k", "--rotate-via", ""], b"").0, 0, "a plan may stay behind its hook");
+}
+
+#[test]
 fn attack_127_a_name_with_a_command_in_it_is_only_a_name() {
     let script = Script::new();
     let mark = script.path("mark");
