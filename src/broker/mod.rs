@@ -152,23 +152,34 @@ impl Broker {
         session.map_or(&self.main_tunnels, Session::tunnels)
     }
 
-    /// Ends leases on time, for as long as it is polled. One task of the daemon runs it.
+    /// Ends leases on time, for as long as it is polled. One task of the daemon runs it. Its first look finds those that
+    /// ran out while there was no daemon.
     pub async fn end_leases_on_time(&self) {
         loop {
-            let expired = self.parts.leases.sweep();
-            self.cut_tunnels_of(&expired, CutReason::Expired);
-            for lease in &expired {
-                let mut event = Event::new(Action::LeaseExpire).lease(lease.id).secret(&lease.secret);
-                event = event.client(&lease.client).reason(CutReason::Expired);
-                self.parts.audit.append_lazily(&event);
-                self.rotate_after(lease);
-            }
+            self.end_expired();
             let wait = self.parts.leases.until_next_end();
             tokio::select! {
                 () = self.parts.leases.changed() => {}
                 // Wall clocks are set and machines sleep: look again at least once a second.
                 () = tokio::time::sleep(wait.unwrap_or(Duration::from_secs(1)).min(Duration::from_secs(1))) => {}
             }
+        }
+    }
+
+    fn end_expired(&self) {
+        let expired = self.parts.leases.sweep();
+        self.cut_tunnels_of(&expired, CutReason::Expired);
+        for lease in &expired {
+            let mut event = Event::new(Action::LeaseExpire).lease(lease.id).secret(&lease.secret);
+            event = event.client(&lease.client).reason(CutReason::Expired);
+            self.parts.audit.append_lazily(&event);
+            self.rotate_after(lease);
+        }
+        // After that, so that a daemon that ends in between reports and rotates rather twice than never.
+        if let Some(kept) = expired.iter().find(|lease| lease.session.is_none())
+            && let Err(error) = self.persist(kept)
+        {
+            tracing::error!(%error, "the end of leases cannot be saved; the next daemon will record it once more");
         }
     }
 }

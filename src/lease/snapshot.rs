@@ -119,7 +119,8 @@ impl LeaseTable {
         }
     }
 
-    /// A table that goes on where a snapshot stopped. What ran out meanwhile is remembered as expired.
+    /// A table that goes on where a snapshot stopped. What ran out meanwhile is expired already, and the first
+    /// [`LeaseTable::sweep`] reports it.
     pub fn restore(clock: Clock, snapshot: Snapshot) -> Self {
         let table = Self::new(clock, HashKey::from_bytes(*snapshot.key.0));
         let mut book = table.book();
@@ -143,12 +144,6 @@ impl LeaseTable {
         let hash = saved.hash.map(|hash| KeyedHash(hash.0));
         let left = Duration::from_millis(saved.left_millis);
         let deadline = clock.deadline_at(saved.ends).earlier(clock.deadline(left));
-        if deadline.is_past(clock) {
-            if let Some(hash) = hash {
-                self.remember(book, EndedToken { hash, reason: CutReason::Expired, at: clock.now() });
-            }
-            return;
-        }
         let lease = Arc::new(Lease {
             id: saved.id,
             secret: saved.secret,

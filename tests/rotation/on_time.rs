@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use leasehold::{
+    audit,
     base::{Clock, Home, TimeToLive},
     broker::NewValue,
     daemon::{self, Options, Running, Settings},
@@ -42,8 +43,14 @@ impl Shed {
     }
 
     async fn restart(self) -> Self {
+        self.away(0).await
+    }
+
+    /// No daemon for so many seconds.
+    async fn away(self, secs: u64) -> Self {
         let Self { running, clock, home, folder } = self;
         running.stop().await;
+        clock.advance(Duration::from_secs(secs));
         let running = Self::start(&home, &clock).await;
         Self { running, clock, home, folder }
     }
@@ -61,6 +68,16 @@ impl Shed {
     fn value(&self) -> String {
         value(self.running.broker())
     }
+}
+
+fn audit_of(shed: &Shed, action: &str) -> Vec<audit::Record> {
+    shed.running.broker().audit().flush().unwrap();
+    let lines = audit::tail(&shed.home.audit(), &audit::Filter::default(), 100_000).unwrap();
+    let record = |line: audit::Line| match line.content {
+        audit::Content::Record(record) => *record,
+        audit::Content::Damaged(why) => panic!("a damaged line: {why}"),
+    };
+    lines.into_iter().map(record).filter(|record| record.action == action).collect()
 }
 
 fn every(text: &str) -> RotationPlan {
@@ -152,7 +169,8 @@ async fn the_end_of_a_lease_rotates_when_asked_and_is_owed_until_it_does() {
     shed.advance(299);
     assert_eq!(script.runs().len(), 0);
     shed.advance(1);
-    until("the hook has failed", || record(broker).health.owed).await;
+    until("the hook has failed", || record(broker).health.failures == 1).await;
+    assert!(record(broker).health.owed);
     assert_eq!(script.runs(), ["lease_expiry"]);
 
     std::fs::write(script.path("works"), b"").unwrap();
@@ -161,6 +179,63 @@ async fn the_end_of_a_lease_rotates_when_asked_and_is_owed_until_it_does() {
     until("it was tried again", || record(shed.running.broker()).value.expose() == NEW.as_bytes()).await;
     assert_eq!(script.runs(), ["lease_expiry", "retry"]);
     assert!(!record(shed.running.broker()).health.owed);
+}
+
+#[tokio::test]
+async fn leases_that_ended_while_no_daemon_ran_rotate_once() {
+    let script = Script::new();
+    let plan = RotationPlan { on_lease_expiry: OnLeaseExpiry::Rotate, ..RotationPlan::default() };
+    let shed = Shed::new(script.hook(&format!("echo {NEW}-$(wc -l < \"$D/runs\")")), plan).await;
+    for client in ["one", "two"] {
+        let ttl: TimeToLive = "5m".parse().unwrap();
+        shed.running.broker().reveal(&key(), &client.parse().unwrap(), None, Some(ttl)).unwrap();
+    }
+    let shed = shed.away(3_600).await;
+    until("it was rotated", || shed.value() == format!("{NEW}-1")).await;
+    assert_eq!(script.runs(), ["lease_expiry"]);
+    let expired = || audit_of(&shed, "lease_expire").len();
+    until("both ends are recorded", || expired() == 2).await;
+    assert_eq!(audit_of(&shed, "rotation_begun").len(), 1);
+
+    let shed = shed.away(60).await;
+    shed.assert_nothing_due().await;
+    assert_eq!((script.runs().len(), audit_of(&shed, "lease_expire").len()), (1, 2), "not once per start");
+}
+
+#[tokio::test]
+async fn a_rotation_after_a_lease_is_owed_also_when_the_daemon_ends_before_it_may_begin() {
+    let script = Script::new();
+    let plan = RotationPlan { on_lease_expiry: OnLeaseExpiry::Rotate, ..RotationPlan::default() };
+    let shed = Shed::new(script.hook(&format!("echo {NEW}-$(wc -l < \"$D/runs\")")), plan).await;
+    let broker = shed.running.broker();
+    broker.reveal(&key(), &"agent".parse().unwrap(), None, Some("5s".parse().unwrap())).unwrap();
+    broker.rotate(&key(), leasehold::rotation::Trigger::Manual).await.outcome.unwrap();
+    shed.advance(6); // the lease has ended, and the value is too new to be replaced again
+    until("the end is recorded", || audit_of(&shed, "lease_expire").len() == 1).await;
+    let shed = shed.away(60).await;
+    until("it was rotated", || shed.value() == format!("{NEW}-2")).await;
+    assert_eq!(script.runs(), ["manual", "retry"]);
+}
+
+#[tokio::test]
+async fn a_value_that_has_come_since_a_lease_ended_is_not_replaced_for_it() {
+    let script = Script::new();
+    let plan = RotationPlan { on_lease_expiry: OnLeaseExpiry::Rotate, ..RotationPlan::default() };
+    let shed = Shed::new(script.hook(&format!("echo {NEW}")), plan).await;
+    let broker = shed.running.broker();
+    broker.reveal(&key(), &"agent".parse().unwrap(), None, Some("5m".parse().unwrap())).unwrap();
+    let leases = std::fs::read(shed.home.leases()).unwrap();
+    shed.advance(300);
+    until("it was rotated", || shed.value() == NEW).await;
+    // As after a daemon that could not save the end of its leases.
+    let Shed { running, clock, home, folder } = shed;
+    running.stop().await;
+    std::fs::write(home.leases(), leases).unwrap();
+    clock.advance(Duration::from_mins(1));
+    let shed = Shed { running: Shed::start(&home, &clock).await, clock, home, folder };
+    until("the end is recorded", || audit_of(&shed, "lease_expire").len() == 2).await;
+    shed.assert_nothing_due().await;
+    assert_eq!(script.runs(), ["lease_expiry"]);
 }
 
 #[tokio::test]

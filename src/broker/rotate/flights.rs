@@ -1,7 +1,7 @@
 //! One run per secret at a time: whoever asks while a hook runs gets what that run gives.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
 };
 
@@ -105,6 +105,11 @@ impl Broker {
                 tracing::warn!(secret = %name, %error, "a rotated value did not prove itself");
             }
         });
+    }
+
+    /// Whose runs are under way.
+    pub(super) fn under_way(&self) -> HashSet<SecretName> {
+        lock(&self.rotations.flights.under_way).keys().cloned().collect()
     }
 
     /// Whether a run is under way.

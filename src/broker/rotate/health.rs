@@ -30,6 +30,14 @@ impl Broker {
         );
     }
 
+    /// A rotation is owed that nobody has tried yet.
+    pub(super) fn note_debt(&self, record: &SecretRecord) {
+        let health = self.rotation_health(record);
+        if !health.owed {
+            self.keep_health(&record.name, RotationHealth { owed: true, ..health });
+        }
+    }
+
     fn keep_health(&self, name: &SecretName, health: RotationHealth) {
         match self.parts.store.update(name, SecretChange::new().health(health.clone())) {
             Ok(_) => drop(lock(&self.rotations.health).remove(name)),

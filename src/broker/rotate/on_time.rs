@@ -17,8 +17,12 @@ impl Broker {
             self.save_all();
             self.settle_accepted();
             self.look_at_unproven();
+            // Before the store is looked at: what lands in between is seen there.
+            let busy = self.under_way();
             for (name, trigger) in self.due_rotations() {
-                drop(self.begin_rotation(&name, trigger)); // it is recorded when it ends
+                if !busy.contains(&name) {
+                    drop(self.begin_rotation(&name, trigger)); // it is recorded when it ends
+                }
             }
             tokio::select! {
                 () = self.rotations.wake.notified() => {}
@@ -44,13 +48,20 @@ impl Broker {
         due
     }
 
-    /// A lease has ended: its secret is rotated if it is set so, as soon as it may be.
+    /// A lease has ended: its secret is rotated if it is set so, as soon as it may be. That is owed from here on, so that
+    /// the next daemon does it if this one cannot. A value that has come since is one that the lease never gave.
     pub(in crate::broker) fn rotate_after(&self, lease: &Lease) {
         let record = self.parts.store.get(&lease.secret);
         let record = record.filter(|record| record.plan.on_lease_expiry == OnLeaseExpiry::Rotate);
-        if record.is_some_and(|record| record.rotate_via.is_some()) {
-            lock(&self.rotations.wanted).insert(lease.secret.clone(), Trigger::LeaseExpiry);
-            self.rotations.wake.notify_one();
+        let Some(record) = record.filter(|record| record.rotate_via.is_some()) else { return };
+        if record.last_rotated.is_some_and(|last| last >= lease.deadline.wall()) {
+            return;
         }
+        // Under the lock, so that nobody sees the debt without its reason, or begins before it is noted.
+        let mut wanted = lock(&self.rotations.wanted);
+        wanted.insert(lease.secret.clone(), Trigger::LeaseExpiry);
+        self.note_debt(&record);
+        drop(wanted);
+        self.rotations.wake.notify_one();
     }
 }
