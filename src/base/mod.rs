@@ -4,6 +4,7 @@
 
 mod atomic_file;
 mod blocking;
+mod brand;
 mod byte_size;
 mod clock;
 mod counted;
@@ -32,6 +33,7 @@ mod wipe;
 
 pub use atomic_file::{AtomicFileError, FileLock, open_regular, read_bounded, replace};
 pub use blocking::blocking;
+pub use brand::{Brand, Rank};
 pub use byte_size::parse_byte_size;
 pub use clock::{Clock, Deadline, Timestamp};
 pub use counted::counted;
@@ -48,7 +50,7 @@ pub use legacy_hash::legacy_sha1;
 pub use look_at::look_at;
 pub use pem::{PemCertificates, read_pem_certificates, write_pem_certificate};
 pub use position::position;
-pub use process::Process;
+pub use process::{Known, Process};
 pub use refusal::RefusalCode;
 pub use secret_bytes::SecretBytes;
 pub use shell_word::shell_word;

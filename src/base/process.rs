@@ -1,6 +1,14 @@
 //! Processes as the kernel shows them: who started whom, and when. Empty where there is no `/proc`.
 
-use std::{fs, io::Read as _};
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    io::Read as _,
+};
+
+#[cfg(target_os = "linux")]
+use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
+use rustix::process::{Signal, getpid};
 
 /// One process at one moment. Its id may be given to another once it has gone; id and start together are its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +26,9 @@ pub struct Process {
 /// Kernels allow 6 MiB of arguments and variables.
 const MAX_ENVIRONMENT: u64 = 8 * 1024 * 1024;
 
+/// Processes for as long as they live: their ids and their starts.
+pub type Known = HashSet<(i32, u64)>;
+
 impl Process {
     /// The process with this id, if there is one.
     pub fn find(id: i32) -> Option<Self> {
@@ -29,6 +40,49 @@ impl Process {
         let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
         let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         ids.filter_map(Self::find).collect()
+    }
+
+    /// Everything below these processes and below what was known, and what was known and lives; never this process or
+    /// what it has started itself.
+    pub fn below(all: &[Self], roots: &[i32], known: &Known) -> Known {
+        let own = getpid().as_raw_pid();
+        let mut children: HashMap<i32, Vec<&Self>> = HashMap::new();
+        for process in all {
+            children.entry(process.parent).or_default().push(process);
+        }
+        let is_known = |process: &&Self| known.contains(&(process.id, process.started));
+        let mut found: Known = all.iter().filter(is_known).map(|process| (process.id, process.started)).collect();
+        let mut parents: Vec<i32> = roots.iter().copied().chain(found.iter().map(|(id, _)| *id)).collect();
+        while let Some(parent) = parents.pop() {
+            for child in children.remove(&parent).into_iter().flatten().filter(|child| child.id != own) {
+                found.insert((child.id, child.started));
+                parents.push(child.id);
+            }
+        }
+        found
+    }
+
+    /// Sends a signal to this process and to no other that was given its id since.
+    pub fn signal(&self, signal: Signal) {
+        #[cfg(target_os = "linux")]
+        if let Some(id) = Pid::from_raw(self.id)
+            && let Ok(handle) = pidfd_open(id, PidfdFlags::empty())
+            && Self::find(self.id).is_some_and(|now| now.started == self.started)
+        {
+            let _ = pidfd_send_signal(handle, signal); // it may have ended, or be another user's
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = signal; // none is to be seen there
+    }
+
+    /// A hard limit of a process as `/proc/PID/limits` of proc(5) names it; the largest number when there is none.
+    pub(super) fn limit(id: i32, name: &str) -> Option<u64> {
+        let limits = fs::read_to_string(format!("/proc/{id}/limits")).ok()?;
+        let line = limits.lines().find_map(|line| line.strip_prefix(name))?;
+        match line.split_ascii_whitespace().nth(1)? {
+            "unlimited" => Some(u64::MAX),
+            number => number.parse().ok(),
+        }
     }
 
     /// The name of the program that a process runs, as the kernel cut it.

@@ -129,7 +129,7 @@ impl fmt::Display for TimeToLive {
                 write!(f, "{count}{unit}")?;
             }
         }
-        if secs % 60 > 0 {
+        if !secs.is_multiple_of(60) {
             write!(f, "{}s", secs % 60)?;
         }
         // The finest unit that is needed, so that nothing is lost and what is written can be read.

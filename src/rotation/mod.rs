@@ -1,7 +1,7 @@
 //! Rotation hooks: running the operator's command that obtains a new value, and when it is time to.
 //!
 //! Floor 2: imports `base`, `store`. Invariants: what a hook prints is the new value or nothing, and reaches neither an
-//! error nor a log; a hook that outlives its time is ended with everything in its process group.
+//! error nor a log; a hook that outlives its time is ended, and whatever it started ends with it.
 //!
 //! # A hook's surroundings
 //!
@@ -14,6 +14,14 @@
 //! | `SECRETS_SERVICE`, `SECRETS_CREDENTIAL` | what it is bound to; empty when it is not |
 //! | `SECRETS_REASON` | why it is rotated: a [`Trigger`]'s word |
 //! | `PATH`, `HOME`, `USER`, `LOGNAME`, `LANG`, `LC_ALL`, `TZ`, `TMPDIR`, `XDG_CONFIG_HOME`, `XDG_RUNTIME_DIR` | the daemon's own, where it has them |
+//!
+//! # What a hook leaves
+//!
+//! Nothing, however it ended: its process group is killed, and so is what has left the group, its parents and its
+//! variables. On Linux the hook's resident set limit, which the kernel has long stopped to enforce, is set to a number of
+//! its own; all that it starts has that, too, and is found by it. What lowers that limit of its own *and* lets go of its
+//! parents is not found; neither is what runs as another user, or what a service that was there before started for it
+//! (`systemd-run`, `at`, a container's engine).
 //!
 //! A name is never a part of the command's text, so that no name can become a command.
 //!
@@ -28,6 +36,7 @@ mod error;
 mod output;
 mod process;
 mod run;
+mod strays;
 mod trigger;
 
 pub use due::{MIN_GAP, backoff, due, rests};

@@ -1,9 +1,10 @@
-//! A hook's process and everything in its group: ended together, and never waited for without bound.
+//! A hook's process, everything in its group, and everything else that it started: ended together, and never waited for
+//! without bound.
 //!
 //! Invariant: the leader is not reaped before its group was killed, so that the group's number is still ours.
 
 use std::{
-    io,
+    io::{self, Write as _},
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -15,25 +16,40 @@ use tokio::{
     time::timeout,
 };
 
+use super::strays::Strays;
+use crate::base;
+
 /// How long a hook that was told to end has before it is killed: 2 s.
 const GRACE: Duration = Duration::from_secs(2);
 /// How long the system may take over a process that was killed; it can only be waiting for a device then.
 const REAP: Duration = Duration::from_secs(5);
 
-/// A running hook. Dropping it kills its group.
+/// Waits to be branded, and is the hook then: its first argument, with an empty standard input. Nothing runs when we end
+/// before.
+const GATE: &str = "read -r go && exec /bin/sh -c \"$1\" </dev/null";
+
+/// A running hook. Dropping it kills it and all that it started.
 pub(super) struct Process {
     child: Child,
     group: Option<Pid>,
+    strays: Strays,
     changes: Stream,
 }
 
 impl Process {
-    /// Starts a command as the leader of a process group of its own.
-    pub(super) fn start(command: &mut Command) -> io::Result<Self> {
+    /// Starts a shell's command as the leader of a process group of its own; `around` sets what is around it.
+    pub(super) fn start(text: &str, around: impl FnOnce(&mut Command)) -> io::Result<Self> {
         let changes = signal(SignalKind::child())?; // before the start, so that an early end is not missed
-        let child = command.stdin(Stdio::null()).stderr(Stdio::null()).process_group(0).kill_on_drop(true).spawn()?;
+        let (gate, mut opener) = io::pipe()?;
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", GATE, "/bin/sh", text]);
+        around(&mut command);
+        let child = command.stdin(gate).stderr(Stdio::null()).process_group(0).kill_on_drop(true).spawn()?;
+        drop(command); // it holds the other end
         let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        Ok(Self { child, group, changes })
+        let process = Self { child, group, strays: Strays::of(group.map_or(0, Pid::as_raw_pid)), changes };
+        let _ = opener.write_all(b"\n"); // a shell that has ended already is seen to have
+        Ok(process)
     }
 
     /// Its standard output, if it was piped; once.
@@ -57,12 +73,19 @@ impl Process {
     pub(super) async fn end(mut self) -> io::Result<ExitStatus> {
         if self.is_running() {
             self.signal(Signal::TERM);
+            base::blocking(|| self.strays.signal(Signal::TERM));
             let _ = timeout(GRACE, self.ended()).await; // whoever is left is killed
         }
-        self.signal(Signal::KILL);
+        base::blocking(|| self.kill());
         self.group = None;
         let stuck = || io::Error::from(io::ErrorKind::TimedOut);
         timeout(REAP, self.child.wait()).await.unwrap_or_else(|_| Err(stuck()))
+    }
+
+    fn kill(&mut self) {
+        self.strays.look(); // while its leader is there to be looked below
+        self.signal(Signal::KILL);
+        self.strays.kill();
     }
 
     fn signal(&self, signal: Signal) {
@@ -74,6 +97,8 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.signal(Signal::KILL);
+        if self.group.is_some() {
+            self.kill();
+        }
     }
 }

@@ -58,16 +58,17 @@ const HELD: Duration = Duration::from_secs(1);
 /// A value and its line end.
 const MOST: usize = SecretBytes::MAX_LEN + 2;
 
-/// Runs a hook to its end, which is within its time and a few seconds of grace. Whatever it leaves in its process group
+/// Runs a hook to its end, which is within its time and a few seconds of grace. Whatever it started
 /// is killed, whether it succeeded or not.
 ///
 /// # Errors
 /// Everything but exit status 0 with a usable value; nothing was changed then.
 pub async fn run(hook: Hook<'_>, facts: Facts<'_>) -> Result<Given, Error> {
-    let mut command = Command::new("/bin/sh");
-    command.arg("-c").arg(hook.command).env_clear().envs(environment(facts)).current_dir(home());
-    command.stdout(if *hook.format == HookFormat::Nothing { Stdio::null() } else { Stdio::piped() });
-    let mut process = Process::start(&mut command).map_err(|error| Error::NotRun(error.kind()))?;
+    let around = |command: &mut Command| {
+        command.env_clear().envs(environment(facts)).current_dir(home());
+        command.stdout(if *hook.format == HookFormat::Nothing { Stdio::null() } else { Stdio::piped() });
+    };
+    let mut process = Process::start(hook.command, around).map_err(|error| Error::NotRun(error.kind()))?;
     let output = timeout(hook.timeout, output_of(&mut process)).await;
     let status = process.end().await;
     let output = output.unwrap_or(Err(Error::Timeout(hook.timeout)))?;

@@ -54,7 +54,7 @@ impl Default for HeartbeatSection {
             interval: seconds(60),
             timeout: seconds(10),
             misses: 3,
-            grace: Span::new(Duration::from_secs(60)),
+            grace: Span::new(Duration::from_mins(1)),
             jitter: Span::new(Duration::from_secs(5)),
             bearer: None,
             public_key: None,

@@ -23,9 +23,26 @@ async fn value(command: &str) -> Result<Vec<u8>, Error> {
 
 /// Whether a process that wrote its number to this file has ended, zombies included.
 fn is_gone(pid_file: &std::path::Path) -> bool {
-    let Ok(pid) = std::fs::read_to_string(pid_file) else { return false };
+    let Some(pid) = std::fs::read_to_string(pid_file).ok().filter(|pid| !pid.is_empty()) else { return false };
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
     stat.is_empty() || stat.rsplit_once(')').is_some_and(|(_, rest)| rest.starts_with(" Z"))
+}
+
+/// Runs a hook that hangs, with more time each time, until it had enough for what is to be seen of it.
+async fn hang(hook: &str, is_seen: impl Fn() -> bool) {
+    let mut time = Duration::from_millis(300);
+    loop {
+        assert_eq!(run_in(hook, "value", time).await, Err(Error::Timeout(time)));
+        if is_seen() {
+            return;
+        }
+        time *= 2;
+        assert!(time < Duration::from_mins(1), "{hook}");
+    }
+}
+
+fn is_written(file: &std::path::Path) -> bool {
+    std::fs::read(file).is_ok_and(|content| !content.is_empty())
 }
 
 async fn until_gone(pid_file: &std::path::Path) {
@@ -81,8 +98,7 @@ async fn attack_124_a_hanging_hook_ends_with_its_children_though_it_ignores_the_
         parent.display(),
         child.display()
     );
-    let time = Duration::from_millis(300);
-    assert_eq!(run_in(&hook, "value", time).await, Err(Error::Timeout(time)));
+    hang(&hook, || is_written(&parent) && is_written(&child)).await;
     for pid in [&parent, &child] {
         until_gone(pid).await;
     }
@@ -93,9 +109,7 @@ async fn a_hanging_hook_that_heeds_the_signal_may_tidy_up() {
     let folder = tempfile::tempdir().unwrap();
     let tidied = folder.path().join("tidied");
     let hook = format!("trap 'echo x > {}; exit 0' TERM; while :; do sleep 0.05; done", tidied.display());
-    let time = Duration::from_millis(300);
-    assert_eq!(run_in(&hook, "value", time).await, Err(Error::Timeout(time)));
-    assert!(tidied.exists());
+    hang(&hook, || tidied.exists()).await;
 }
 
 #[tokio::test]
@@ -114,6 +128,82 @@ async fn what_a_hook_leaves_in_the_background_ends_with_it() {
     let hook = format!("sleep 1000 >/dev/null & echo $! > '{}'; echo v", pid.display());
     assert_eq!(value(&hook).await.unwrap(), b"v");
     until_gone(&pid).await;
+}
+
+/// Ways out of a process group: a session of its own, no parent, no variables.
+const ESCAPES: [&str; 4] = [
+    "setsid sh -c 'echo $$ > PID; exec sleep 1000' >/dev/null &",
+    "(setsid sh -c 'echo $$ > PID; exec sleep 1000' >/dev/null &) &",
+    "(env -i setsid /bin/sh -c 'echo $$ > PID; exec /bin/sleep 1000' >/dev/null &) &",
+    // Three generations, each of which lets go of the one before and of what it had.
+    "(setsid sh -c '(env -i setsid /bin/sh SCRIPT &)' >/dev/null &) &",
+];
+
+#[tokio::test]
+async fn attack_124_what_leaves_the_group_ends_with_the_hook_however_that_ends() {
+    let wait = "until test -s PID; do sleep 0.01; done;";
+    for escape in ESCAPES {
+        for end in ["echo v", "exit 3", "kill -9 $$", "sleep 1000"] {
+            let folder = tempfile::tempdir().unwrap();
+            let (pid, script) = (folder.path().join("pid"), folder.path().join("script"));
+            std::fs::write(&script, format!("(sh -c 'echo $$ > {}; exec /bin/sleep 1000' &)", pid.display())).unwrap();
+            let hook = format!("{escape} {wait} {end}").replace("PID", &pid.display().to_string());
+            let hook = hook.replace("SCRIPT", &script.display().to_string());
+            if end == "sleep 1000" {
+                hang(&hook, || is_written(&pid)).await;
+            } else {
+                let ran = run_in(&hook, "value", Duration::from_mins(1)).await;
+                assert!(is_written(&pid), "{hook}: {ran:?}");
+            }
+            until_gone(&pid).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn attack_124_what_left_the_group_may_tidy_up_when_time_is_over_and_is_killed_if_it_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let (pid, tidied) = (folder.path().join("pid"), folder.path().join("tidied"));
+    let stray = format!(
+        "trap \"echo x > {}\" TERM; echo $$ > {}; while :; do sleep 0.05; done",
+        tidied.display(),
+        pid.display()
+    );
+    let hook = format!("(setsid sh -c '{stray}' >/dev/null &); trap '' TERM; while :; do sleep 0.05; done");
+    hang(&hook, || tidied.exists()).await;
+    until_gone(&pid).await;
+}
+
+#[tokio::test]
+async fn attack_124_a_dropped_run_takes_along_what_left_its_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let pid = folder.path().join("pid");
+    let hook = format!("(env -i setsid /bin/sh -c 'echo $$ > {}; exec /bin/sleep 1000' &); sleep 1000", pid.display());
+    let running = tokio::spawn(async move { value(&hook).await });
+    while std::fs::read_to_string(&pid).unwrap_or_default().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    running.abort();
+    until_gone(&pid).await;
+}
+
+#[tokio::test]
+async fn one_run_does_not_end_what_another_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let (up, go) = (folder.path().join("up"), folder.path().join("go"));
+    let wait = format!(
+        "(setsid sh -c 'echo x > {0}; until test -e {1}; do sleep 0.01; done; echo v > {0}.v' &) ",
+        up.display(),
+        go.display()
+    );
+    let first = format!("{wait} >/dev/null; until test -e {0}.v; do sleep 0.01; done; cat {0}.v", up.display());
+    let first = tokio::spawn(async move { value(&first).await });
+    while !up.exists() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(value("echo other").await.unwrap(), b"other");
+    std::fs::write(&go, b"").unwrap();
+    assert_eq!(first.await.unwrap().unwrap(), b"v");
 }
 
 #[tokio::test]
