@@ -21,6 +21,7 @@ use tokio::{
 };
 
 use super::{context::Tenancy, orphans::Orphans, sanitize::shell_word};
+use crate::base::Rank;
 
 /// Why a program did not run.
 #[derive(Debug, PartialEq, Eq)]
@@ -172,7 +173,7 @@ enum Time {
 }
 
 /// Starts a program with exactly these variables, in the caller's folder and with the caller's streams. Whatever it
-/// starts in turn stays below this process, also when it lets go of its parent.
+/// starts in turn stays below this process, also when it lets go of its parent, and is known for it when this one is gone.
 pub(super) fn start<'a>(
     tenancy: Tenancy,
     program: &OsStr,
@@ -180,7 +181,10 @@ pub(super) fn start<'a>(
     variables: impl IntoIterator<Item = (&'a OsString, &'a OsString)>,
 ) -> Result<Running, NotRun> {
     let orphans = match tenancy {
-        Tenancy::Alone => Some(Orphans::adopt()),
+        Tenancy::Alone => {
+            Rank::descend();
+            Some(Orphans::adopt())
+        }
         Tenancy::Shared => None,
     };
     let orphans =

@@ -18,6 +18,8 @@ pub struct Peer {
     pub uid: u32,
     /// Its process, where the system tells.
     pub pid: Option<i32>,
+    /// When that process started, as it was when the connection was taken; see [`crate::base::Process`].
+    pub started: Option<u64>,
 }
 
 /// One client's connection; clones are the same connection.

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{Error, Listener, Peer, Service, converse::converse};
-use crate::base::CutWatch;
+use crate::base::{CutWatch, Process};
 
 /// Bounds of the control socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +110,9 @@ async fn accept(
 /// The peer, if it may speak (attack 90).
 fn admit(stream: &UnixStream, peers: Peers) -> Option<Peer> {
     let credentials = stream.peer_cred().ok()?;
-    let peer = Peer { uid: credentials.uid(), pid: credentials.pid() };
+    let pid = credentials.pid();
+    let started = pid.and_then(Process::find).map(|process| process.started);
+    let peer = Peer { uid: credentials.uid(), pid, started };
     if peers == Peers::Admitted || peers == Peers::Only(peer.uid) {
         return Some(peer);
     }

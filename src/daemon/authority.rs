@@ -2,17 +2,23 @@
 //!
 //! A process is inside a session when the command that opened it is among its ancestors; `secrets exec` is a child
 //! subreaper, so a process that lets go of its parent does not leave. When that command has ended or was killed, its
-//! descendants are still known: those that were seen by their ids and starts, all others by the variable that marks them.
+//! descendants are still known by their rank, which `exec` has lowered and no process can raise ([`Rank`]); and where a
+//! system knows no ranks, those that were seen by their ids and starts, and all others by the variable that marks them.
+//! A caller that has ended itself and left its connection to another is an agent, too: nobody can say who asks.
 
 use std::{
-    collections::{HashMap, HashSet},
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use rustix::{
+    io::Errno,
+    process::{Pid, getpid, test_kill_process},
+};
+
 use crate::{
-    base::{self, Process, SessionId, hex, sha256},
+    base::{self, Known, Process, Rank, SessionId, hex, sha256},
     broker::Broker,
     control::{Peer, SESSION_VARIABLE},
 };
@@ -31,9 +37,6 @@ const MAX_DEPTH: usize = 256;
 
 /// How often the descendants of sessions are looked at.
 const INTERVAL: Duration = Duration::from_millis(250);
-
-/// A process for as long as it lives: its id and its start.
-type Known = HashSet<(i32, u64)>;
 
 /// The processes that sessions left behind.
 pub(super) struct Agents {
@@ -56,14 +59,18 @@ impl Agents {
 
     /// Finds out with whose authority a process calls.
     pub(super) fn authority(&self, peer: &Peer, broker: &Broker) -> Authority {
-        let line = ancestry(peer.pid);
+        let Line { processes: line, is_ours } = ancestry(peer.pid);
+        if is_gone(peer) {
+            return Authority::Agent(None);
+        }
         // The command that opened a session is its operator's; what it started is the agent.
         let mut others = line.iter().filter(|process| peer.pid != Some(process.id));
         if let Some(session) = others.find_map(|process| broker.session_of_process(process.id)) {
             return Authority::Agent(Some(session));
         }
         let is_known = |process: &Process| self.known().contains(&(process.id, process.started));
-        if line.iter().any(is_known) || line.iter().any(|process| self.is_marked(process)) {
+        let is_low = || line.iter().any(|process| is_low(Rank::of(process.id), Rank::of(own()), is_ours));
+        if is_low() || line.iter().any(is_known) || line.iter().any(|process| self.is_marked(process)) {
             return Authority::Agent(None);
         }
         Authority::Operator
@@ -75,7 +82,7 @@ impl Agents {
             let mut known = self.known(); // from before the look: two at once must not put back what the later one saw
             let openers = broker.session_openers();
             if !openers.is_empty() || !known.is_empty() {
-                *known = below(&Process::all(), &openers, &known);
+                *known = Process::below(&Process::all(), &openers, &known);
             }
         });
     }
@@ -98,37 +105,40 @@ impl Agents {
     }
 }
 
-/// A process and its ancestors, up to the daemon itself: what a hook of ours starts is no agent, whoever started us.
-fn ancestry(process: Option<i32>) -> Vec<Process> {
-    let mut line: Vec<Process> = Vec::new();
+/// A process and its ancestors.
+struct Line {
+    processes: Vec<Process>,
+    /// Whether it ends at the daemon itself: what a hook of ours starts is no agent, whoever started us.
+    is_ours: bool,
+}
+
+fn ancestry(process: Option<i32>) -> Line {
+    let mut processes: Vec<Process> = Vec::new();
     let mut next = process;
-    while let Some(process) = next.filter(|&id| id > 1 && !is_own(id)).and_then(Process::find) {
-        line.push(process);
-        next = (line.len() < MAX_DEPTH).then_some(process.parent);
+    while let Some(process) = next.filter(|&id| id > 1 && id != own()).and_then(Process::find) {
+        processes.push(process);
+        next = (processes.len() < MAX_DEPTH).then_some(process.parent);
     }
-    line
+    Line { processes, is_ours: next == Some(own()) }
 }
 
-fn is_own(id: i32) -> bool {
-    id == rustix::process::getpid().as_raw_pid()
+fn own() -> i32 {
+    getpid().as_raw_pid()
 }
 
-/// Everything below these commands and below what was known, and what was known and lives.
-fn below(all: &[Process], openers: &[i32], known: &Known) -> Known {
-    let mut children: HashMap<i32, Vec<&Process>> = HashMap::new();
-    for process in all {
-        children.entry(process.parent).or_default().push(process);
+/// Whether the process that connected has ended, or its id is another's by now.
+fn is_gone(peer: &Peer) -> bool {
+    let Some(id) = peer.pid.and_then(Pid::from_raw) else { return false };
+    match Process::find(id.as_raw_pid()) {
+        Some(now) => now.is_zombie || Some(now.started) != peer.started,
+        None => test_kill_process(id) == Err(Errno::SRCH), // it may be there and not to be seen
     }
-    let is_known = |process: &&Process| known.contains(&(process.id, process.started));
-    let mut found: Known = all.iter().filter(is_known).map(|process| (process.id, process.started)).collect();
-    let mut parents: Vec<i32> = openers.iter().copied().chain(found.iter().map(|(id, _)| *id)).collect();
-    while let Some(parent) = parents.pop() {
-        for child in children.remove(&parent).into_iter().flatten().filter(|child| !is_own(child.id)) {
-            found.insert((child.id, child.started));
-            parents.push(child.id);
-        }
-    }
-    found
+}
+
+/// Whether a process of this rank is inside a session. It is when we are above it; and also when its rank is one that
+/// `exec` gave and none of ours, because we may have been started inside a session, too.
+fn is_low(rank: Option<Rank>, own: Option<Rank>, is_ours: bool) -> bool {
+    rank.is_some_and(|rank| own.is_some_and(|own| rank < own) || rank.is_given() && !is_ours)
 }
 
 #[cfg(test)]
@@ -143,26 +153,40 @@ mod tests {
     fn what_lives_below_a_session_stays_known_without_its_parents() {
         let exec = 10;
         let before = [process(exec, 1), process(11, exec), process(12, 11), process(20, 1)];
-        let known = below(&before, &[exec], &Known::new());
+        let known = Process::below(&before, &[exec], &Known::new());
         assert_eq!(known, Known::from([(11, 100), (12, 100)]));
         // Its parents are gone, it has started another, and a stranger was given the id of one that ended.
         let stranger = Process { started: 999, ..process(11, 1) };
         let after = [process(12, 1), process(13, 12), process(20, 1), stranger];
-        assert_eq!(below(&after, &[], &known), Known::from([(12, 100), (13, 100)]));
-        assert_eq!(below(&[], &[], &known), Known::new());
+        assert_eq!(Process::below(&after, &[], &known), Known::from([(12, 100), (13, 100)]));
+        assert_eq!(Process::below(&[], &[], &known), Known::new());
     }
 
     #[test]
     fn a_circle_of_parents_ends() {
         let all = [process(10, 11), process(11, 10)];
-        assert_eq!(below(&all, &[10], &Known::new()).len(), 2);
+        assert_eq!(Process::below(&all, &[10], &Known::new()).len(), 2);
     }
 
     #[test]
     fn the_daemon_is_nobodys_agent() {
-        let own = rustix::process::getpid().as_raw_pid();
-        let all = [process(own, 10), process(12, own)];
-        assert_eq!(below(&all, &[10], &Known::new()), Known::new());
-        assert_eq!(ancestry(Some(own)), []);
+        let all = [process(own(), 10), process(12, own())];
+        assert_eq!(Process::below(&all, &[10], &Known::new()), Known::new());
+        let line = ancestry(Some(own()));
+        assert!(line.processes.is_empty() && line.is_ours);
+    }
+
+    #[test]
+    fn a_caller_that_has_ended_or_whose_id_is_another_s_is_gone() {
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let peer = Peer { uid: 0, pid: Some(pid), started: Process::find(pid).map(|process| process.started) };
+        assert!(!is_gone(&peer) && !is_gone(&Peer { pid: None, started: None, ..peer }));
+        if let Some(started) = peer.started {
+            assert!(is_gone(&Peer { started: Some(started + 1), ..peer }) && is_gone(&Peer { started: None, ..peer }));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(is_gone(&peer));
     }
 }
