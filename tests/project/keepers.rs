@@ -95,6 +95,38 @@ fn a_program_gets_the_values_and_the_record_their_names() {
 }
 
 #[test]
+fn a_program_with_a_keeper_s_values_runs_in_a_session_as_any_other() {
+    let kept = Kept::new(VERCEL);
+    kept.hand.acme("api.acme.test");
+    kept.program("vercel", &format!("echo 'KEPT=\"{VALUE}\"' > \"$3\""));
+    let (program, home) = (env!("CARGO_BIN_EXE_secrets"), kept.hand.home.display());
+    let script = format!(
+        "printf '%s\n' \"$KEPT\" \"$HTTPS_PROXY\" \"$LEASEHOLD_SESSION\" \"$NODE_EXTRA_CA_CERTS\"
+         '{program}' --home '{home}' lease acme_key; echo \"code $?\"
+         '{program}' --home '{home}' lease acme_key --token"
+    );
+    let output = kept.run(&["exec", "--client-id", "web", "--", "sh", "-c", &script]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines: Vec<&str> = said.lines().collect();
+    let [value, proxy, mark, roots, code, token] = lines[..] else { panic!("{output:?}") };
+    assert!(value == VALUE && proxy.contains("127.0.0.1:") && PathBuf::from(roots).is_absolute(), "{said}");
+    assert_ne!(code, "code 0", "what runs in a session gets no raw value");
+    assert!(token.starts_with("lse_") && !said.contains(SECRET), "{said}");
+    let opened = kept.hand.records_of("session_open");
+    assert_eq!((opened.len(), opened[0].client_id.as_deref()), (1, Some("web")));
+    assert!(mark.starts_with(opened[0].session_id.as_deref().unwrap()), "{mark}");
+    until_blocking("the session has ended", || kept.hand.records_of("session_end").len() == 1);
+    assert_eq!(live_leases(&kept.hand), 0);
+    kept.nothing_is_left();
+
+    kept.program("vercel", "printf 'KEPT=\"x\"\nHTTPS_PROXY=\"http://elsewhere:1\"\n' > \"$3\"");
+    let refused = kept.run(&["exec", "--", "touch", "ran"]);
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(2) && text.contains("`HTTPS_PROXY`"), "{text}");
+    assert!(!kept.hand.work.join("ran").exists());
+}
+
+#[test]
 fn a_keeper_that_is_missing_or_fails_runs_nothing_and_says_how_to_mend_it() {
     for (file, name, install) in [(VERCEL, "vercel", "npm install"), (DOPPLER, "doppler", "brew install")] {
         let kept = Kept::new(file);

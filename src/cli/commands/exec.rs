@@ -8,6 +8,7 @@ use std::{
     ffi::{OsStr, OsString},
     net::{Ipv4Addr, SocketAddr},
     os::unix::ffi::OsStringExt as _,
+    path::PathBuf,
 };
 
 use clap::Args;
@@ -26,7 +27,7 @@ use crate::cli::{
 use crate::{
     base::{ClientId, SecretName, TimeToLive},
     control::{Client, Error, FailureCode, ListSecrets, OpenSession, SESSION_VARIABLE, SessionOpened, SessionSecret},
-    project::{ProjectFile, ProviderProject, Wants},
+    project::{ProjectFile, Variable, Wants},
 };
 
 #[derive(Args, Debug)]
@@ -93,24 +94,28 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
     let project = if named.is_empty() { project_file::find(&context.folder)? } else { None };
     let mut client = context.connect().await?;
     let inherited: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
-    let (variables, mut session) = if let Some(ProjectFile { wants: Wants::Provider(wants), .. }) = &project {
-        match pulled(context, &mut client, project.as_ref(), wants, inherited).await? {
-            Ok(variables) => (variables, None),
+    let pulled = match &project {
+        Some(file) => match child::unless_signalled(pulled(context, &mut client, file)).await {
+            Ok(pulled) => pulled?,
             Err(code) => return Ok(Outcome::Child(code)),
-        }
-    } else {
-        let file = project.as_ref().map(|project| edit(&project.path));
-        let mut request = wishes(context, arguments, &mut client, named, project).await?;
-        let wanted: Vec<SecretName> = request.secrets.iter().map(|wish| wish.name.clone()).collect();
-        if arguments.raw {
-            request.raw = std::mem::take(&mut request.secrets);
-        }
-        let session = match client.call(request).await {
-            Ok(session) => session,
-            Err(error) => return Err(not_opened(context, arguments, &mut client, &wanted, file, error).await),
-        };
-        (variables(context, arguments, &session, &inherited, file.as_deref())?, Some(client))
+        },
+        None => None,
     };
+    let file = project.as_ref().map(|project| edit(&project.path));
+    let mut request = match &pulled {
+        Some(_) => open(context, Vec::new(), arguments.client_id.clone()),
+        None => wishes(context, arguments, &mut client, named, project).await?,
+    };
+    let wanted: Vec<SecretName> = request.secrets.iter().map(|wish| wish.name.clone()).collect();
+    if arguments.raw {
+        request.raw = std::mem::take(&mut request.secrets);
+    }
+    let session = match client.call(request).await {
+        Ok(session) => session,
+        Err(error) => return Err(not_opened(context, arguments, &mut client, &wanted, file, error).await),
+    };
+    let variables = variables(context, arguments, &session, &inherited, file.as_deref(), pulled.unwrap_or_default())?;
+    drop(session);
     let mut running = match child::start(context.tenancy, program, rest, &variables) {
         Ok(running) => running,
         Err(not_run) => {
@@ -125,14 +130,12 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
     let status = tokio::select! {
         biased;
         status = running.wait() => status,
-        () = end_of(session.as_mut()) => {
+        () = client.closed() => {
             context.printer.say("the daemon has gone and the session with it; requests will fail from here on");
             running.wait().await
         }
     };
-    if let Some(client) = session {
-        client.finish().await; // its leases end with it
-    }
+    client.finish().await; // its leases end with it
     let code = status.map_err(|error| Report::internal(format!("cannot wait for the command: {error}")))?;
     if running.was_overdue() {
         context.printer.say("the time of the command was over");
@@ -140,35 +143,18 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
     Ok(Outcome::Child(code))
 }
 
-/// Resolves when the connection that a session lives by has gone.
-async fn end_of(session: Option<&mut Client>) {
-    match session {
-        Some(client) => client.closed().await,
-        None => std::future::pending().await,
-    }
+/// What an outside keeper has for the program, where the project names one: raw values, which are no leases.
+async fn pulled(context: &Context, client: &mut Client, file: &ProjectFile) -> Result<Option<Pulled>, Report> {
+    let Wants::Provider(wants) = &file.wants else { return Ok(None) };
+    let variables = provider::pull(context, client, file, wants).await?;
+    Ok(Some(Pulled { variables, named_by: file.path.clone() }))
 }
 
-/// What the program gets when an outside keeper has the values: those, raw, and no session. The exit code when a signal
-/// comes first.
-async fn pulled(
-    context: &Context,
-    client: &mut Client,
-    file: Option<&ProjectFile>,
-    wants: &ProviderProject,
-    mut variables: BTreeMap<OsString, OsString>,
-) -> Result<Result<BTreeMap<OsString, OsString>, u8>, Report> {
-    let Some(file) = file else { return Err(Report::internal("there is no project file")) };
-    let pulled = match child::unless_signalled(provider::pull(context, client, file, wants)).await {
-        Ok(pulled) => pulled?,
-        Err(code) => return Ok(Err(code)),
-    };
-    for (name, value) in pulled {
-        if value.contains(&0) {
-            return Err(project_file::report(crate::project::Error::ZeroByte(name.to_string())));
-        }
-        variables.insert(name.as_str().into(), OsString::from_vec(value.to_vec()));
-    }
-    Ok(Ok(variables))
+/// What a keeper has, and the project file that names the keeper.
+#[derive(Default)]
+struct Pulled {
+    variables: Vec<Variable>,
+    named_by: PathBuf,
 }
 
 /// Why there is no session, with the command that might open one. `file` is the command that mends the project's file,
@@ -238,15 +224,8 @@ async fn wishes(
     project: Option<ProjectFile>,
 ) -> Result<OpenSession, Report> {
     let client_id = arguments.client_id.clone();
-    let open = |secrets, project_dir, client_id| OpenSession {
-        client_id,
-        secrets,
-        project_dir,
-        narrow: None,
-        raw: Vec::new(),
-    };
     if !named.is_empty() {
-        return Ok(open(named, context.folder.clone(), client_id));
+        return Ok(open(context, named, client_id));
     }
     if let Some(Wants::Store(wants)) = project.map(|project| project.wants) {
         let wishes = wants.secrets.iter().map(|wish| SessionSecret {
@@ -254,7 +233,7 @@ async fn wishes(
             env_var: Some(wish.variable.to_string()),
             ttl: wants.ttl_asked(wish, arguments.ttl),
         });
-        return Ok(open(wishes.collect(), context.folder.clone(), client_id.or(wants.client.clone())));
+        return Ok(open(context, wishes.collect(), client_id.or(wants.client.clone())));
     }
     let all = client.call(ListSecrets {}).await.map_err(|error| context.subject(None).control(error))?.secrets;
     let first = all.first().map(|secret| secret.name.clone());
@@ -268,16 +247,22 @@ async fn wishes(
         };
         return Err(Report::misuse("no secret belongs to a service, so there is nothing to use", fix));
     }
-    Ok(open(secrets, context.folder.clone(), client_id))
+    Ok(open(context, secrets, client_id))
 }
 
-/// What the program gets: what it would have anyway, the way into the proxy, and the tokens over both.
+fn open(context: &Context, secrets: Vec<SessionSecret>, client_id: Option<ClientId>) -> OpenSession {
+    OpenSession { client_id, secrets, project_dir: context.folder.clone(), narrow: None, raw: Vec::new() }
+}
+
+/// What the program gets: what it would have anyway, the way into the proxy, and over both the tokens, or what an outside
+/// keeper gave.
 fn variables(
     context: &Context,
     arguments: &Arguments,
     session: &SessionOpened,
     inherited: &BTreeMap<OsString, OsString>,
     file: Option<&str>,
+    pulled: Pulled,
 ) -> Result<BTreeMap<OsString, OsString>, Report> {
     let request = TrustRequest {
         proxy: SocketAddr::from((Ipv4Addr::LOCALHOST, session.proxy_port)),
@@ -316,6 +301,15 @@ fn variables(
             }
             variables.insert(name.into(), OsString::from_vec(value.clone()));
         }
+    }
+    for (name, value) in pulled.variables {
+        if value.contains(&0) {
+            return Err(project_file::report(crate::project::Error::ZeroByte(name.to_string())));
+        }
+        if ways_in.contains(OsStr::new(name.as_str())) {
+            return Err(obeyed(name.as_str(), edit(&pulled.named_by)));
+        }
+        variables.insert(name.as_str().into(), OsString::from_vec(value.to_vec()));
     }
     Ok(variables)
 }
