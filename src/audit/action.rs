@@ -46,6 +46,8 @@ words!(
         AuditNoteLost = "audit_note_lost",
         /// The log itself: a torn tail was cut, requests were closed, or events could not be written for a while.
         AuditRecovered = "audit_recovered",
+        /// A process inside a session asked for what is not its to ask; `details` is the method.
+        CallRefused = "call_refused",
         /// A certificate authority was made.
         CaCreate = "ca_create",
         /// Env files whose time was over were removed.

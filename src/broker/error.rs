@@ -79,6 +79,9 @@ pub enum Error {
     /// The audit log cannot take the record, so nothing was done.
     #[error("the audit log cannot take the record, so nothing was done: {0}")]
     Audit(#[from] crate::audit::Error),
+    /// The session's project has narrowed away every use of the secret.
+    #[error("the project of this session gives up every use of `{0}`")]
+    GivenUp(crate::base::SecretName),
     /// The kill switch is tripped.
     #[error("the kill switch is {0}; nothing is leased until the operator resets it")]
     Killed(String),

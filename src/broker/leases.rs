@@ -6,7 +6,7 @@ use super::{Around, Broker, Error, Session};
 use crate::{
     audit::{Action, Event},
     base::{ClientId, CutReason, LeaseId, SecretBytes, SecretName, SessionId, TimeToLive},
-    lease::{Issued, Lease, LeaseToken, NewLease, Right, Scope},
+    lease::{AskedBy, Issued, Lease, LeaseToken, NewLease, Right, Scope},
     policy::LeaseFacts,
     recipe::TokenShape,
     store::{RawReveal, SecretRecord},
@@ -43,8 +43,21 @@ impl Broker {
         session: Option<&Session>,
         ttl: Option<TimeToLive>,
     ) -> Result<TokenIssued, Error> {
-        let event = Event::new(Action::LeaseAcquire).secret(name).client(client);
-        self.noting(event, || self.issue_token_now(name, client, session, ttl))
+        let event = within(Event::new(Action::LeaseAcquire).secret(name).client(client), session);
+        self.noting(event, || self.issue_token_now(name, client, session, AskedBy::Opener, ttl))
+    }
+
+    /// The same for a process inside a session, which cannot say for whom. It ends no lease that the session was opened
+    /// with.
+    pub fn issue_agent_token(
+        &self,
+        name: &SecretName,
+        session: &Session,
+        ttl: Option<TimeToLive>,
+    ) -> Result<TokenIssued, Error> {
+        let (client, inside) = (session.client(), Some(session));
+        let event = within(Event::new(Action::LeaseAcquire).secret(name).client(client), inside);
+        self.noting(event, || self.issue_token_now(name, client, inside, AskedBy::Agent, ttl))
     }
 
     fn issue_token_now(
@@ -52,6 +65,7 @@ impl Broker {
         name: &SecretName,
         client: &ClientId,
         session: Option<&Session>,
+        asked_by: AskedBy,
         ttl: Option<TimeToLive>,
     ) -> Result<TokenIssued, Error> {
         let record = self.record(name)?;
@@ -68,6 +82,9 @@ impl Broker {
         if policy.grant(&facts).is_none() {
             return Err(Error::NotGranted { secret: name.clone(), client: client.clone() });
         }
+        if asked_by == AskedBy::Agent && !policy.leaves_any(&facts) {
+            return Err(Error::GivenUp(name.clone()));
+        }
         let service = policy.service(&binding.service);
         let credential = service.and_then(|service| service.credential(&binding.credential));
         let ttl = self.parts.bounds.resolve(ttl)?;
@@ -77,10 +94,11 @@ impl Broker {
             right: Right::Token(Scope { service: binding.service.clone(), credential: binding.credential.clone() }),
             client: client.clone(),
             session: session.map(Session::id),
+            asked_by,
             ttl,
             shape: credential.map_or_else(TokenShape::plain, |credential| credential.shape().clone()),
         };
-        let issued = self.issue_recorded(new, Action::LeaseAcquire, &record)?;
+        let issued = self.issue_recorded(new, session, Action::LeaseAcquire, &record)?;
         let token = issued.token.ok_or_else(|| Error::NoService(name.clone()))?;
         Ok(TokenIssued {
             lease: issued.lease,
@@ -99,7 +117,7 @@ impl Broker {
         session: Option<&Session>,
         ttl: Option<TimeToLive>,
     ) -> Result<Revealed, Error> {
-        let event = Event::new(Action::SecretReveal).secret(name).client(client);
+        let event = within(Event::new(Action::SecretReveal).secret(name).client(client), session);
         self.noting(event, || self.reveal_now(name, client, session, ttl))
     }
 
@@ -119,10 +137,11 @@ impl Broker {
             right: Right::Raw,
             client: client.clone(),
             session: session.map(Session::id),
+            asked_by: AskedBy::Opener,
             ttl: self.parts.bounds.resolve(ttl)?,
             shape: TokenShape::plain(),
         };
-        let lease = self.issue_recorded(new, Action::SecretReveal, &record)?.lease;
+        let lease = self.issue_recorded(new, session, Action::SecretReveal, &record)?.lease;
         Ok(Revealed { lease, value: self.current(&record).value })
     }
 
@@ -141,11 +160,13 @@ impl Broker {
 
     /// Ends a session: its leases, exchanges, tunnels and port. Ending one twice is no error.
     pub fn end_session(&self, id: SessionId, reason: CutReason) {
+        // Its leases after it: one that is issued meanwhile sees its end, or is seen here.
+        let closed = self.sessions.close(id, reason);
         let revoked = self.parts.leases.revoke_where(|lease| lease.session == Some(id), reason);
         for lease in &revoked {
             self.parts.audit.append_lazily(&Self::revoke_event(lease, reason));
         }
-        if let Some(session) = self.sessions.close(id, reason) {
+        if let Some(session) = closed {
             let event = Event::new(Action::SessionEnd).session(id).client(session.client()).reason(reason);
             self.parts.audit.append_lazily(&event);
         }
@@ -185,7 +206,13 @@ impl Broker {
     }
 
     /// A lease that cannot be recorded is taken back before anybody has it.
-    fn issue_recorded(&self, new: NewLease, action: Action, of: &SecretRecord) -> Result<Issued, Error> {
+    fn issue_recorded(
+        &self,
+        new: NewLease,
+        session: Option<&Session>,
+        action: Action,
+        of: &SecretRecord,
+    ) -> Result<Issued, Error> {
         self.unlatched()?;
         let issued = self.parts.leases.issue(new)?;
         if let Some(replaced) = &issued.replaced {
@@ -201,7 +228,11 @@ impl Broker {
             event = event.service(&scope.service);
         }
         let recorded = self.parts.audit.append(&event).map_err(Error::from);
-        let kept = recorded.and_then(|()| self.persist(lease)).and_then(|()| self.unlatched());
+        let lives = || match session {
+            Some(session) if session.watch().reason().is_some() => Err(Error::SessionUnknown(session.id())),
+            _ => Ok(()),
+        };
+        let kept = recorded.and_then(|()| self.persist(lease)).and_then(|()| self.unlatched()).and_then(|()| lives());
         if let Err(error) = kept.and_then(|()| self.still_there(of)) {
             self.parts.leases.revoke(&lease.id, CutReason::Revoked);
             if matches!(error, Error::Killed(_) | Error::SecretUnknown(_)) {
@@ -210,5 +241,12 @@ impl Broker {
             return Err(error);
         }
         Ok(issued)
+    }
+}
+
+fn within<'a>(event: Event<'a>, session: Option<&Session>) -> Event<'a> {
+    match session {
+        Some(session) => event.session(session.id()),
+        None => event,
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use super::guesses::Guesses;
 use crate::{
-    base::{ClientId, CutReason, CutSwitch, CutWatch, SessionId, constant_time_eq, hex, random},
+    base::{ClientId, CutReason, CutSwitch, CutWatch, SecretName, SessionId, constant_time_eq, hex, random},
     policy::Narrow,
 };
 
@@ -19,6 +19,7 @@ pub struct Session {
     project: Option<PathBuf>,
     narrow: Vec<Narrow>,
     opener: Option<i32>,
+    raw: Vec<SecretName>,
     user: String,
     password: String,
     ended: CutSwitch,
@@ -35,6 +36,8 @@ pub struct Around {
     pub narrow: Vec<Narrow>,
     /// The process that opens it, as the kernel names it.
     pub opener: Option<i32>,
+    /// The secrets whose values its program gets as they are.
+    pub raw: Vec<SecretName>,
 }
 
 impl std::fmt::Debug for Session {
@@ -67,6 +70,11 @@ impl Session {
     /// The process that opened it, as the kernel named it.
     pub const fn opener(&self) -> Option<i32> {
         self.opener
+    }
+
+    /// Whether it was opened with the raw value of this secret.
+    pub fn has_raw(&self, secret: &SecretName) -> bool {
+        self.raw.contains(secret)
     }
 
     /// The user name and password for a proxy URL; both of `[0-9a-f]`.
@@ -112,13 +120,14 @@ pub(super) struct Sessions(Mutex<HashMap<SessionId, Arc<Session>>>);
 
 impl Sessions {
     pub(super) fn open(&self, client: ClientId, around: Around) -> Arc<Session> {
-        let Around { project, narrow, opener } = around;
+        let Around { project, narrow, opener, raw } = around;
         let session = Arc::new(Session {
             id: SessionId::generate(),
             client,
             project,
             narrow,
             opener,
+            raw,
             user: hex(&random::<8>()),
             password: hex(&random::<16>()),
             ended: CutSwitch::new(),

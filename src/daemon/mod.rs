@@ -2,6 +2,7 @@
 //!
 //! Floor 5. `build` is what `secrets serve` and the integration tests call alike.
 
+mod agent;
 mod authority;
 mod certificate;
 mod error;

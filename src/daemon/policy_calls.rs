@@ -37,7 +37,7 @@ impl Desk {
             take("narrow", policy.parse_project("narrow", text))?;
         }
         let project = found.folder().unwrap_or(folder).to_owned();
-        Ok(Around { project: Some(project), narrow: narrows, opener })
+        Ok(Around { project: Some(project), narrow: narrows, opener, ..Around::default() })
     }
 
     pub(super) fn list_policy(&self) -> control::PolicyList {

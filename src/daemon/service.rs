@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     audit,
-    base::{CutReason, CutSwitch, Home, SecretName, ServiceId, SessionId, TimeToLive, counted, shell_word},
+    base::{CutReason, CutSwitch, Home, SecretName, ServiceId, TimeToLive, counted, shell_word},
     broker::{Broker, NewValue, Removed, Stored},
     ca::CertificateAuthority,
     control::{self, Answer, Call, Connection, Failure, FailureCode, HookChange, Peer},
@@ -40,8 +40,10 @@ pub(super) type Outcome = Result<Answer, Failure>;
 impl control::Service for Desk {
     async fn call(&self, peer: &Peer, connection: &Connection, call: Call) -> Outcome {
         let authority = self.agents.authority(peer, &self.broker);
-        if let Authority::Agent(session) = authority {
-            refuse_agent(&call, session)?;
+        if let Authority::Agent(session) = authority
+            && let Some(outcome) = self.agent_call(&call, session)
+        {
+            return outcome;
         }
         match call {
             Call::InitStore(_) => Ok(control::Done::new("the store is initialised; nothing was changed").into()),
@@ -104,30 +106,6 @@ impl control::Service for Desk {
 fn no_lease(text: &str) -> Failure {
     let shown: String = text.chars().take(60).flat_map(char::escape_default).collect();
     Failure::new(FailureCode::LeaseNotFound, format!("no live lease has the id `{shown}`"))
-}
-
-/// What a process inside a session may not do: see values, change secrets or policy, end the daemon.
-fn refuse_agent(call: &Call, session: Option<SessionId>) -> Result<(), Failure> {
-    let own = |revoke: &control::Revoke| matches!(revoke, control::Revoke::Session(id) if Some(*id) == session);
-    let allowed = match call {
-        Call::ListSecrets(_)
-        | Call::StatusQuery(_)
-        | Call::Ping(_)
-        | Call::ShowCa(_)
-        | Call::ExplainPolicy(_)
-        | Call::ListPolicy(_)
-        | Call::GetSecret(_)
-        | Call::FlushAudit(_)
-        | Call::HealthQuery(_) => true,
-        Call::Note(note) => matches!(note, control::Note::Scan { .. }),
-        Call::Revoke(revoke) => own(revoke),
-        _ => false,
-    };
-    if allowed {
-        return Ok(());
-    }
-    let message = format!("`{}` is not for processes inside a session of `secrets exec`", call.method());
-    Err(Failure::new(FailureCode::Unauthorized, message).with_fix("secrets status"))
 }
 
 fn stored(stored: Stored, message: String) -> Answer {
@@ -297,6 +275,7 @@ impl Desk {
             expires_at: issued.lease.deadline.wall(),
             ttl: Some(whole(&issued.lease)),
             replaces: issued.replaced,
+            client_id: None,
             env: variables(issued.env, &lease.secret_name),
             hosts: issued.hosts,
         }
@@ -355,7 +334,7 @@ impl Desk {
 }
 
 /// How long a lease lives in all.
-fn whole(lease: &Lease) -> TimeToLive {
+pub(super) fn whole(lease: &Lease) -> TimeToLive {
     TimeToLive::new(lease.deadline.wall().since(lease.created_at))
 }
 

@@ -36,7 +36,8 @@ impl Desk {
         connection: &Connection,
         open: control::OpenSession,
     ) -> Outcome {
-        let around = self.around(&open.project_dir, open.narrow.as_deref(), peer.pid)?;
+        let mut around = self.around(&open.project_dir, open.narrow.as_deref(), peer.pid)?;
+        around.raw = open.raw.iter().map(|wanted| wanted.name.clone()).collect();
         let client = open.client_id.map_or_else(|| default_client(peer), Ok)?;
         let session = self.broker.open_session(client, around).map_err(failure)?;
         // From here on every way out ends the session.

@@ -21,7 +21,7 @@ pub(super) fn failure(error: Error) -> Failure {
         Error::KillSwitch(_) => Failure::new(FailureCode::Io, message).with_fix("secrets kill --reset"),
         Error::LeaseUnknown(_) => Failure::new(FailureCode::LeaseNotFound, message),
         // Which service a secret is for is its owner's to say; the list has their ids.
-        Error::NoService(_) | Error::NotGranted { .. } => {
+        Error::GivenUp(_) | Error::NoService(_) | Error::NotGranted { .. } => {
             Failure::new(FailureCode::Policy, message).with_fix("secrets policy list")
         }
         Error::Policy(_) => Failure::new(FailureCode::Policy, message).with_fix("secrets policy check"),

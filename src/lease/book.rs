@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Lease, Right};
+use super::{AskedBy, Lease, Right};
 use crate::{
     base::{ClientId, CutReason, KeyedHash, LeaseId, SecretName, SessionId, Timestamp},
     recipe::TokenShape,
@@ -35,6 +35,7 @@ pub(super) struct Book {
 struct Holder {
     client: ClientId,
     session: Option<SessionId>,
+    asked_by: AskedBy,
     secret: SecretName,
     right: Right,
 }
@@ -44,6 +45,7 @@ impl Holder {
         Self {
             client: lease.client.clone(),
             session: lease.session,
+            asked_by: lease.asked_by,
             secret: lease.secret.clone(),
             right: lease.right.clone(),
         }

@@ -24,10 +24,22 @@ pub struct NewLease {
     pub client: ClientId,
     /// The session that the lease lives and dies with, if it is one's.
     pub session: Option<SessionId>,
+    /// Who asked for it; a holder keeps one of each.
+    pub asked_by: AskedBy,
     /// How long; checked by [`super::LeaseBounds`] before.
     pub ttl: TimeToLive,
     /// What the token looks like; unused for [`Right::Raw`].
     pub shape: TokenShape,
+}
+
+/// Who asked for a lease.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AskedBy {
+    /// A process inside the session that the lease belongs to.
+    Agent,
+    /// Whoever opened the session, or anybody outside of one.
+    #[default]
+    Opener,
 }
 
 /// What a lease gives.
@@ -63,6 +75,8 @@ pub struct Lease {
     pub client: ClientId,
     /// The session it belongs to.
     pub session: Option<SessionId>,
+    /// Who asked for it.
+    pub asked_by: AskedBy,
     /// When it was issued.
     pub created_at: Timestamp,
     /// When it ends.

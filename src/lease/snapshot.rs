@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{
-    Error, Lease, LeaseTable, Right,
+    AskedBy, Error, Lease, LeaseTable, Right,
     book::{Book, EndedToken},
 };
 use crate::{
@@ -150,6 +150,7 @@ impl LeaseTable {
             right: saved.right,
             client: saved.client,
             session: None,
+            asked_by: AskedBy::default(),
             created_at: saved.created_at,
             deadline,
             hash,

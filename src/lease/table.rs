@@ -83,7 +83,7 @@ impl LeaseTable {
         table
     }
 
-    /// Issues a lease. An earlier live lease of the same client, session, secret and right ends with it (`revoked`):
+    /// Issues a lease. An earlier live lease of the same client, session, asker, secret and right ends with it (`revoked`):
     /// at no moment are there two of them in [`LeaseTable::list`], or none.
     pub fn issue(&self, new: NewLease) -> Result<Issued, Error> {
         let mut book = self.book();
@@ -117,6 +117,7 @@ impl LeaseTable {
             right: new.right,
             client: new.client,
             session: new.session,
+            asked_by: new.asked_by,
             created_at: self.0.clock.now(),
             deadline,
             hash: token.map(|token| self.0.key.hash(token.expose().as_bytes())),

@@ -32,6 +32,7 @@ fn new(secret: &str, client: &str) -> NewLease {
         right: Right::Token(scope),
         client: client.parse().unwrap(),
         session: None,
+        asked_by: AskedBy::default(),
         ttl: TimeToLive::HOUR,
         shape: TokenShape::new("ghp_", Alphabet::Base62, 31).unwrap(),
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use super::{Grant, PolicySet, Service, UnknownHost, Verdict, glob::Glob, grant::Those};
+use super::{Grant, LeaseFacts, PolicySet, Service, UnknownHost, Verdict, glob::Glob, grant::Those};
 use crate::{base::Host, recipe::Place};
 
 impl fmt::Display for UnknownHost {
@@ -47,6 +47,19 @@ impl Service {
 }
 
 impl PolicySet {
+    /// Whether a lease with these facts is of any use: its grant gives a capability that no narrowing takes away whole.
+    pub fn leaves_any(&self, lease: &LeaseFacts<'_>) -> bool {
+        let Some((service, grant)) = self.service(lease.service).zip(self.grant(lease)) else { return false };
+        let narrows = || lease.narrow.iter().filter(|narrow| *narrow.service() == service.id);
+        grant.listed.iter().filter_map(|(index, verdict)| Some((service.capabilities().get(*index)?, *verdict))).any(
+            |(capability, verdict)| {
+                let name = capability.name();
+                let left = narrows().fold(verdict, |verdict, narrow| narrow.lower(name, verdict));
+                left > Verdict::Deny && narrows().all(|narrow| narrow.keeps(name))
+            },
+        )
+    }
+
     /// The names of the capabilities that a grant gives with this verdict.
     pub fn capabilities_of(&self, grant: &Grant, verdict: Verdict) -> Vec<String> {
         let Some(service) = self.service(grant.service()) else { return Vec::new() };

@@ -73,7 +73,7 @@ mod tests {
     use super::*;
     use crate::{
         base::{Clock, HashKey, TimeToLive},
-        lease::{NewLease, Right, Scope},
+        lease::{AskedBy, NewLease, Right, Scope},
         recipe::TokenShape,
     };
 
@@ -84,6 +84,7 @@ mod tests {
             right: Right::Token(Scope { service: "x".parse().unwrap(), credential: "key".into() }),
             client: "c".parse().unwrap(),
             session: None,
+            asked_by: AskedBy::default(),
             ttl: TimeToLive::HOUR,
             shape: TokenShape::plain(),
         });

@@ -9,9 +9,10 @@ use crate::{
     support::{Program, count, find_program, until_blocking},
 };
 
-/// What an agent may not do, each as a command whose exit code is written down.
+/// What an agent may not do when its session is gone, each as a command whose exit code is written down; while the session
+/// lives, the first of them is allowed.
 const DENIED: [&str; 6] =
-    ["lease acme_key", "lease acme_key --token", "add other", "revoke --all", "stop", "policy reload"];
+    ["lease acme_key --token", "lease acme_key", "add other", "revoke --all", "stop", "policy reload"];
 
 fn world() -> Hand {
     let hand = Hand::with_home();
@@ -21,12 +22,16 @@ fn world() -> Hand {
 
 /// A shell function `attempt` that tries everything denied and writes `output` and then `codes`.
 fn attempts(hand: &Hand) -> String {
+    attempts_of(hand, &DENIED)
+}
+
+fn attempts_of(hand: &Hand, denied: &[&str]) -> String {
     let one = format!(
         "s() {{ printf value | '{}' --home '{}' --no-autostart \"$@\" >> output 2>&1; echo \"$?\" >> attempted; }}\n",
         env!("CARGO_BIN_EXE_secrets"),
         hand.home.display()
     );
-    one + "attempt() {\ns " + &DENIED.join("\ns ") + "\nmv attempted codes\n}\n"
+    one + "attempt() {\ns " + &denied.join("\ns ") + "\nmv attempted codes\n}\n"
 }
 
 fn exec(hand: &Hand, script: &str) -> std::process::Command {
@@ -38,13 +43,18 @@ fn exec(hand: &Hand, script: &str) -> std::process::Command {
 
 /// Everything was tried, nothing worked, and nothing was done.
 fn assert_denied(hand: &Hand) {
+    assert_all_denied(hand, &DENIED);
+}
+
+fn assert_all_denied(hand: &Hand, denied: &[&str]) {
     let codes = hand.work.join("codes");
     until_blocking("everything was tried", || codes.exists());
     let output = fs::read(hand.work.join("output")).unwrap();
     let shown = String::from_utf8_lossy(&output).into_owned();
     let codes = fs::read_to_string(codes).unwrap();
-    assert!(codes.lines().count() == DENIED.len() && codes.lines().all(|code| code != "0"), "{codes}: {shown}");
-    assert_eq!(shown.matches("is not for processes inside a session").count(), DENIED.len(), "{shown}");
+    assert!(codes.lines().count() == denied.len() && codes.lines().all(|code| code != "0"), "{codes}: {shown}");
+    assert_eq!(shown.matches("is not for processes inside a session").count(), denied.len(), "{shown}");
+    assert_eq!(hand.records_of("call_refused").len(), denied.len());
     assert_eq!(count(&output, SECRET.as_bytes()), 0, "{shown}");
     for action in ["secret_reveal", "revoke_all", "policy_reload"] {
         assert_eq!(hand.records_of(action).len(), 0, "{action}");
@@ -56,11 +66,11 @@ fn assert_denied(hand: &Hand) {
 #[test]
 fn attack_97_a_process_that_lets_go_of_its_parents_stays_an_agent() {
     let hand = world();
-    fs::write(hand.work.join("attempts"), attempts(&hand)).unwrap();
+    fs::write(hand.work.join("attempts"), attempts_of(&hand, &DENIED[1..])).unwrap();
     let script = "(env -u LEASEHOLD_SESSION setsid sh -c '. ./attempts; (sleep .05; attempt) &' &)
         until [ -e codes ]; do sleep .01; done";
     let _out = Program::start(&mut exec(&hand, script)).finish().expect_success();
-    assert_denied(&hand);
+    assert_all_denied(&hand, &DENIED[1..]);
 }
 
 #[test]
@@ -72,6 +82,48 @@ fn attack_97_a_killed_exec_leaves_agents_behind() {
     assert!(!finished.status.success(), "it was killed: {finished:?}");
     until_blocking("the daemon notices", || hand.records_of("session_end").len() == 1);
     assert_denied(&hand);
+}
+
+#[test]
+fn attack_97_a_process_that_clears_its_variables_and_kills_exec_at_once_stays_an_agent() {
+    for _ in 0..5 {
+        let hand = world();
+        fs::write(hand.work.join("attempts"), attempts(&hand)).unwrap();
+        // Nobody has looked yet when it kills; what then asks was started without variables, by parents that are gone.
+        let ask = "(setsid sh -c '(setsid sh -c \". ./attempts; attempt\" &)' &)";
+        let script =
+            format!("kill -9 $PPID; while kill -0 $PPID; do :; done; {ask}; until [ -e codes ]; do sleep .01; done");
+        let (env, path) = (find_program("env").unwrap(), std::env::var("PATH").unwrap());
+        let mut command = hand.command(&["exec", "--secret", "acme_key=ACME_KEY", "--"]);
+        command.arg(env).args(["-i", &format!("PATH={path}"), "sh", "-c", &script]);
+        let finished = Program::start(&mut command).finish();
+        assert!(!finished.status.success(), "it was killed: {finished:?}");
+        until_blocking("the daemon notices", || hand.records_of("session_end").len() == 1);
+        assert_denied(&hand);
+    }
+}
+
+#[test]
+fn attack_97_a_caller_that_leaves_its_connection_to_another_is_an_agent() {
+    let Some(python) = find_program("python3") else { return };
+    let hand = world();
+    let script = format!(
+        "import os, socket, time\n\
+         s = socket.socket(socket.AF_UNIX); s.connect('{}')\n\
+         own = os.getpid()\n\
+         if os.fork(): os._exit(0)\n\
+         while os.path.exists('/proc/%d' % own): time.sleep(.01)\n\
+         f = s.makefile('rw')\n\
+         f.write('{{\"id\":1,\"method\":\"secrets.lease\",\"params\":{{\"secret_name\":\"acme_key\",\"client_id\":\"x\"}}}}\\n')\n\
+         f.flush(); open('said', 'w').write(f.readline()); os.rename('said', 'codes')\n",
+        hand.home.join("agent-secrets.sock").display()
+    );
+    fs::write(hand.work.join("ask.py"), script).unwrap();
+    let wait = format!("'{}' ask.py; until [ -e codes ]; do sleep .01; done", python.display());
+    let _out = Program::start(&mut exec(&hand, &wait)).finish().expect_success();
+    let said = fs::read_to_string(hand.work.join("codes")).unwrap();
+    assert!(said.contains("inside a session") && !said.contains(SECRET), "{said}");
+    assert_eq!(hand.records_of("secret_reveal").len(), 0);
 }
 
 #[test]

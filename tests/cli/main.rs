@@ -12,6 +12,7 @@ mod hand;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod agents;
 mod audit;
 mod audit_load;
 mod authority;

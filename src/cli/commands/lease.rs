@@ -55,10 +55,12 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
         let leased = context.call(request, Some(&name)).await?;
         if !with_envelope {
             if let Some(replaced) = leased.replaces {
-                context.printer.say(&format!(
-                    "lease `{replaced}`, which `{client}` held for `{name}`, has ended; name another client with --client-id \
-                     to keep both"
-                ));
+                let holder = leased.client_id.as_ref().unwrap_or(&client);
+                let mut said = format!("lease `{replaced}`, which `{holder}` held for `{name}`, has ended");
+                if leased.client_id.is_none() {
+                    said.push_str("; name another client with --client-id to keep both");
+                }
+                context.printer.say(&said);
             }
             return Ok(Outcome::Raw(WireValue::new(SecretBytes::new(leased.token.reveal().as_bytes().to_vec()))));
         }

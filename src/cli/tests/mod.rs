@@ -97,6 +97,7 @@ impl Service for Fake {
                 expires_at: time(),
                 ttl: None,
                 replaces: None,
+                client_id: None,
                 env: vec!["A_KEY".into()],
                 hosts: vec!["api.test".into()],
             }

@@ -102,13 +102,14 @@ pub struct SessionValue {
     pub lease_id: LeaseId,
 }
 
-/// `lease.token`: an opaque token, usable on the main listener by whoever presents it.
+/// `lease.token`: an opaque token, usable on the main listener by whoever presents it. For a process inside a session it
+/// is one of the session: for the session's client, usable through the session only, and ended with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LeaseToken {
     /// Which secret.
     pub secret_name: SecretName,
-    /// For whom; a label.
+    /// For whom; a label. Inside a session it is the session's client all the same.
     pub client_id: ClientId,
     /// How long; the grant's or the setting's default when empty.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "empty_is_none")]
@@ -130,6 +131,9 @@ pub struct TokenLeased {
     /// The lease that ends with this one beginning: a client holds one token per secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<LeaseId>,
+    /// For whom it is, where that is not for the caller to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<ClientId>,
     /// The variables under which clients of the service look for it.
     pub env: Vec<String>,
     /// The hosts that it is for.

@@ -132,6 +132,7 @@ impl Service for Fake {
                 expires_at: time(),
                 ttl: None,
                 replaces: None,
+                client_id: None,
                 env: vec!["X_KEY".into()],
                 hosts: vec![],
             }
