@@ -8,9 +8,11 @@ use super::Process;
 #[cfg(target_os = "linux")]
 use super::random;
 
-/// Below here are the limits that we set; no machine has so much of anything.
+/// Below here are the limits that we set, and above [`BOTTOM`] the brands; no machine has so much of anything.
+#[cfg(target_os = "linux")]
 const TOP: u64 = 1 << 62;
-/// Limits from here up to [`TOP`] are nobody's but ours.
+/// See [`TOP`].
+#[cfg(target_os = "linux")]
 const BOTTOM: u64 = 1 << 61;
 
 /// The rank of a process: lower inside a session than outside it, and lower still in a session inside that.
@@ -21,11 +23,6 @@ impl Rank {
     /// The rank of a process; `None` when there is no such process, or the system knows none.
     pub fn of(id: i32) -> Option<Self> {
         Process::limit(id, "Max file locks").map(Self)
-    }
-
-    /// Whether it is one that [`Rank::descend`] gave.
-    pub const fn is_given(self) -> bool {
-        BOTTOM <= self.0 && self.0 < TOP
     }
 
     /// Lowers this process by one, for good. What runs already in it or below it is not reached; what is started from
@@ -101,10 +98,9 @@ mod tests {
     }
 
     #[test]
-    fn ranks_that_we_give_are_told_from_limits_that_a_system_has() {
-        assert!(Rank(TOP - 1).is_given() && Rank(BOTTOM).is_given());
-        assert!(!Rank(u64::MAX).is_given() && !Rank(TOP).is_given() && !Rank(65_536).is_given());
+    fn ranks_are_there_for_processes_that_are() {
         let own = i32::try_from(std::process::id()).unwrap();
         assert!(Rank::of(own).is_some() && Rank::of(-1).is_none());
+        assert!(Rank(TOP - 2) < Rank(TOP - 1) && Rank(TOP - 1) < Rank(u64::MAX));
     }
 }

@@ -59,7 +59,7 @@ impl Agents {
 
     /// Finds out with whose authority a process calls.
     pub(super) fn authority(&self, peer: &Peer, broker: &Broker) -> Authority {
-        let Line { processes: line, is_ours } = ancestry(peer.pid);
+        let line = ancestry(peer.pid);
         if is_gone(peer) {
             return Authority::Agent(None);
         }
@@ -69,8 +69,9 @@ impl Agents {
             return Authority::Agent(Some(session));
         }
         let is_known = |process: &Process| self.known().contains(&(process.id, process.started));
-        let is_low = || line.iter().any(|process| is_low(Rank::of(process.id), Rank::of(own()), is_ours));
-        if is_low() || line.iter().any(is_known) || line.iter().any(|process| self.is_marked(process)) {
+        let rank = Rank::of(own());
+        let is_inside = |process: &Process| is_low(process, rank) || is_known(process) || self.is_marked(process);
+        if line.iter().any(is_inside) {
             return Authority::Agent(None);
         }
         Authority::Operator
@@ -105,21 +106,15 @@ impl Agents {
     }
 }
 
-/// A process and its ancestors.
-struct Line {
-    processes: Vec<Process>,
-    /// Whether it ends at the daemon itself: what a hook of ours starts is no agent, whoever started us.
-    is_ours: bool,
-}
-
-fn ancestry(process: Option<i32>) -> Line {
-    let mut processes: Vec<Process> = Vec::new();
+/// A process and its ancestors, up to the daemon itself: what a hook of ours starts is no agent, whoever started us.
+fn ancestry(process: Option<i32>) -> Vec<Process> {
+    let mut line: Vec<Process> = Vec::new();
     let mut next = process;
-    while let Some(process) = next.filter(|&id| id > 1 && id != own()).and_then(Process::find) {
-        processes.push(process);
-        next = (processes.len() < MAX_DEPTH).then_some(process.parent);
+    while let Some(process) = next.filter(|&id| id > 0 && id != own()).and_then(Process::find) {
+        line.push(process);
+        next = (line.len() < MAX_DEPTH).then_some(process.parent);
     }
-    Line { processes, is_ours: next == Some(own()) }
+    line
 }
 
 fn own() -> i32 {
@@ -135,10 +130,10 @@ fn is_gone(peer: &Peer) -> bool {
     }
 }
 
-/// Whether a process of this rank is inside a session. It is when we are above it; and also when its rank is one that
-/// `exec` gave and none of ours, because we may have been started inside a session, too.
-fn is_low(rank: Option<Rank>, own: Option<Rank>, is_ours: bool) -> bool {
-    rank.is_some_and(|rank| own.is_some_and(|own| rank < own) || rank.is_given() && !is_ours)
+/// Whether a process is inside a session of a daemon of this rank. A daemon that was itself started inside a session, of
+/// whatever home, is its operator's there: what it started and what started it have its rank.
+fn is_low(process: &Process, own: Option<Rank>) -> bool {
+    Rank::of(process.id).zip(own).is_some_and(|(rank, own)| rank < own)
 }
 
 #[cfg(test)]
@@ -172,8 +167,14 @@ mod tests {
     fn the_daemon_is_nobodys_agent() {
         let all = [process(own(), 10), process(12, own())];
         assert_eq!(Process::below(&all, &[10], &Known::new()), Known::new());
-        let line = ancestry(Some(own()));
-        assert!(line.processes.is_empty() && line.is_ours);
+        assert_eq!(ancestry(Some(own())), []);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_first_process_of_a_system_may_have_opened_a_session_too() {
+        let line = ancestry(Some(i32::try_from(std::os::unix::process::parent_id()).unwrap()));
+        assert_eq!(line.last().map(|process| process.parent), Some(0), "{line:?}");
     }
 
     #[test]
