@@ -11,7 +11,7 @@ pub enum Trigger {
     LeaseExpiry,
     /// Somebody asked.
     Manual,
-    /// An earlier rotation that was owed had failed.
+    /// One is owed: an earlier one failed, or the daemon ended before it could begin.
     Retry,
     /// `rotate_every` has passed.
     Schedule,

@@ -174,6 +174,38 @@ async fn attack_124_what_left_the_group_may_tidy_up_when_time_is_over_and_is_kil
     until_gone(&pid).await;
 }
 
+/// Whether a process lives that has this text among its arguments.
+fn is_named(text: &str) -> bool {
+    crate::base::Process::all().iter().filter(|process| !process.is_zombie).any(|process| {
+        let arguments = std::fs::read(format!("/proc/{}/cmdline", process.id)).unwrap_or_default();
+        String::from_utf8_lossy(&arguments).contains(text)
+    })
+}
+
+#[tokio::test]
+async fn attack_124_a_hook_that_goes_on_starting_others_out_of_its_group_leaves_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let up = folder.path().join("up");
+    let name = format!("{}/stray", folder.path().display());
+    // Each lets go of its parent at once and has no variables; the one that starts them does so until it is stopped.
+    let stray = format!("(env -i setsid /bin/sh -c \"sleep 1000; : {name}\" & ) 2>/dev/null");
+    let hook = format!(
+        "setsid sh -c 'trap \"\" TERM; while :; do {stray}; echo x > {}; sleep 0.01; done' >/dev/null & sleep 1000",
+        up.display()
+    );
+    hang(&hook, || up.exists()).await;
+    tokio::time::timeout(Duration::from_secs(20), async {
+        while is_named(&name) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .unwrap();
+    // Nobody is left who could start another.
+    tokio::task::yield_now().await;
+    assert!(!is_named(&name));
+}
+
 #[tokio::test]
 async fn attack_124_a_dropped_run_takes_along_what_left_its_group() {
     let folder = tempfile::tempdir().unwrap();
