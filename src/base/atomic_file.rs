@@ -8,6 +8,7 @@ use std::{
     io::{self, Read as _, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use rustix::fs::{FlockOperation, OFlags};
@@ -139,6 +140,9 @@ pub fn read_bounded(path: &Path, max: u64) -> Result<(Vec<u8>, std::fs::Metadata
     Ok((content, metadata))
 }
 
+/// Between two looks at a lock that is held.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// An advisory lock (`flock`) on a file of its own; released on drop and when the process ends, however it ends.
 #[derive(Debug)]
 pub struct FileLock(#[expect(dead_code, reason = "held, not read")] File);
@@ -147,6 +151,18 @@ impl FileLock {
     /// Takes the lock or says that it is held; never waits.
     pub fn try_acquire(path: &Path) -> Result<Self, AtomicFileError> {
         Self::acquire(path, FlockOperation::NonBlockingLockExclusive)
+    }
+
+    /// Takes the lock, or says that it was held for so long; looks every 20 ms and blocks the thread meanwhile. A process
+    /// that was told to end holds its locks a moment longer, as does a child of it between its birth and its program.
+    pub fn acquire_within(path: &Path, patience: Duration) -> Result<Self, AtomicFileError> {
+        let begun = Instant::now();
+        loop {
+            match Self::try_acquire(path) {
+                Err(AtomicFileError::Locked(_)) if begun.elapsed() < patience => std::thread::sleep(PAUSE),
+                other => return other,
+            }
+        }
     }
 
     /// Waits for the lock; for short writes only.
@@ -238,7 +254,9 @@ mod tests {
         let path = folder.path().join("lock");
         let held = FileLock::try_acquire(&path).unwrap();
         assert!(matches!(FileLock::try_acquire(&path), Err(AtomicFileError::Locked(_))));
+        assert!(matches!(FileLock::acquire_within(&path, Duration::ZERO), Err(AtomicFileError::Locked(_))));
         drop(held);
-        assert!(FileLock::try_acquire(&path).is_ok());
+        // Not at once: a child that another test is just starting has our descriptors until it runs its program.
+        assert!(FileLock::acquire_within(&path, Duration::from_mins(1)).is_ok());
     }
 }

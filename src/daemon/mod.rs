@@ -29,6 +29,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use authority::Agents;
 pub use error::Error;
 pub use logging::{LOG_VARIABLE, start as start_logging};
+pub use notes::note_offline;
 pub use record_key::audit_key;
 pub use serve::serve;
 use service::Desk;
@@ -41,7 +42,7 @@ pub use translate::{file_fix, socket_fix, start_failure as failure};
 
 use crate::{
     audit::{self, Action, Event},
-    base::{AtomicFileError, Clock, CutReason, CutSwitch, CutWatch, FileLock, HashKey, Home, read_bounded},
+    base::{AtomicFileError, Clock, CutReason, CutSwitch, CutWatch, FileLock, HashKey, Home, blocking, read_bounded},
     broker::{Broker, Parts},
     ca::{CertificateAuthority, Sealer},
     control,
@@ -189,8 +190,12 @@ fn peers(access: &control::SocketAccess) -> control::Peers {
     }
 }
 
+/// How long the home's lock is waited for: whoever writes to the record without a daemon holds it as briefly.
+const MOMENT: Duration = Duration::from_millis(250);
+
 fn lock(home: &Home) -> Result<FileLock, Error> {
-    FileLock::try_acquire(&home.daemon_lock()).map_err(|error| match error {
+    let lock = blocking(|| FileLock::acquire_within(&home.daemon_lock(), MOMENT));
+    lock.map_err(|error| match error {
         AtomicFileError::Locked(_) => Error::AlreadyRunning(home.folder().to_owned()),
         other => other.into(),
     })

@@ -1,40 +1,70 @@
 //! Acts of the commands themselves, put into the record in our own words.
 
+use std::time::Duration;
+
 use super::{
+    Error, record_key,
     service::{Desk, Outcome},
     translate::failure,
 };
 use crate::{
-    audit::{Action, Event},
-    base::counted,
+    audit::{self, Action, AuditLog, Event},
+    base::{Clock, FileLock, Home, counted},
     control::{Done, Failure, FailureCode, Note},
+    store,
 };
+
+/// How long the lock of a daemon that is just ending is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Records an act in a home whose daemon does not run, and starts none. Nothing is made where there is no store.
+pub fn note_offline(home: &Home, note: &Note, clock: &Clock) -> Result<(), Error> {
+    if !home.identity().exists() {
+        return Err(store::Error::NotInitialised(home.folder().to_owned()).into());
+    }
+    let _lock = FileLock::acquire_within(&home.daemon_lock(), PATIENCE)?;
+    // Without the key the newest line stays noted as it was; the record may be longer than its note.
+    let witness = record_key::found(home).unwrap_or_default();
+    let settings = audit::Settings { witness, ..audit::Settings::default() };
+    let (log, _) = AuditLog::open(&home.audit(), settings, clock.clone())?;
+    let (action, details) = words(note);
+    log.append(&Event::new(action).details(&details))?;
+    log.note_head()?;
+    Ok(())
+}
+
+/// An act in the words of the record.
+fn words(note: &Note) -> (Action, String) {
+    match note {
+        Note::Cleanup { files, leases } => {
+            (Action::Cleanup, format!("{}, {}", counted(*files, "file"), counted(*leases, "lease")))
+        }
+        Note::EnvWrite { variables, raw, .. } => {
+            let kind = if *raw { "raw values" } else { "lease tokens" };
+            (Action::EnvWrite, format!("{}, {kind}", counted(*variables, "variable")))
+        }
+        Note::ProviderPull { source, scope, names } => {
+            let listed: Vec<&str> = names.iter().map(crate::project::VariableName::as_str).collect();
+            let (source, scope) = (source.as_str(), scope.as_str());
+            (Action::ProviderPull, format!("{source} {scope}, {} raw values: {}", names.len(), listed.join(" ")))
+        }
+        Note::Scan { files, critical, high, medium, low, migrated } => {
+            let found = format!("{critical} critical, {high} high, {medium} medium, {low} low");
+            (Action::Scan, format!("{}: {found}; {migrated} migrated", counted(*files, "file")))
+        }
+    }
+}
 
 impl Desk {
     /// Records an act; the answer comes when it is recorded.
     pub(super) fn note(&self, note: &Note) -> Outcome {
-        let (action, details) = match note {
-            Note::Cleanup { files, leases } => {
-                (Action::Cleanup, format!("{}, {}", counted(*files, "file"), counted(*leases, "lease")))
-            }
-            Note::EnvWrite { variables, raw, .. } => {
-                let kind = if *raw { "raw values" } else { "lease tokens" };
-                (Action::EnvWrite, format!("{}, {kind}", counted(*variables, "variable")))
-            }
-            Note::ProviderPull { names, .. } if names.len() > Note::MAX_NAMES => {
-                let message = format!("at most {} names are recorded at once", Note::MAX_NAMES);
-                return Err(Failure::new(FailureCode::InvalidParams, message));
-            }
-            Note::ProviderPull { source, scope, names } => {
-                let listed: Vec<&str> = names.iter().map(crate::project::VariableName::as_str).collect();
-                let (source, scope) = (source.as_str(), scope.as_str());
-                (Action::ProviderPull, format!("{source} {scope}, {} raw values: {}", names.len(), listed.join(" ")))
-            }
-            Note::Scan { files, critical, high, medium, low, migrated } => {
-                let found = format!("{critical} critical, {high} high, {medium} medium, {low} low");
-                (Action::Scan, format!("{}: {found}; {migrated} migrated", counted(*files, "file")))
-            }
-        };
+        if let Note::ProviderPull { names, .. } = note
+            && names.len() > Note::MAX_NAMES
+        {
+            let message = format!("at most {} names are recorded at once", Note::MAX_NAMES);
+            return Err(Failure::new(FailureCode::InvalidParams, message));
+        }
+        let (action, details) = words(note);
         let mut event = Event::new(action).details(&details);
         if let Note::EnvWrite { client_id, .. } = note {
             event = event.client(client_id);

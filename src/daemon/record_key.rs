@@ -26,14 +26,24 @@ pub(super) fn witness(home: &Home, store: &Store) -> Result<Witness, Error> {
     Ok(Witness::new(home.audit_head(), key, KeyOrigin::Made))
 }
 
+/// The witness of a home whose key was made before; `None` when none was made yet. Needs no daemon.
+pub(super) fn found(home: &Home) -> Result<Option<Witness>, Error> {
+    let key = existing(home)?;
+    Ok(key.map(|key| Witness::new(home.audit_head(), key, KeyOrigin::Found)))
+}
+
 /// The public key that the log of this home is signed with; `None` when none was made yet. Needs no daemon.
 pub fn audit_key(home: &Home) -> Result<Option<Ed25519Key>, Error> {
+    Ok(existing(home)?.map(|key| key.public()))
+}
+
+fn existing(home: &Home) -> Result<Option<SigningKey>, Error> {
     if matches!(std::fs::symlink_metadata(home.audit_key()), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
     {
         return Ok(None); // a store is not needed to say so
     }
     let store = Store::open(home, Clock::system())?;
-    Ok(open(&home.audit_key(), &store)?.map(|key| key.public()))
+    open(&home.audit_key(), &store)
 }
 
 fn open(path: &Path, store: &Store) -> Result<Option<SigningKey>, Error> {

@@ -15,7 +15,7 @@ pub fn kill_offline(home: &Home, plan: Plan, clock: &Clock) -> KillReport {
     let switch = KillSwitch::open(home.kill_state(), clock.clone());
     let trip = switch.pull(Tripper::Operator, "`secrets kill` was run without reaching a daemon");
     let kept = switch.keep().map_err(|error| error.to_string());
-    let lock = lock(home);
+    let lock = FileLock::acquire_within(&home.daemon_lock(), PATIENCE);
     let log = match &lock {
         Ok(_) => AuditLog::open(&home.audit(), audit::Settings::default(), clock.clone())
             .map(|(log, _)| log)
@@ -52,20 +52,8 @@ pub fn kill_offline(home: &Home, plan: Plan, clock: &Clock) -> KillReport {
     report
 }
 
-/// A daemon that is just ending holds its lock a moment longer than its socket.
-fn lock(home: &Home) -> Result<FileLock, AtomicFileError> {
-    let mut tries = 0..PATIENCE.as_millis() / PAUSE.as_millis();
-    loop {
-        match FileLock::try_acquire(&home.daemon_lock()) {
-            Err(AtomicFileError::Locked(_)) if tries.next().is_some() => std::thread::sleep(PAUSE),
-            other => return other,
-        }
-    }
-}
-
-/// How long a lock is waited for; the latch has fallen before.
+/// How long the lock of a daemon that is just ending is waited for; the latch has fallen before.
 const PATIENCE: Duration = Duration::from_secs(2);
-const PAUSE: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
 mod tests {

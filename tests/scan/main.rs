@@ -9,7 +9,10 @@ mod support;
 mod migrate;
 mod services;
 
+use std::time::Duration;
+
 use hand::Hand;
+use leasehold::base::{AtomicFileError, FileLock};
 use serde_json::{Value, json};
 
 /// Letters and digits that look random and are the same every time; put together here, so that no scanner finds them in
@@ -109,6 +112,44 @@ fn a_scan_is_recorded_with_counts_when_a_daemon_runs() {
     assert_eq!(records.len(), 1);
     let details = records[0].details.clone().unwrap();
     assert_eq!(details, "1 file: 1 critical, 0 high, 1 medium, 0 low; 0 migrated");
+}
+
+/// The lock of a daemon.
+fn held(hand: &Hand) -> Result<FileLock, AtomicFileError> {
+    FileLock::acquire_within(&hand.home.join("daemon.lock"), Duration::from_secs(1))
+}
+
+#[test]
+fn a_scan_is_recorded_where_no_daemon_runs_and_starts_none() {
+    let hand = Hand::with_home();
+    put(&hand, "a", &github_token());
+    let details = "1 files: 1 critical, 0 high, 0 medium, 0 low; 0 migrated";
+    for started in [false, true] {
+        if started {
+            assert_eq!(hand.envelope(&["add", "key"], b"value").0, 0);
+            hand.stop();
+        }
+        let (code, scanned) = hand.envelope(&["scan"], b"");
+        assert_eq!((code, &scanned["result"]["recorded"]), (0, &true.into()), "{scanned}");
+        assert!(held(&hand).is_ok(), "no daemon was started");
+        let newest = hand.records().pop().unwrap();
+        assert_eq!((newest.action.as_str(), newest.details.as_deref()), ("scan", Some(details)));
+        let (code, verified) = hand.envelope(&["audit", "verify"], b"");
+        let note = if started { "agrees" } else { "unchecked" };
+        assert_eq!((code, &verified["result"]["note"]), (0, &note.into()), "{verified}");
+    }
+    assert_eq!(hand.envelope(&["list"], b"").0, 0, "the next daemon goes on with the same record");
+    assert_eq!(hand.envelope(&["audit", "verify"], b"").0, 0);
+}
+
+#[test]
+fn a_home_that_somebody_holds_without_answering_is_left_alone() {
+    let hand = Hand::with_home();
+    let _held = held(&hand).unwrap();
+    put(&hand, "a", "nothing");
+    let (code, scanned) = hand.envelope(&["scan"], b"");
+    assert_eq!((code, &scanned["result"]["recorded"]), (0, &false.into()), "{scanned}");
+    assert!(!hand.home.join("audit.log").exists());
 }
 
 #[test]

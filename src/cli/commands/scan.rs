@@ -20,8 +20,9 @@ use crate::cli::{
     table::Table,
 };
 use crate::{
-    base::{Clock, TimeToLive, counted},
-    control::{Client, Note},
+    base::{Clock, TimeToLive, blocking, counted},
+    control::{Client, Error, Note},
+    daemon,
     policy::{PolicySet, Service},
     scan::{self, Baseline, DEFAULT_EXCLUDES, Found, Ignored, Patterns, Reach, Request, ServiceShape, Severity},
 };
@@ -169,9 +170,8 @@ fn write_baseline(path: &Path, found: &Found) -> Result<(), Report> {
     baseline.write().map_err(report)
 }
 
-/// Recorded when a daemon runs; none is started for it. Whether it was.
+/// Recorded by the daemon, or without one where none runs; none is started for it. Whether it was.
 async fn note(context: &Context, found: &Found, migrated: Option<&Migrated>) -> bool {
-    let Ok(mut client) = Client::connect(&context.socket, context.globals.deadline()).await else { return false };
     let count = |severity| found.findings.iter().filter(|finding| finding.severity == severity).count() as u64;
     let note = Note::Scan {
         files: found.scanned_files,
@@ -181,7 +181,11 @@ async fn note(context: &Context, found: &Found, migrated: Option<&Migrated>) -> 
         low: count(Severity::Low),
         migrated: migrated.map_or(0, |migrated| migrated.moved.len() as u64),
     };
-    client.call(note).await.is_ok()
+    match Client::connect(&context.socket, context.globals.deadline()).await {
+        Ok(mut client) => client.call(note).await.is_ok(),
+        Err(Error::NotRunning(_)) => blocking(|| daemon::note_offline(&context.home, &note, &Clock::system())).is_ok(),
+        Err(_) => false,
+    }
 }
 
 /// What is shown of a scan.
