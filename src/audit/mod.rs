@@ -4,6 +4,7 @@
 //! there is no field that would take one.
 
 mod action;
+mod breaks;
 mod checkpoint;
 mod continuity;
 mod error;
@@ -31,6 +32,7 @@ mod writer;
 mod tests;
 
 pub use action::{Action, Outcome};
+pub use breaks::{Break, BreakKind};
 pub use error::Error;
 pub use event::Event;
 pub use file::Torn;
@@ -44,5 +46,5 @@ pub use recover::Recovery;
 pub use roll::RollOver;
 pub use row::{Row, RowState, Rows};
 pub use usage::last_uses;
-pub use verify::{Break, BreakKind, Head, NoteFinding, Trust, Verified, verify, verify_with, verify_with_head};
+pub use verify::{Head, NoteFinding, Trust, Verified, verify, verify_with, verify_with_head};
 pub use writer::{AuditLog, Durability, Settings};

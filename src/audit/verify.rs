@@ -3,19 +3,19 @@
 //! Invariant: an edited, removed, added or moved line before the last is found. What a chain alone cannot show, the last
 //! lines being gone, is found when an earlier head is known: from the signed note, or from elsewhere.
 
-use std::{borrow::Cow, fmt, path::Path};
+use std::{borrow::Cow, path::Path};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Action, Error, NoteFault,
+    Action, Break, BreakKind, Error, NoteFault,
     action::Phase,
     files::Files,
     lines::RawLine,
     note::Note,
     walk::{Walk, Walked},
 };
-use crate::base::{Ed25519Key, RequestId, counted};
+use crate::base::{Ed25519Key, RequestId};
 
 /// The newest line of a chain; to be kept elsewhere, so that a cut log is noticed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +67,8 @@ impl Verified {
 pub enum NoteFinding {
     /// The noted line is there, whatever came after it.
     Agrees,
+    /// The noted line is not there, or is another.
+    Disagrees,
     /// The note is worth nothing.
     Faulty(NoteFault),
     /// So many lines of the note's are gone, and a loss of power may explain it.
@@ -82,77 +84,6 @@ pub struct Trust<'a> {
     pub key: &'a Ed25519Key,
     /// Where its newest line is noted.
     pub note: &'a Path,
-}
-
-/// Where the chain breaks first.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Break {
-    /// The rolled file that it is in; `None` for the log itself.
-    pub file: Option<String>,
-    /// The line in that file, from 1.
-    pub line: u64,
-    /// What is wrong there.
-    pub why: BreakKind,
-}
-
-/// What is wrong with a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BreakKind {
-    /// It is no record at all.
-    Damaged,
-    /// It is not what was written: the line after it, or the known head, has another hash of it.
-    Edited,
-    /// It is the newest checkpoint and signed with another key than the one that is believed.
-    Foreign,
-    /// The note of the newest line is worth nothing, so that nobody can tell whether lines after this one were cut.
-    Note(NoteFault),
-    /// The note of the newest line was gone when this line was written: lines before it may have been cut.
-    NoteLost,
-    /// This many lines are missing before it; `u64::MAX` when nobody can tell how many.
-    Removed(u64),
-    /// It stands where it does not belong: moved, repeated or put in.
-    Reordered,
-    /// It is a checkpoint whose signature does not fit.
-    Signature,
-    /// Its end is missing.
-    Torn,
-    /// It has no place in the chain although the chain had begun.
-    Unchained,
-}
-
-impl fmt::Display for Break {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = match &self.file {
-            Some(file) => format!("line {} of `{file}`", self.line),
-            None => format!("line {}", self.line),
-        };
-        match self.why {
-            BreakKind::Damaged => write!(f, "{line} is no record"),
-            BreakKind::Edited => write!(f, "{line} was edited"),
-            BreakKind::Foreign => write!(f, "{line} is signed with another key"),
-            BreakKind::Note(NoteFault::Missing) => {
-                write!(f, "the note of the newest line is missing; whether lines after {line} were cut cannot be told")
-            }
-            BreakKind::Note(NoteFault::Unsigned) => write!(
-                f,
-                "the note of the newest line is not signed with the key; whether lines after {line} were cut cannot be told"
-            ),
-            BreakKind::NoteLost => write!(
-                f,
-                "the note of the newest line was gone when {line} was written; whether lines before it were cut cannot be told"
-            ),
-            BreakKind::Removed(u64::MAX) => write!(f, "lines before {line} were removed"),
-            BreakKind::Removed(1) => write!(f, "a line before {line} was removed"),
-            BreakKind::Removed(count) => {
-                let were = if count == 1 { "was" } else { "were" };
-                write!(f, "{} before {line} {were} removed", counted(count, "line"))
-            }
-            BreakKind::Reordered => write!(f, "{line} stands where it does not belong"),
-            BreakKind::Signature => write!(f, "{line} holds a signature that does not fit"),
-            BreakKind::Torn => write!(f, "{line} is torn, its end is missing"),
-            BreakKind::Unchained => write!(f, "{line} was put in, it has no place in the chain"),
-        }
-    }
 }
 
 /// The part of a line that the walk looks at.
@@ -192,7 +123,7 @@ pub fn verify_with(path: &Path, trust: Trust<'_>) -> Result<Verified, Error> {
     // Before the log: it may grow meanwhile, and never shrinks.
     let note = Note::read(trust.note, trust.key);
     let known = note.as_ref().ok().filter(|note| note.is_binding()).map(|note| &note.head);
-    let Walked { mut verified, last_signer, end } = walk(path, known, Some(trust.key))?;
+    let Walked { mut verified, last_signer, end, is_known_there } = walk(path, known, Some(trust.key))?;
     if let Some((place, signer)) = last_signer
         && signer != *trust.key
     {
@@ -205,7 +136,8 @@ pub fn verify_with(path: &Path, trust: Trust<'_>) -> Result<Verified, Error> {
             NoteFinding::Faulty(*fault)
         }
         Ok(note) if note.head.seq > reached && !note.is_binding() => NoteFinding::Lost(note.head.seq - reached),
-        Ok(_) => NoteFinding::Agrees,
+        Ok(_) if is_known_there => NoteFinding::Agrees,
+        Ok(_) => NoteFinding::Disagrees,
     };
     Ok(verified)
 }

@@ -34,6 +34,8 @@ pub(super) struct Walked {
     pub(super) last_signer: Option<(Spot, Ed25519Key)>,
     /// The last line.
     pub(super) end: Spot,
+    /// Whether the known line, if there is one, stands in its place.
+    pub(super) is_known_there: bool,
 }
 
 /// A walk under way.
@@ -41,6 +43,8 @@ pub(super) struct Walk<'a> {
     known: Option<&'a Head>,
     /// Whether the known line was met, or the line after it.
     is_known_met: bool,
+    /// Whether another stands in the known line's place.
+    is_known_replaced: bool,
     /// Whom to believe about removals.
     key: Option<&'a Ed25519Key>,
     here: Spot,
@@ -60,6 +64,8 @@ pub(super) struct Walk<'a> {
     start_break: Option<Break>,
     removed_up_to: u64,
     first_break: Option<Break>,
+    /// The line, counted through all files, that the first break does not fit.
+    mismatch_with: Option<u64>,
     /// The numbers that are missing at the first break: if one turns up later, lines were moved, not removed.
     missing: Option<Range<u64>>,
     open: BTreeMap<RequestId, u64>,
@@ -73,6 +79,7 @@ impl<'a> Walk<'a> {
         Self {
             known,
             is_known_met: false,
+            is_known_replaced: false,
             key,
             here: Spot::default(),
             before: None,
@@ -88,6 +95,7 @@ impl<'a> Walk<'a> {
             start_break: None,
             removed_up_to: 0,
             first_break: None,
+            mismatch_with: None,
             missing: None,
             open: BTreeMap::new(),
             checkpoints: 0,
@@ -183,9 +191,10 @@ impl<'a> Walk<'a> {
                 self.missing = Some(1..seq);
             }
             None if self.lines == 1 => self.found(BreakKind::Removed(u64::MAX)),
-            None => self.found_before(BreakKind::Edited),
-            Some(last) if last.checked_add(1) == Some(seq) && fits => {}
-            Some(last) if last.checked_add(1) == Some(seq) => self.found_before(BreakKind::Edited),
+            None => self.found_before(BreakKind::Beginning),
+            Some(last) if last.checked_add(1) == Some(seq) && fits => self.vouch_for_the_line_before(),
+            Some(last) if last.checked_add(1) == Some(seq) => self.found_before(BreakKind::Mismatch),
+            Some(_) if fits => self.found(BreakKind::Edited), // its number
             Some(last) if seq > last && is_moved => self.moved_away += 1,
             Some(last) if seq > last => {
                 if self.first_break.is_none() && self.start_break.is_none() {
@@ -201,13 +210,30 @@ impl<'a> Walk<'a> {
         self.meet_known(seq, prev, hash);
     }
 
+    /// This line has the hash of the one before, so that one is as it was written.
+    fn vouch_for_the_line_before(&mut self) {
+        self.vouch_for(self.lines - 1);
+    }
+
+    /// What does not fit a line that is as it was written was edited.
+    fn vouch_for(&mut self, line: u64) {
+        if self.mismatch_with.take_if(|with| *with == line).is_some()
+            && let Some(first) = &mut self.first_break
+        {
+            first.why = BreakKind::Edited;
+        }
+    }
+
     /// The known line shows itself, or in what the next one says of it when its own file is gone.
     fn meet_known(&mut self, seq: u64, prev: &str, hash: &str) {
         let Some(known) = self.known else { return };
         if known.seq == seq {
             self.is_known_met = true;
-            if known.hash != hash {
-                self.found(BreakKind::Edited);
+            if known.hash == hash {
+                self.vouch_for(self.lines);
+            } else {
+                self.is_known_replaced = true;
+                self.found(BreakKind::Replaced);
             }
         } else if known.seq.checked_add(1) == Some(seq) && known.hash == prev {
             self.is_known_met = true;
@@ -241,21 +267,26 @@ impl<'a> Walk<'a> {
     }
 
     fn found_before(&mut self, why: BreakKind) {
-        let before = self.before.as_ref().unwrap_or(&self.here);
-        self.first_break.get_or_insert(before.breaks(why));
+        if self.first_break.is_none() {
+            self.first_break = Some(self.before.as_ref().unwrap_or(&self.here).breaks(why));
+            self.mismatch_with = (why == BreakKind::Mismatch).then_some(self.lines);
+        }
     }
 
     fn miss_known(&mut self) {
         let reached = self.seq.unwrap_or(0);
         let Some(known) = self.known.filter(|known| known.seq > 0 && !self.is_known_met) else { return };
-        // After a rolled file stands the first line of the log itself, or would.
-        let line = if self.here.rolled.is_some() { 1 } else { self.here.line + 1 };
-        // Where it should be, others stand.
-        let missing = known.seq.checked_sub(reached).filter(|missing| *missing > 0).unwrap_or(u64::MAX);
-        self.first_break.get_or_insert(Spot { line, rolled: None }.breaks(BreakKind::Removed(missing)));
+        let noted = known.seq;
+        let why = match noted.checked_sub(reached).filter(|missing| *missing > 0) {
+            Some(missing) => BreakKind::Cut { missing, noted },
+            None => BreakKind::Unmet(noted),
+        };
+        self.found(why);
     }
 
     pub(super) fn finish(mut self) -> Walked {
+        let is_known_there =
+            self.is_known_met && !self.is_known_replaced || self.known.is_none_or(|known| known.seq == 0);
         self.miss_known();
         let is_removed_by_settings = |found: &Break| match found.why {
             BreakKind::Removed(count) => count <= self.removed_up_to,
@@ -278,7 +309,7 @@ impl<'a> Walk<'a> {
             named_key: self.named_key,
             note: NoteFinding::Unchecked,
         };
-        Walked { verified, last_signer: self.last_signer, end: self.here }
+        Walked { verified, last_signer: self.last_signer, end: self.here, is_known_there }
     }
 }
 

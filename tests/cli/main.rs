@@ -15,6 +15,7 @@ mod support;
 mod agents;
 mod audit;
 mod audit_load;
+mod audit_verify;
 mod authority;
 mod bad_input;
 mod bindings;

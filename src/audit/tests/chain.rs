@@ -44,6 +44,27 @@ fn attack_109_each_tampering_is_named_with_its_line() {
     found(|lines| lines.insert(5, unchained.to_owned()), 6, BreakKind::Unchained);
 }
 
+/// A chain alone vouches for a line only through the line after it.
+#[test]
+fn attack_109_no_line_is_accused_that_was_not_touched() {
+    let edited = |at: usize, from: &str, to: &str| {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        move |lines: &mut Vec<String>| {
+            assert!(lines[at].contains(&from), "{}", lines[at]);
+            lines[at] = lines[at].replacen(&from, &to, 1);
+        }
+    };
+    found(edited(3, "\"prev\":\"", "\"prev\":\"0"), 3, BreakKind::Mismatch);
+    found(edited(3, "\"seq\":4", "\"seq\":9"), 4, BreakKind::Edited);
+    found(edited(3, "\"seq\":4", "\"seq\":2"), 4, BreakKind::Edited);
+    found(edited(4, "change 4", "change X"), 5, BreakKind::Mismatch);
+    found(edited(0, "\"prev\":\"0", "\"prev\":\"1"), 1, BreakKind::Removed(u64::MAX));
+    let (_folder, path, head) = chained(6);
+    rewrite(&path, edited(4, "change 4", "change X"));
+    let known = verify_with_head(&path, &head).unwrap().first_break.unwrap();
+    assert_eq!((known.line, known.why), (5, BreakKind::Edited), "the last line is vouched for by the note");
+}
+
 #[test]
 fn a_torn_end_is_found() {
     let (_folder, path, _) = chained(3);
@@ -61,14 +82,16 @@ fn attack_109_a_cut_or_edited_end_is_found_when_the_head_is_known() {
     rewrite(&path, |lines| lines[5] = lines[5].replace("change 5", "change X"));
     assert!(verify(&path).unwrap().is_whole(), "the chain alone cannot show it");
     let edited = verify_with_head(&path, &head).unwrap();
-    assert_eq!(edited.first_break, Some(Break { file: None, line: 6, why: BreakKind::Edited }));
+    assert_eq!(edited.first_break, Some(Break { file: None, line: 6, why: BreakKind::Replaced }));
     rewrite(&path, |lines| lines.truncate(4));
     let cut = verify_with_head(&path, &head).unwrap().first_break;
-    assert_eq!(cut, Some(Break { file: None, line: 5, why: BreakKind::Removed(2) }));
-    assert_eq!(cut.unwrap().to_string(), "2 lines before line 5 were removed");
+    assert_eq!(cut, Some(Break { file: None, line: 4, why: BreakKind::Cut { missing: 2, noted: 6 } }));
+    let said = "the last 2 lines are missing: line number 6 was noted, and the record ends with line 4";
+    assert_eq!(cut.unwrap().to_string(), said);
     fs::write(&path, "").unwrap();
     let emptied = verify_with_head(&path, &head).unwrap().first_break;
-    assert_eq!(emptied, Some(Break { file: None, line: 1, why: BreakKind::Removed(6) }));
+    assert_eq!(emptied, Some(Break { file: None, line: 0, why: BreakKind::Cut { missing: 6, noted: 6 } }));
+    assert_eq!(emptied.unwrap().to_string(), "all 6 lines are missing: line number 6 was noted, and there is none");
 }
 
 #[test]
@@ -91,7 +114,7 @@ fn an_edited_last_line_without_a_chain_is_found() {
     open(&path).append(&Event::new(Action::DaemonStart)).unwrap();
     assert!(verify(&path).unwrap().is_whole());
     rewrite(&path, |lines| lines[0] = lines[0].replace("lease_acquire", "lease_revoke"));
-    assert_eq!(verify(&path).unwrap().first_break, Some(Break { file: None, line: 1, why: BreakKind::Edited }));
+    assert_eq!(verify(&path).unwrap().first_break, Some(Break { file: None, line: 1, why: BreakKind::Beginning }));
 }
 
 #[test]

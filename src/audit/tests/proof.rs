@@ -82,12 +82,14 @@ fn attack_109_a_cut_tail_is_found_by_the_note() {
     let whole = fs::read(&noted.path).unwrap();
     noted.rewrite(|lines| lines.truncate(4));
     assert!(verify(&noted.path).unwrap().is_whole(), "the chain alone cannot show it");
-    noted.found(5, BreakKind::Removed(2));
+    noted.found(4, BreakKind::Cut { missing: 2, noted: 6 });
+    assert_eq!(noted.verify().note, NoteFinding::Disagrees);
     fs::write(&noted.path, "").unwrap();
-    noted.found(1, BreakKind::Removed(6));
+    noted.found(0, BreakKind::Cut { missing: 6, noted: 6 });
     fs::write(&noted.path, &whole).unwrap();
     noted.rewrite(|lines| lines[5] = lines[5].replace("change 6", "change X"));
-    noted.found(6, BreakKind::Edited);
+    noted.found(6, BreakKind::Replaced);
+    assert_eq!(noted.verify().note, NoteFinding::Disagrees);
     fs::write(&noted.path, &whole[..whole.len() - 3]).unwrap();
     noted.found(6, BreakKind::Torn);
     fs::write(&noted.path, &whole).unwrap();
@@ -105,7 +107,7 @@ fn attack_109_a_chain_that_was_written_anew_does_not_meet_the_note() {
         forged.append(&Event::new(Action::PolicyChange).details(&format!("forged {number}"))).unwrap();
     }
     assert!(verify(&noted.path).unwrap().is_whole());
-    noted.found(6, BreakKind::Edited);
+    noted.found(6, BreakKind::Replaced);
 }
 
 #[test]
@@ -116,7 +118,9 @@ fn attack_109_a_log_whose_newest_files_are_gone_is_found_by_the_note() {
     log.note_head().unwrap();
     assert!(noted.verify().is_whole());
     fs::remove_file(&noted.path).unwrap();
-    noted.found(1, BreakKind::Removed(2));
+    let found = noted.verify().first_break.unwrap();
+    assert_eq!((found.line, found.why), (6, BreakKind::Cut { missing: 2, noted: 8 }));
+    assert!(found.to_string().ends_with("and the record ends with line 6 of `audit.log.000000000006`"), "{found}");
 }
 
 #[test]
@@ -198,7 +202,7 @@ fn a_loss_of_power_is_no_cut_and_is_recorded() {
     drop(log);
     witness_of_the_disk(&noted, &head);
     noted.rewrite(|lines| lines.truncate(4));
-    noted.found(5, BreakKind::Removed(2));
+    noted.found(4, BreakKind::Cut { missing: 2, noted: 6 });
 }
 
 /// A note from an earlier start of the machine about a line that the disk had.
@@ -259,7 +263,7 @@ fn attack_109_a_chain_that_was_written_anew_is_not_taken_up_by_the_next_start() 
         forged.append(&Event::new(Action::PolicyChange)).unwrap();
     }
     drop(forged);
-    noted.found(6, BreakKind::Edited);
+    noted.found(6, BreakKind::Replaced);
     let (log, recovery) = noted.open(KeyOrigin::Found);
     assert!(matches!(recovery.missing, Some(Missing::Cut { first: 6, .. })), "{recovery:?}");
     for _ in 0..4 {
@@ -277,7 +281,7 @@ fn attack_109_a_forged_beginning_after_the_noted_line_is_found() {
         "details": "goes on after line 6 with hash 00", "success": true});
     fs::write(&noted.path, format!("{line}\n")).unwrap();
     assert!(verify(&noted.path).unwrap().is_whole(), "the log says that somebody moved its file away");
-    noted.found(2, BreakKind::Removed(u64::MAX));
+    noted.found(1, BreakKind::Unmet(6));
 }
 
 #[test]

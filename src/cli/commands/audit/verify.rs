@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::{
-    audit::{self, NoteFault, NoteFinding, Trust, Verified},
+    audit::{self, BreakKind, NoteFault, NoteFinding, Trust, Verified},
     base::{Ed25519Key, counted},
     cli::{context::Context, envelope::NextAction, exit::ExitStatus, printer::Outcome, report::Report},
     daemon,
@@ -53,16 +53,51 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Outcome, R
     };
     let result = result(&verified, &path, key.as_ref());
     if let Some(found) = &verified.first_break {
-        let message = format!("the record `{}` is not whole: {found}", path.display());
-        return Err(Report::new(ExitStatus::Data, message, "secrets audit --tail 0").with_result(result, String::new()));
+        let (advice, fix) = advice(found.why);
+        let message = format!("the record `{}` is not whole: {found}; {advice}", path.display());
+        return Err(Report::new(ExitStatus::Data, message, fix).with_result(result, String::new()));
     }
     if let (Some(why), Some(named)) = (no_key, verified.named_key) {
-        let message = format!("the chain is whole, but whether its end was cut cannot be told: {why}");
+        let message = format!(
+            "the chain is whole, but whether its end was cut cannot be told: {why}; check with the key that you kept; \
+             that of the fix is the one that the record itself names"
+        );
         let fix = format!("secrets audit verify --public-key {named}");
         return Err(Report::new(ExitStatus::Data, message, fix).with_result(result, String::new()));
     }
     let human = human(&verified);
     Ok(Outcome::Shown { result, human, next: vec![NextAction::new("secrets audit", "See what was done")] })
+}
+
+/// What to do about a break, and the command that shows most of it.
+const fn advice(why: BreakKind) -> (&'static str, &'static str) {
+    match why {
+        BreakKind::Cut { .. } | BreakKind::Removed(_) | BreakKind::Unmet(_) => {
+            ("look for what is missing in a copy of the record; it cannot be had from anywhere else", "secrets audit")
+        }
+        BreakKind::Foreign => (
+            "check with the key that you kept; if that does not fit, somebody else wrote the record",
+            "secrets audit key",
+        ),
+        BreakKind::Note(_) => {
+            ("compare the end of the record with a copy, or with what you know was done", "secrets audit")
+        }
+        BreakKind::NoteLost => (
+            "compare what stands before it with a copy of the record, or with what you know was done",
+            "secrets audit --tail 0",
+        ),
+        BreakKind::Beginning
+        | BreakKind::Damaged
+        | BreakKind::Edited
+        | BreakKind::Mismatch
+        | BreakKind::Reordered
+        | BreakKind::Replaced
+        | BreakKind::Signature
+        | BreakKind::Torn
+        | BreakKind::Unchained => {
+            ("compare it with a copy of the record; what stands there now proves nothing", "secrets audit --tail 0")
+        }
+    }
 }
 
 /// The key that was given, or else the sealed one; or why there is none.
@@ -101,6 +136,7 @@ fn result(verified: &Verified, path: &std::path::Path, key: Option<&Ed25519Key>)
 const fn note_word(note: NoteFinding) -> &'static str {
     match note {
         NoteFinding::Agrees => "agrees",
+        NoteFinding::Disagrees => "disagrees",
         NoteFinding::Faulty(NoteFault::Missing) => "missing",
         NoteFinding::Faulty(NoteFault::Unsigned) => "unsigned",
         NoteFinding::Lost(_) => "lost",
@@ -109,33 +145,35 @@ const fn note_word(note: NoteFinding) -> &'static str {
 }
 
 fn human(verified: &Verified) -> String {
-    let mut text =
-        format!("{} in {}, the chain is whole\n", counted(verified.lines, "line"), counted(verified.files, "file"));
+    let (lines, files) = (counted(verified.lines, "line"), counted(verified.files, "file"));
+    let mut text = format!("{lines} in {files}, the chain is whole\n");
     let mut add = |line: String| {
         let _ = writeln!(text, "{line}"); // a String takes everything
     };
     if let Some(seq) = verified.begins_at.filter(|seq| *seq > 1) {
         let why = if verified.moved_away > 0 {
-            "older files were moved away"
+            "older files were moved away or removed by the settings"
         } else {
             "older files were removed by the settings"
         };
         add(format!("it begins at line number {seq}: {why}"));
     }
     if verified.moved_away > 0 {
-        add(format!("{} somebody moved the log away while it was written", counted(verified.moved_away, "time")));
+        let times = counted(verified.moved_away, "time");
+        add(format!("{times} somebody moved the log away while it was written"));
     }
     match verified.note {
         NoteFinding::Agrees => add("the note of its newest line agrees".to_owned()),
         NoteFinding::Lost(count) => {
-            add(format!(
-                "its last {count} lines did not reach the disk before the machine went down, or were cut then"
-            ));
+            let lines = counted(count, "line");
+            add(format!("{lines} more did not reach the disk before the machine went down, or were cut then"));
         }
-        NoteFinding::Faulty(_) | NoteFinding::Unchecked => add("no note of its newest line was kept yet".to_owned()),
+        NoteFinding::Disagrees | NoteFinding::Faulty(_) | NoteFinding::Unchecked => {
+            add("there is no key to check a note of its newest line with; a cut end would not show".to_owned());
+        }
     }
     if verified.checkpoints > 0 {
-        add(format!("{} signed checkpoints", verified.checkpoints));
+        add(counted(verified.checkpoints, "signed checkpoint"));
     }
     text
 }
