@@ -101,6 +101,33 @@ fn each_filter_wants_whole_rows() {
 }
 
 #[test]
+fn filters_that_match_nothing_are_named_and_nothing_else_is_said() {
+    let hand = with_lines(&lines());
+    let said = |flags: &[&str]| {
+        let run = |form: &str| hand.run(&[&["--no-autostart", "--output", form, "audit"], flags].concat(), b"");
+        let (human, json) = (run("human"), run("json"));
+        assert!(human.status.success() && json.status.success(), "{human:?}");
+        let envelope: Value = serde_json::from_slice(&json.stdout).unwrap();
+        assert_eq!(envelope["result"]["entries"], json!([]));
+        let text = String::from_utf8(human.stdout).unwrap();
+        assert_eq!(format!("{}\n", envelope["result"]["message"].as_str().unwrap()), text);
+        text
+    };
+    assert_eq!(said(&["--client", "nobody"]), "nothing that is recorded matches --client nobody\n");
+    assert_eq!(
+        said(&["--host", "api.acme.test", "--outcome", "failed", "--secret", "a b", "--until", "7d"]),
+        "nothing that is recorded matches --secret 'a b' --host api.acme.test --outcome failed --until 7d\n"
+    );
+    assert!(!said(&["--client", "\u{1b}[31m"]).contains('\u{1b}'));
+    let export = hand.run(&["--no-autostart", "audit", "--export", "csv", "--client", "nobody"], b"");
+    let told = String::from_utf8(export.stderr).unwrap();
+    assert!(export.status.success() && told.contains("nothing that is recorded matches --client nobody"), "{told}");
+    let empty = Hand::with_home();
+    let none = empty.run(&["--no-autostart", "--output", "human", "audit", "--client", "nobody"], b"");
+    assert_eq!(String::from_utf8_lossy(&none.stdout), "nothing is recorded yet\n");
+}
+
+#[test]
 fn words_that_nobody_knows_are_misuse_with_a_fix() {
     let hand = with_lines(&lines());
     for (flags, says) in [
@@ -244,16 +271,19 @@ fn attack_109_a_cut_tail_is_found_without_a_daemon_and_stays_to_be_seen() {
     let text = std::fs::read_to_string(&log).unwrap();
     let count = text.lines().count();
     std::fs::write(&log, text.lines().take(count - 1).flat_map(|line| [line, "\n"]).collect::<String>()).unwrap();
-    let removed = format!("a line before line {count} was removed");
+    let missing =
+        format!("the last line is missing: line number {count} was noted, and the record ends with line {}", count - 1);
     for pin in [false, true] {
         let key = public_key(&hand);
         let flags = if pin { vec!["audit", "verify", "--public-key", &key] } else { vec!["audit", "verify"] };
         let (code, cut) = hand.envelope(&flags, b"");
-        assert!(code == 64 && cut["error"]["message"].as_str().unwrap().contains(&removed), "{cut}");
+        assert!(code == 64 && cut["error"]["message"].as_str().unwrap().contains(&missing), "{cut}");
+        assert_eq!((&cut["result"]["note"], &cut["fix"]), (&"disagrees".into(), &"secrets audit".into()), "{cut}");
     }
     assert_eq!(hand.envelope(&["list"], b"").0, 0);
     assert_eq!(hand.records_of("log_continued").len(), 1);
     assert_eq!(hand.envelope(&["stop"], b"").0, 0);
+    let removed = format!("a line before line {count} was removed");
     let (code, later) = hand.envelope(&["audit", "verify"], b"");
     assert!(code == 64 && later["error"]["message"].as_str().unwrap().contains(&removed), "{later}");
 }

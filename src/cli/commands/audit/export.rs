@@ -7,7 +7,7 @@ use std::io::{self, BufWriter, Write};
 use clap::ValueEnum;
 use serde_json::Value;
 
-use super::show;
+use super::{Wanted, show};
 use crate::{
     audit::{Filter, Lines, Row, Rows},
     base::counted,
@@ -54,19 +54,20 @@ const COLUMNS: &[&str] = &[
 ];
 
 /// Writes every wanted row. A reader that goes away ends it without a word.
-pub(super) fn run(context: &mut Context, format: Format, filter: &Filter) -> Result<Outcome, Report> {
+pub(super) fn run(context: &mut Context, format: Format, filter: &Filter, wanted: &Wanted) -> Result<Outcome, Report> {
     let lines = match Lines::open(&context.home.audit()) {
         Err(error) if error.is_missing() => None,
         opened => Some(opened?),
     };
     let mut out = BufWriter::new(context.printer.stream());
-    let mut damaged = 0_u64;
+    let (mut damaged, mut rows) = (0_u64, 0_u64);
     let mut joiner = Rows::new();
     let mut written = head(&mut out, format);
     for line in lines.into_iter().flatten() {
         let line = line?;
         damaged += u64::from(line.record().is_none());
         if let Some(row) = joiner.push(&line).filter(|row| filter.wants_row(row)) {
+            rows += 1;
             written = written.and_then(|()| write_row(&mut out, format, &row));
         }
         if written.is_err() {
@@ -74,6 +75,7 @@ pub(super) fn run(context: &mut Context, format: Format, filter: &Filter) -> Res
         }
     }
     for row in joiner.into_open().iter().filter(|row| filter.wants_row(row)) {
+        rows += 1;
         written = written.and_then(|()| write_row(&mut out, format, row));
     }
     let flushed = written.and_then(|()| out.flush());
@@ -88,6 +90,10 @@ pub(super) fn run(context: &mut Context, format: Format, filter: &Filter) -> Res
         context
             .printer
             .say(&format!("{} cannot be read; `secrets audit verify` names the first", counted(damaged, "line")));
+    }
+    if rows == 0 && !wanted.words().is_empty() {
+        let nothing = super::nothing(&context.home.audit(), wanted);
+        context.printer.say(&nothing);
     }
     Ok(Outcome::Silent)
 }

@@ -7,7 +7,7 @@ mod show;
 mod verify;
 mod wanted;
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, path::Path};
 
 use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use self::export::Format;
 use crate::{
     audit::{self, Follower, Recent},
     base::counted,
-    cli::{context::Context, envelope::NextAction, exit::ExitStatus, printer::Outcome, report::Report},
+    cli::{context::Context, envelope::NextAction, exit::ExitStatus, printer::Outcome, report::Report, sanitize},
     control::{Client, FlushAudit},
 };
 
@@ -107,7 +107,7 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
     let filter = arguments.wanted.filter()?;
     write_what_waits(context).await;
     if let Some(format) = arguments.export {
-        return export::run(context, format, &filter);
+        return export::run(context, format, &filter, &arguments.wanted);
     }
     let path = context.home.audit();
     // Begun before the tail is read, so that no line falls between the two.
@@ -120,7 +120,10 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
     };
     match follower {
         Some(follower) => follow::run(context, follower, &filter, recent).await,
-        None => Ok(list(&recent, limit)),
+        None => {
+            let nothing = recent.rows.is_empty().then(|| nothing(&path, &arguments.wanted));
+            Ok(list(&recent, limit, &arguments.wanted, nothing))
+        }
     }
 }
 
@@ -137,13 +140,27 @@ async fn write_what_waits(context: &Context) {
     }
 }
 
-fn list(recent: &Recent, limit: u32) -> Outcome {
+/// What is said when there are no rows: that there is nothing at all, or nothing that is wanted.
+fn nothing(log: &Path, wanted: &Wanted) -> String {
+    let asked = wanted.words();
+    let is_empty = audit::tail(log, &audit::Filter::new(), 1).map_or(true, |lines| lines.is_empty());
+    if asked.is_empty() || is_empty {
+        return "nothing is recorded yet".to_owned();
+    }
+    sanitize::line(&format!("nothing that is recorded matches {}", asked.join(" ")))
+}
+
+fn list(recent: &Recent, limit: u32, wanted: &Wanted, nothing: Option<String>) -> Outcome {
     let entries: Vec<Value> = recent.rows.iter().map(show::entry).collect();
     let damaged = recent.damaged;
-    let result = json!({
+    let mut result = json!({
         "entries": entries, "total_shown": entries.len(), "tail_limit": limit, "damaged_lines": damaged,
+        "filters": wanted.words(),
     });
-    let mut human = show::table(&recent.rows);
+    let mut human = show::table(&recent.rows, nothing.as_deref().unwrap_or_default());
+    if let (Some(fields), Some(nothing)) = (result.as_object_mut(), nothing) {
+        fields.insert("message".to_owned(), json!(nothing));
+    }
     if damaged > 0 {
         let _ = writeln!(human, "{} cannot be read; `secrets audit verify` names the first", counted(damaged, "line")); // a String takes everything
     }

@@ -48,12 +48,12 @@ pub(super) fn entry(row: &Row) -> Value {
     entry
 }
 
-pub(super) fn table(rows: &[Row]) -> String {
+pub(super) fn table(rows: &[Row], nothing: &str) -> String {
     let mut table = Table::new(&["began", "client", "secret", "what", "result", "took"]);
     for row in rows {
         table.row(cells(row));
     }
-    table.render("nothing is recorded yet")
+    table.render(nothing)
 }
 
 fn cells(row: &Row) -> [String; 6] {

@@ -4,7 +4,7 @@ use super::Wanted;
 use crate::{
     audit::{Action, Filter, Outcome},
     base::{Clock, Host, TimeToLive, Timestamp, expected},
-    cli::report::Report,
+    cli::{report::Report, sanitize::shell_word},
 };
 
 /// Words of agent-secrets that we do not write; its logs are read here too.
@@ -44,6 +44,15 @@ impl Wanted {
             filter = filter.until(until);
         }
         Ok(filter)
+    }
+
+    /// The flags as they were typed.
+    pub(super) fn words(&self) -> Vec<String> {
+        let Self { client, secret, host, action, outcome, since, until } = self;
+        let flags = ["--client", "--secret", "--host", "--action", "--outcome", "--since", "--until"];
+        let values = [client, secret, host, action, outcome, since, until];
+        let typed = flags.into_iter().zip(values);
+        typed.filter_map(|(flag, value)| Some(format!("{flag} {}", shell_word(value.as_ref()?)))).collect()
     }
 }
 
