@@ -114,6 +114,15 @@ fn a_longer_time_than_policy_allows_is_refused_before_anything_is_written() {
     assert_eq!(live_leases(&hand), 0);
 }
 
+/// What a request with the file's token is answered with, sent by whoever reads the file.
+fn ask(hand: &Hand, curl: &Path, file: &str) -> String {
+    let script = "set -a; . \"./$1\"; exec \"$0\" -sS -o /dev/null -w '%{http_code}' \
+        -H \"Authorization: Bearer $ACME\" https://api.acme.test/echo";
+    let mut command = Command::new("sh");
+    command.env_clear().env("PATH", "/usr/bin:/bin").current_dir(&hand.work);
+    Program::start(command.args(["-c", script]).arg(curl).arg(file)).finish().expect_success().stdout
+}
+
 #[test]
 fn what_reads_the_file_reaches_the_service_until_the_lease_is_revoked() {
     let Some(curl) = find_program("curl") else { return };
@@ -123,20 +132,41 @@ fn what_reads_the_file_reaches_the_service_until_the_lease_is_revoked() {
     hand.acme("api.acme.test");
     put(&hand, ".secrets.json", r#"{"secrets":[{"name":"acme_key","env_var":"ACME"}]}"#);
     assert_eq!(hand.envelope(&["env"], b"").0, 0);
-    let script = "set -a; . ./.env; exec \"$0\" -sS -o /dev/null -w '%{http_code}' \
-        -H \"Authorization: Bearer $ACME\" https://api.acme.test/echo";
-    let ask = || {
-        let mut command = Command::new("sh");
-        command.env_clear().env("PATH", "/usr/bin:/bin").current_dir(&hand.work);
-        Program::start(command.args(["-c", script]).arg(&curl)).finish().expect_success().stdout
-    };
-    assert_eq!(ask(), "200");
+    assert_eq!(ask(&hand, &curl, ".env"), "200");
     let requests = origin.requests();
     assert_eq!(requests.len(), 1);
     assert_eq!(requests[0].header("authorization").unwrap(), format!("Bearer {SECRET}"));
     assert_eq!(hand.envelope(&["revoke", "--all"], b"").0, 0);
-    assert_ne!(ask(), "200");
+    assert_ne!(ask(&hand, &curl, ".env"), "200");
     assert_eq!(origin.requests().len(), 1, "nothing more was forwarded");
     assert_eq!(hand.records_of("request_refused").len(), 1);
     assert_eq!(count(&hand.read("audit.log"), SECRET.as_bytes()), 0);
+}
+
+#[test]
+fn the_leases_of_a_file_that_is_replaced_end_with_it() {
+    let Some(curl) = find_program("curl") else { return };
+    let ca = TestCa::new();
+    let origin = Origin::builder(ca.leaf_for(&["api.acme.test"])).speaks(Speaks::Both).start();
+    let hand = Hand::in_front_of(&ca, &origin, &["api.acme.test"]);
+    hand.acme("api.acme.test");
+    // For a client each, so that the new lease does not take the place of the old one anyway.
+    let write = |client: &str, flags: &[&str]| {
+        let (code, written) = hand.envelope(&[&["env", "--client-id", client], flags].concat(), b"");
+        assert_eq!(code, 0, "{written}");
+        written["result"]["leases"][0]["lease_id"].as_str().unwrap().to_owned()
+    };
+    put(&hand, ".secrets.json", r#"{"secrets":[{"name":"acme_key","env_var":"ACME"}]}"#);
+    let old = write("one", &[]);
+    std::fs::copy(hand.work.join(".env"), hand.work.join("kept")).unwrap();
+    assert_eq!(ask(&hand, &curl, "kept"), "200");
+    let new = write("two", &["--force"]);
+    assert_ne!(ask(&hand, &curl, "kept"), "200", "the old token is worth nothing");
+    assert_eq!((ask(&hand, &curl, ".env").as_str(), origin.requests().len()), ("200", 2));
+    let of = |action: &str| -> Vec<String> {
+        hand.records_of(action).into_iter().filter_map(|record| record.lease_id).collect()
+    };
+    assert_eq!((of("lease_revoke"), of("lease_acquire")), (vec![old.clone()], vec![old, new]));
+    let refused = hand.records_of("request_refused");
+    assert_eq!((refused.len(), refused[0].code.as_deref()), (1, Some("revoked")), "{refused:?}");
 }

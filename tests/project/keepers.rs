@@ -127,6 +127,18 @@ fn a_program_with_a_keeper_s_values_runs_in_a_session_as_any_other() {
 }
 
 #[test]
+fn leases_of_a_file_that_an_outside_keeper_replaces_end() {
+    let kept = Kept::new(r#"{"secrets":[{"name":"acme_key","env_var":"ACME"}],"env_file":".env.local"}"#);
+    kept.hand.acme("api.acme.test");
+    assert!(kept.run(&["env"]).status.success());
+    assert_eq!(live_leases(&kept.hand), 1);
+    put(&kept.hand, ".secrets.json", VERCEL);
+    kept.program("vercel", "echo 'KEPT=\"x\"' > \"$3\"");
+    assert!(kept.run(&["env", "--force"]).status.success());
+    assert_eq!((live_leases(&kept.hand), kept.hand.records_of("lease_revoke").len()), (0.into(), 1));
+}
+
+#[test]
 fn a_keeper_that_is_missing_or_fails_runs_nothing_and_says_how_to_mend_it() {
     for (file, name, install) in [(VERCEL, "vercel", "npm install"), (DOPPLER, "doppler", "brew install")] {
         let kept = Kept::new(file);

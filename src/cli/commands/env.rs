@@ -21,7 +21,7 @@ use crate::cli::{
     sanitize,
 };
 use crate::{
-    base::{ClientId, Clock, TimeToLive, Timestamp, counted},
+    base::{ClientId, Clock, LeaseId, TimeToLive, Timestamp, counted},
     control::{Client, ListSecrets, Note, RevokeLease},
     project::{EnvFile, Existing, ProjectFile, ProviderProject, StoreProject, Variable, Wants},
 };
@@ -188,11 +188,7 @@ async fn make(
     }
     fill(&mut file, &variables)?;
     note(context, client, client_id, &file, arguments.raw).await?;
-    let replaced = crate::project::leases_in(path);
-    file.write(path, arguments.existing()).map_err(project_file::report)?;
-    for lease_id in replaced.into_iter().filter(|id| !leases.ids.contains(id)) {
-        let _ = client.call(RevokeLease::of(lease_id)).await; // most have ended by themselves, and nothing names the rest
-    }
+    write(&file, path, arguments, client, &leases.ids).await?;
     let facts = json!({"mode": "store", "expires_at": leases.ends, "leases": leases.shown});
     Ok(written(&file, path, client_id, facts, leases.ends, next))
 }
@@ -219,11 +215,27 @@ async fn of_provider(
     file.note("raw values; they cannot be revoked here");
     fill(&mut file, &variables)?;
     note(context, &mut client, client_id, &file, true).await?;
-    file.write(path, arguments.existing()).map_err(project_file::report)?;
+    write(&file, path, arguments, &mut client, &[]).await?;
     let facts = json!({"mode": "provider", "expires_at": ends, "source": wants.source, "scope": wants.scope,
         "project": wants.project});
     let next = vec![NextAction::new("secrets cleanup", "Remove the file when its time is over")];
     Ok(written(&file, path, client_id, facts, Some(ends), next))
+}
+
+/// Writes the file; the leases of the one that it replaces end, since nothing names them any more.
+async fn write(
+    file: &EnvFile,
+    path: &Path,
+    arguments: &Arguments,
+    client: &mut Client,
+    new: &[LeaseId],
+) -> Result<(), Report> {
+    let replaced = crate::project::leases_in(path);
+    file.write(path, arguments.existing()).map_err(project_file::report)?;
+    for lease_id in replaced.into_iter().filter(|id| !new.contains(id)) {
+        let _ = client.call(RevokeLease::of(lease_id)).await; // most have ended by themselves
+    }
+    Ok(())
 }
 
 fn fill(file: &mut EnvFile, variables: &[&Variable]) -> Result<(), Report> {
