@@ -8,7 +8,7 @@ use std::{
     io::{self, Read as _, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rustix::fs::{FlockOperation, OFlags};
@@ -156,10 +156,10 @@ impl FileLock {
     /// Takes the lock, or says that it was held for so long; looks every 20 ms and blocks the thread meanwhile. A process
     /// that was told to end holds its locks a moment longer, as does a child of it between its birth and its program.
     pub fn acquire_within(path: &Path, patience: Duration) -> Result<Self, AtomicFileError> {
-        let begun = Instant::now();
+        let mut looks = 0..patience.as_millis() / PAUSE.as_millis();
         loop {
             match Self::try_acquire(path) {
-                Err(AtomicFileError::Locked(_)) if begun.elapsed() < patience => std::thread::sleep(PAUSE),
+                Err(AtomicFileError::Locked(_)) if looks.next().is_some() => std::thread::sleep(PAUSE),
                 other => return other,
             }
         }
