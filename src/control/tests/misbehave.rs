@@ -105,7 +105,7 @@ async fn a_client_that_stops_sending_still_gets_its_answer() {
 async fn half_a_line_is_not_waited_for_without_end() {
     let house = House::open(Limits { line: Duration::from_millis(20), ..Limits::default() });
     let mut line = house.line().await;
-    line.0.write_all(b"{\"id\":").await.unwrap();
+    let _ = line.0.write_all(b"{\"id\":").await; // may find it closed already
     assert!(line.is_closed().await);
     house.stop().await;
 }
@@ -168,9 +168,14 @@ async fn the_client_reads_answers_failures_and_binary_values() {
 async fn the_client_says_when_nobody_listens_or_answers() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s");
-    assert!(matches!(Client::connect(&path, Duration::from_secs(5)).await, Err(Error::NotRunning(_))));
+    assert!(matches!(Client::connect(&path, Duration::from_mins(1)).await, Err(Error::NotRunning(_))));
     let listener = StdListener::bind(&path).unwrap(); // accepts into its queue and never answers
-    assert!(matches!(Client::connect(&path, Duration::from_millis(20)).await, Err(Error::Timeout(_))));
+    assert!(matches!(Client::connect(&path, Duration::from_secs(1)).await, Err(Error::Timeout(_))));
     drop(listener);
-    assert!(matches!(Client::connect(&path, Duration::from_secs(5)).await, Err(Error::NotRunning(_))));
+    // Not at once: a child that another test is just starting has our descriptors until it runs its program.
+    let mut looks = 0..600;
+    while !matches!(Client::connect(&path, Duration::from_millis(100)).await, Err(Error::NotRunning(_))) {
+        assert!(looks.next().is_some(), "somebody listens");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }

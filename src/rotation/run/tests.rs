@@ -15,7 +15,7 @@ async fn run_in(command: &str, format: &str, time: Duration) -> Result<Given, Er
 }
 
 async fn value(command: &str) -> Result<Vec<u8>, Error> {
-    match run_in(command, "value", Duration::from_secs(20)).await? {
+    match run_in(command, "value", Duration::from_mins(1)).await? {
         Given::Elsewhere => panic!("a value was expected"),
         Given::Value { value, .. } => Ok(value.expose().to_vec()),
     }
@@ -46,7 +46,7 @@ fn is_written(file: &std::path::Path) -> bool {
 }
 
 async fn until_gone(pid_file: &std::path::Path) {
-    tokio::time::timeout(Duration::from_secs(20), async {
+    tokio::time::timeout(Duration::from_mins(1), async {
         while !is_gone(pid_file) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -59,8 +59,8 @@ async fn until_gone(pid_file: &std::path::Path) {
 async fn standard_output_is_the_value_and_standard_error_is_nothing() {
     assert_eq!(value("echo new-value; echo canary >&2").await.unwrap(), b"new-value");
     assert_eq!(value("sleep 0.2; printf '%s' a; sleep 0.2; printf '%s' b").await.unwrap(), b"ab");
-    assert_eq!(run_in("echo whatever", "none", Duration::from_secs(20)).await, Ok(Given::Elsewhere));
-    let json = run_in(r#"echo '{"t":"v"}'"#, "json:/t", Duration::from_secs(20)).await.unwrap();
+    assert_eq!(run_in("echo whatever", "none", Duration::from_mins(1)).await, Ok(Given::Elsewhere));
+    let json = run_in(r#"echo '{"t":"v"}'"#, "json:/t", Duration::from_mins(1)).await.unwrap();
     assert_eq!(json, Given::Value { value: SecretBytes::new(b"v".to_vec()), expires_at: None });
 }
 
@@ -72,7 +72,7 @@ async fn attack_125_whatever_was_printed_counts_only_with_exit_status_0() {
     assert_eq!(value("echo v; kill -9 $$").await, Err(Error::Signal(9)));
     assert_eq!(value("true").await, Err(Error::Empty));
     assert_eq!(value("syntax error (").await, Err(Error::ExitStatus(2)));
-    assert_eq!(run_in("exit 3", "none", Duration::from_secs(20)).await, Err(Error::ExitStatus(3)));
+    assert_eq!(run_in("exit 3", "none", Duration::from_mins(1)).await, Err(Error::ExitStatus(3)));
     assert_eq!(value("x\0").await, Err(Error::NotRun(std::io::ErrorKind::InvalidInput)));
 }
 
@@ -86,7 +86,7 @@ async fn attack_125_a_hook_that_prints_without_end_is_ended() {
     assert_eq!(value("head -c 100000000 /dev/zero | tr '\\0' x").await, Err(Error::TooLong));
     let most = value(&format!("head -c {} /dev/zero | tr '\\0' x; echo", SecretBytes::MAX_LEN)).await.unwrap();
     assert_eq!(most.len(), SecretBytes::MAX_LEN);
-    assert_eq!(run_in("head -c 100000000 /dev/zero", "none", Duration::from_secs(20)).await, Ok(Given::Elsewhere));
+    assert_eq!(run_in("head -c 100000000 /dev/zero", "none", Duration::from_mins(1)).await, Ok(Given::Elsewhere));
 }
 
 #[tokio::test]
@@ -258,7 +258,7 @@ async fn attack_127_a_name_is_a_fact_and_never_a_command() {
     let name: SecretName = format!("$(touch {0})`touch {0}`;touch {0};'\"", marks.display()).parse().unwrap();
     let format = HookFormat::Value;
     let command = r#"printf '%s' "$SECRETS_NAME""#;
-    let hook = Hook { command, format: &format, shape: Shape::OneLine, timeout: Duration::from_secs(20) };
+    let hook = Hook { command, format: &format, shape: Shape::OneLine, timeout: Duration::from_mins(1) };
     let Given::Value { value, .. } = run(hook, facts(&name)).await.unwrap() else { panic!("a value was expected") };
     assert_eq!(value.expose(), name.as_str().as_bytes());
     assert!(!marks.exists());
@@ -272,7 +272,7 @@ async fn a_hook_sees_the_documented_surroundings_and_nothing_else() {
     let format = HookFormat::Value;
     let command = "env | cut -d= -f1 | grep -v '^_$' | grep -v '^PWD$' | grep -v '^SHLVL$' | grep -v '^OLDPWD$' | \
                    tr '\\n' ' '; printf '%s' \"$SECRETS_SERVICE $SECRETS_CREDENTIAL $SECRETS_REASON \"; cat; pwd";
-    let hook = Hook { command, format: &format, shape: Shape::OneLine, timeout: Duration::from_secs(20) };
+    let hook = Hook { command, format: &format, shape: Shape::OneLine, timeout: Duration::from_mins(1) };
     let Given::Value { value, .. } = run(hook, facts).await.unwrap() else { panic!("a value was expected") };
     let text = String::from_utf8(value.expose().to_vec()).unwrap();
     assert!(text.ends_with(&format!("github token schedule {}", home().display())), "{text}");
