@@ -4,6 +4,9 @@
 //! that this machine does not have is passed over.
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+#[path = "support/mod.rs"]
+mod support;
+
 use std::{
     collections::BTreeMap,
     ffi::OsString,
@@ -84,10 +87,8 @@ impl World {
 
     /// Runs a client to its own end; `None` when this machine does not have it.
     async fn run(&self, name: &str, arguments: &[&str]) -> Option<Output> {
-        let folders = std::env::var_os("PATH")?;
-        let program = std::env::split_paths(&folders).map(|folder| folder.join(name)).find(|path| path.is_file())?;
-        let mut command = Command::new(program);
-        command.args(arguments).env_clear().env("PATH", &folders).env("HOME", self.folder.path());
+        let mut command = Command::new(support::find_program(name)?);
+        command.args(arguments).env_clear().env("PATH", std::env::var_os("PATH")?).env("HOME", self.folder.path());
         command.envs(self.prepared.variables.iter().cloned()).stdin(Stdio::null()).kill_on_drop(true);
         let ended = tokio::time::timeout(Duration::from_mins(2), command.output()).await;
         Some(ended.unwrap_or_else(|_| panic!("{name} does not end")).unwrap())

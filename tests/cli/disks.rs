@@ -3,7 +3,7 @@
 
 use crate::{
     hand::Hand,
-    support::{Program, find_program},
+    support::{Program, find_program, skip},
 };
 
 /// Runs a script in which `s` is the program with a home on the new file system; what it said, or `None` where this
@@ -15,7 +15,7 @@ fn on_a_disk_of_its_own(size: &str, script: &str) -> Option<String> {
     let work = hand.work.display();
     let script = format!(
         "set -e; mount -t tmpfs -o size={size} tmpfs {work} || {{ echo unsupported; exit 0; }}
-         s() {{ '{program}' --home {work}/h \"$@\"; }}
+         s() {{ '{program}' --timeout 60 --home {work}/h \"$@\"; }}
          trap 's --no-autostart stop > /dev/null' EXIT; disk={work}; cd {work}
          {script}"
     );
@@ -25,7 +25,7 @@ fn on_a_disk_of_its_own(size: &str, script: &str) -> Option<String> {
         .current_dir(hand.home.parent().unwrap());
     let finished = Program::start(&mut command).finish();
     if finished.stdout.contains("unsupported") || finished.stderr.contains("unshare:") {
-        eprintln!("skipped: no mount namespace here: {}", finished.stderr);
+        skip("namespaces", &format!("no mount namespace here: {}", finished.stderr));
         return None;
     }
     Some(finished.expect_success().stdout)

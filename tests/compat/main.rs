@@ -11,5 +11,7 @@
 )]
 
 mod shell;
+#[path = "../support/mod.rs"]
+mod support;
 mod walk;
 mod without_daemon;

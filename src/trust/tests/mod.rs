@@ -254,7 +254,11 @@ fn a_text_without_a_root_is_refused() {
 
 fn program(name: &str, prepared: &Prepared) -> Option<Command> {
     let folders = std::env::var_os("PATH")?;
-    let path = std::env::split_paths(&folders).map(|folder| folder.join(name)).find(|path| path.is_file())?;
+    let Some(path) = std::env::split_paths(&folders).map(|folder| folder.join(name)).find(|path| path.is_file()) else {
+        let required = std::env::var("LEASEHOLD_REQUIRE_CLIENTS").unwrap_or_default();
+        assert!(!required.split_ascii_whitespace().any(|one| one == name), "`{name}` is required and not installed");
+        return None;
+    };
     let mut command = Command::new(path);
     command.env_clear().env("PATH", folders).envs(prepared.variables.iter().cloned());
     Some(command)
