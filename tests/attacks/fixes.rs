@@ -4,7 +4,7 @@ use crate::{
     bait::Bait,
     house::{AUTHORITY, HOST, House},
     seen::{assert_refused, bearer},
-    support::{Answer, RawClient, TestCa},
+    support::{Answer, HeldPort, RawClient, TestCa},
     yard::Yard,
 };
 
@@ -61,8 +61,8 @@ async fn a_value_at_fault_is_named_with_the_command_that_replaces_it() {
 async fn each_refusal_on_the_way_to_an_upstream_says_what_to_do() {
     let house = House::new().await;
     let lease = bearer(&house.lease());
-    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let yard = Yard::at(&TestCa::new(), dead).await;
+    let dead = HeldPort::any();
+    let yard = Yard::at(&TestCa::new(), dead.address()).await;
     let dead_lease = bearer(&yard.lease("acme_key"));
     let answer = yard.http1().await.get(HOST, "/echo", &[("Authorization", &dead_lease)]).await;
     assert!(fix(&answer, 502, "upstream_failed").contains(HOST));

@@ -27,7 +27,7 @@ fn attempts(hand: &Hand) -> String {
 
 fn attempts_of(hand: &Hand, denied: &[&str]) -> String {
     let one = format!(
-        "s() {{ printf value | '{}' --home '{}' --no-autostart \"$@\" >> output 2>&1; echo \"$?\" >> attempted; }}\n",
+        "s() {{ printf value | '{}' --home '{}' --timeout 60 --no-autostart \"$@\" >> output 2>&1; echo \"$?\" >> attempted; }}\n",
         env!("CARGO_BIN_EXE_secrets"),
         hand.home.display()
     );

@@ -4,7 +4,7 @@ use std::{fs, net::TcpListener};
 
 use crate::{
     hand::{Hand, SECRET},
-    support::{Origin, Program, Speaks, TestCa, find_program},
+    support::{HeldPort, Origin, Program, Speaks, TestCa, find_program},
 };
 
 const HOST: &str = "api.acme.test";
@@ -22,9 +22,16 @@ fn proxy(hand: &Hand) -> String {
     status["result"]["proxy_addr"].as_str().unwrap_or_else(|| panic!("{status}")).to_owned()
 }
 
+/// Stops the daemon and sees to it that nobody else takes its port.
+fn stop_and_hold(hand: &Hand) -> HeldPort {
+    let address = proxy(hand).parse().unwrap();
+    hand.stop();
+    HeldPort::at(address).unwrap()
+}
+
 /// A shell that runs these words after `secrets --home HOME`, several times; it stays, so that it is one caller.
 fn shell(hand: &Hand, commands: &[&str]) -> Program {
-    let secrets = format!("'{}' --home '{}'", env!("CARGO_BIN_EXE_secrets"), hand.home.display());
+    let secrets = format!("'{}' --timeout 60 --home '{}'", env!("CARGO_BIN_EXE_secrets"), hand.home.display());
     let script: Vec<String> = commands.iter().map(|command| format!("{secrets} {command}")).collect();
     let mut shell = std::process::Command::new(find_program("sh").unwrap());
     Program::start(shell.args(["-c", &format!("{}; true", script.join("; "))]).env("USER", "alice"))
@@ -33,19 +40,18 @@ fn shell(hand: &Hand, commands: &[&str]) -> Program {
 #[test]
 fn the_main_port_stays_the_same_over_restarts_while_it_is_free() {
     let (_origin, hand) = world();
-    hand.stop();
-    let _first = hand.serve();
     let first = proxy(&hand);
-    hand.stop();
+    let held = stop_and_hold(&hand);
     let _again = hand.serve();
     assert_eq!(proxy(&hand), first);
     hand.stop();
 
     let taken = TcpListener::bind(&first).unwrap();
+    drop(held);
     let _third = hand.serve();
     let second = proxy(&hand);
     assert_ne!(second, first, "somebody else has it");
-    hand.stop();
+    let _held = stop_and_hold(&hand);
     drop(taken);
     let _fourth = hand.serve();
     assert_eq!(proxy(&hand), second, "the last one counts");
@@ -66,7 +72,7 @@ fn an_environment_file_outlives_a_restart() {
         Program::start(std::process::Command::new(&sh).args(["-c", &script])).finish()
     };
     assert_eq!(ask().stdout, "200");
-    hand.stop();
+    let _held = stop_and_hold(&hand);
     let _again = hand.serve();
     let answered = ask();
     assert_eq!(answered.stdout, "200", "{answered:?}");

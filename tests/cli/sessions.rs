@@ -26,7 +26,7 @@ fn a_session_ends_when_exec_is_killed() {
     let (_origin, hand) = world();
     let mut command = hand.command(&["exec", "--secret", "acme_key=ACME_KEY", "--"]);
     let marker = hand.work.join("up");
-    let mut exec = Program::start(command.arg(shell()).args(["-c", "touch up; sleep 60"]));
+    let mut exec = Program::start(command.arg(shell()).args(["-c", "touch up; sleep 300"]));
     until_blocking("the program runs", || marker.exists() && !hand.records_of("session_open").is_empty());
     exec.kill();
     until_blocking("the daemon notices", || hand.records_of("session_end").len() == 1);

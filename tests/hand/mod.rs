@@ -72,7 +72,11 @@ impl Hand {
     /// The program with these arguments.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_secrets"));
-        command.env("AGENT_SECRETS_HOME", &self.home).args(arguments).current_dir(&self.work);
+        command.env("AGENT_SECRETS_HOME", &self.home);
+        if !arguments.contains(&"--timeout") {
+            command.args(["--timeout", "60"]); // a loaded machine is slow
+        }
+        command.args(arguments).current_dir(&self.work);
         command
     }
 

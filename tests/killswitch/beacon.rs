@@ -1,9 +1,6 @@
 //! A server that a heartbeat asks: it answers as it is told, goes away, and comes back at the same address.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -12,6 +9,8 @@ use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
+
+use crate::support::HeldPort;
 
 /// How it answers.
 #[derive(Clone)]
@@ -46,7 +45,7 @@ impl Asked {
 
 /// The server. Dropped or gone, its port refuses connections.
 pub struct Beacon {
-    address: SocketAddr,
+    port: HeldPort,
     says: Arc<Mutex<Says>>,
     asked: Arc<Mutex<Vec<Asked>>>,
     task: Option<JoinHandle<()>>,
@@ -54,15 +53,14 @@ pub struct Beacon {
 
 impl Beacon {
     pub async fn new(says: Says) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut beacon = Self { address, says: Arc::new(Mutex::new(says)), asked: Arc::default(), task: None };
-        beacon.serve(listener);
+        let (port, says) = (HeldPort::any(), Arc::new(Mutex::new(says)));
+        let mut beacon = Self { port, says, asked: Arc::default(), task: None };
+        beacon.come_back().await;
         beacon
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}/alive?token=tell-nobody", self.address)
+        format!("http://{}/alive?token=tell-nobody", self.port.address())
     }
 
     pub fn says(&self, says: Says) {
@@ -80,7 +78,7 @@ impl Beacon {
     }
 
     pub async fn come_back(&mut self) {
-        let listener = TcpListener::bind(self.address).await.unwrap();
+        let listener = TcpListener::bind(self.port.address()).await.unwrap();
         self.serve(listener);
     }
 

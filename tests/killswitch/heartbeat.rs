@@ -35,7 +35,7 @@ pub async fn house(settings: String) -> House {
 }
 
 pub async fn control(house: &House) -> Client {
-    Client::connect(&house.home.socket(), Duration::from_secs(20)).await.unwrap()
+    Client::connect(&house.home.socket(), Duration::from_mins(1)).await.unwrap()
 }
 
 pub async fn test(house: &House) -> HeartbeatTested {

@@ -23,7 +23,7 @@ use crate::{
 };
 
 async fn control(house: &House) -> Client {
-    Client::connect(&house.home.socket(), Duration::from_secs(20)).await.unwrap()
+    Client::connect(&house.home.socket(), Duration::from_mins(1)).await.unwrap()
 }
 
 #[track_caller]

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     hand::{Hand, SECRET},
     steps,
-    support::{Finished, Program, count, find_program, until_blocking},
+    support::{Finished, HeldPort, Program, count, find_program, until_blocking},
 };
 
 fn world() -> Hand {
@@ -210,7 +210,7 @@ fn a_process_inside_a_session_can_neither_trip_nor_reset() {
     let (code, added) = hand.envelope(&["add", "acme_key", "--host", "api.acme.test"], SECRET.as_bytes());
     assert_eq!(code, 0, "{added}");
     let program = env!("CARGO_BIN_EXE_secrets");
-    let own = format!("'{program}' --home '{}' --output json", hand.home.display());
+    let own = format!("'{program}' --home '{}' --timeout 60 --output json", hand.home.display());
     let script = format!(
         "{own} kill; echo \"code $?\"; touch up; while [ ! -e go ]; do sleep 0.05; done; {own} kill --reset; echo \"code $?\""
     );
@@ -235,11 +235,10 @@ fn heartbeat_test_says_exactly_why_it_fails_and_status_how_it_has_been() {
     assert_eq!(status["result"]["heartbeat"]["enabled"], false, "{status}");
     stop(&hand);
 
-    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/alive", server.local_addr().unwrap());
+    let nobody = HeldPort::any();
+    let url = format!("http://{}/alive", nobody.address());
     let config = format!("[heartbeat]\nenabled = true\nurl = \"{url}\"\ninterval = \"1h\"\ntimeout = \"5s\"\n");
     std::fs::write(hand.home.join("config.toml"), config).unwrap();
-    drop(server);
     let (code, failed) = hand.envelope(&["heartbeat", "test"], b"");
     assert_eq!(code, 1, "{failed}");
     assert!(failed["error"]["message"].as_str().unwrap().contains("cannot connect"), "{failed}");

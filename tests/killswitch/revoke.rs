@@ -26,7 +26,7 @@ impl World {
         let house = House::new().await;
         let place = EasyPlace::Header(http::header::AUTHORIZATION, "Bearer {}".parse().unwrap());
         house.add("other_key", SECRET, "other.acme.test", place);
-        let control = Client::connect(&house.home.socket(), Duration::from_secs(20)).await.unwrap();
+        let control = Client::connect(&house.home.socket(), Duration::from_mins(1)).await.unwrap();
         Self { house, control }
     }
 

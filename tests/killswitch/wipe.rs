@@ -77,7 +77,7 @@ async fn a_wiped_daemon_holds_nothing_and_takes_nothing() {
 async fn the_daemon_answers_and_stops() {
     let house = House::new().await;
     let mut control =
-        leasehold::control::Client::connect(&house.home.socket(), std::time::Duration::from_secs(20)).await.unwrap();
+        leasehold::control::Client::connect(&house.home.socket(), std::time::Duration::from_mins(1)).await.unwrap();
     let stops = house.running.watch();
     let killed = control.call(leasehold::control::TripKill { rotate: false, wipe: true }).await.unwrap();
     assert!(killed.success, "{killed:?}");

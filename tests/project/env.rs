@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
-use crate::support::{Origin, Program, Speaks, TestCa, count, find_program};
+use crate::support::{HeldPort, Origin, Program, Speaks, TestCa, count, find_program};
 
 #[test]
 fn the_file_is_private_and_gives_tokens_and_the_way_to_the_proxy() {
@@ -32,7 +32,8 @@ fn the_file_is_private_and_gives_tokens_and_the_way_to_the_proxy() {
 #[test]
 fn a_port_that_is_set_needs_no_second_writing() {
     let hand = Hand::with_home();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let held = HeldPort::any();
+    let port = held.address().port();
     std::fs::write(hand.home.join("config.toml"), format!("[proxy]\nlisten = \"127.0.0.1:{port}\"\n")).unwrap();
     hand.acme("api.acme.test");
     put(&hand, ".secrets.json", r#"{"secrets":[{"name":"acme_key","env_var":"ACME"}]}"#);

@@ -41,12 +41,12 @@ fn a_signal_reaches_the_program_and_its_ending_is_128_more() {
             continue; // as under `nohup` or in a shell's background: then the program ignores it too, by design
         }
         let _ = std::fs::remove_file(hand.work.join("mark"));
-        let program = start(&hand, &[], "sleep 60");
+        let program = start(&hand, &[], "sleep 300");
         send(program.id(), signal);
         assert_eq!(program.finish().status.code(), Some(code), "{signal:?}");
     }
     let _ = std::fs::remove_file(hand.work.join("mark"));
-    let program = start(&hand, &[], "trap 'kill $!; exit 5' TERM; sleep 60 > /dev/null 2>&1 & wait");
+    let program = start(&hand, &[], "trap 'kill $!; exit 5' TERM; sleep 300 > /dev/null 2>&1 & wait");
     send(program.id(), Signal::TERM);
     // The sleeper holds no output: between fork and exec it still has the shell's trap, which may swallow the signal.
     assert_eq!(program.finish().status.code(), Some(5), "a program may have its own answer");
@@ -65,7 +65,7 @@ fn is_ignored(signal: Signal) -> bool {
 #[test]
 fn leases_end_also_when_exec_is_killed() {
     let hand = project();
-    let mut program = start(&hand, &[], "exec sleep 60");
+    let mut program = start(&hand, &[], "exec sleep 300");
     assert_eq!(live_leases(&hand), 1);
     let pid: u32 = std::fs::read_to_string(hand.work.join("mark")).unwrap().trim().parse().unwrap();
     program.kill();

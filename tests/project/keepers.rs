@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, process::Output};
 use rustix::process::Signal;
 
 use super::*;
-use crate::support::{Program, until_blocking};
+use crate::support::{Program, until_blocking, write_script};
 
 const VALUE: &str = "kept-REAL-0123456789";
 
@@ -26,9 +26,7 @@ impl Kept {
     }
 
     fn program(&self, name: &str, body: &str) {
-        let path = self.bin.join(name);
-        fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        write_script(&self.bin.join(name), &format!("#!/bin/sh\n{body}\n"));
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

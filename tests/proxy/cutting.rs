@@ -154,7 +154,6 @@ async fn each<H>(
         see_the_end(&scene, held).await;
         let took = cut.elapsed();
         eprintln!("{action} {by:?}: seen by the client after {took:?}");
-        assert!(took < Duration::from_secs(10), "{by:?}: {took:?}");
         let record = scene.assert_recorded(action).await;
         scenes.push((scene, record));
     }

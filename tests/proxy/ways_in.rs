@@ -163,7 +163,7 @@ async fn a_lease_of_a_session_works_by_its_credentials_and_nowhere_else() {
 #[tokio::test]
 async fn a_session_has_a_port_of_its_own_that_closes_with_it() {
     let house = House::new().await;
-    let mut control = Client::connect(&house.home.socket(), Duration::from_secs(20)).await.unwrap();
+    let mut control = Client::connect(&house.home.socket(), Duration::from_mins(1)).await.unwrap();
     let opened = control
         .call(OpenSession {
             client_id: Some("exec".parse().unwrap()),

@@ -21,6 +21,7 @@ mod client;
 mod frames;
 mod git;
 mod origin;
+mod port;
 mod program;
 mod raw_origin;
 mod wait;
@@ -36,6 +37,7 @@ pub use origin::{
     AnswerState, BodyState, Connection, Gate, Handshake, Life, Origin, OriginBuilder, Recorded, SPELLINGS, Speaks,
     count, decode, encode, spell,
 };
-pub use program::{Finished, Program, REQUIRED, find_program, skip};
+pub use port::HeldPort;
+pub use program::{Finished, Program, REQUIRED, find_program, skip, write_script};
 pub use raw_origin::{RawOrigin, Step};
 pub use wait::{LIMIT, until, until_blocking, within};

@@ -2,14 +2,14 @@
 
 use std::{
     io::Read,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 /// The longest a program may take; compilers and package managers on a loaded machine are slow.
-const LIMIT: Duration = Duration::from_mins(2);
+const LIMIT: Duration = Duration::from_mins(5);
 
 /// The variable that lists, with blanks between, what must be there: a test that would be skipped without it fails.
 /// `.ci/run` sets it to all that it found or could install.
@@ -45,6 +45,17 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
         skip(name, &format!("`{name}` is not installed"));
     }
     found
+}
+
+/// Writes a script and makes it a program. Another process writes it: a descriptor of ours would live on in a child that
+/// another test is just starting, and nobody can run what is open for writing.
+///
+/// # Panics
+/// When it cannot be written.
+pub fn write_script(path: &Path, text: &str) {
+    let mut sh = Command::new("sh");
+    sh.args(["-c", "printf '%s' \"$1\" > \"$0\" && chmod 755 \"$0\""]).arg(path).arg(text);
+    assert!(sh.status().unwrap().success(), "{}", path.display());
 }
 
 /// A running program; killed and reaped when dropped.
@@ -105,7 +116,7 @@ impl Program {
     /// Waits for its end.
     ///
     /// # Panics
-    /// When it takes more than two minutes.
+    /// When it takes more than five minutes.
     pub fn finish(mut self) -> Finished {
         let begun = Instant::now();
         let status = loop {

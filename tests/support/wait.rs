@@ -7,7 +7,7 @@ use std::{
 };
 
 /// The longest a test waits for anything; long enough for a loaded machine, and reached only by a failing test.
-pub const LIMIT: Duration = Duration::from_secs(20);
+pub const LIMIT: Duration = Duration::from_mins(1);
 
 /// How often a condition without a channel is looked at.
 const POLL: Duration = Duration::from_millis(2);
