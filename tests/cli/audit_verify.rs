@@ -50,6 +50,9 @@ fn said(hand: &Hand) -> (String, String) {
     (message.strip_prefix(&begins).unwrap().to_owned(), broken["fix"].as_str().unwrap().to_owned())
 }
 
+/// What is done to the lines of a record.
+type Damage<'a> = &'a dyn Fn(&mut Vec<String>);
+
 #[test]
 fn attack_109_what_is_said_of_damage_is_true() {
     const LOOK: &str = "; look for what is missing in a copy of the record; it cannot be had from anywhere else";
@@ -64,7 +67,6 @@ fn attack_109_what_is_said_of_damage_is_true() {
     let count = fs::read_to_string(&log).unwrap().lines().count();
     assert_eq!(hand.records().len(), count);
     let last = count - 1;
-    type Damage<'a> = &'a dyn Fn(&mut Vec<String>);
     let cases: [(Damage<'_>, String, &str, &str); 11] = [
         (&|lines| drop(lines.drain(..2)), "2 lines before line 1 were removed".into(), LOOK, "secrets audit"),
         (&|lines| drop(lines.remove(3)), "a line before line 4 was removed".into(), LOOK, "secrets audit"),

@@ -118,13 +118,11 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
         Err(error) if error.is_missing() => Recent::default(),
         read => read?,
     };
-    match follower {
-        Some(follower) => follow::run(context, follower, &filter, recent).await,
-        None => {
-            let nothing = recent.rows.is_empty().then(|| nothing(&path, &arguments.wanted));
-            Ok(list(&recent, limit, &arguments.wanted, nothing))
-        }
+    if let Some(follower) = follower {
+        return follow::run(context, follower, &filter, recent).await;
     }
+    let nothing = recent.rows.is_empty().then(|| nothing(&path, &arguments.wanted));
+    Ok(list(&recent, limit, &arguments.wanted, nothing))
 }
 
 impl From<audit::Error> for Report {
