@@ -25,6 +25,8 @@ mod process;
 mod refusal;
 mod secret_bytes;
 mod shell_word;
+#[cfg(test)]
+mod short_folder;
 mod signature;
 mod suggestion;
 mod time_to_live;
@@ -54,6 +56,8 @@ pub use process::{Known, Process};
 pub use refusal::RefusalCode;
 pub use secret_bytes::SecretBytes;
 pub use shell_word::shell_word;
+#[cfg(test)]
+pub(crate) use short_folder::short_folder;
 pub use signature::{Ed25519Key, Ed25519KeyError};
 pub use suggestion::expected;
 pub use time_to_live::{Span, TimeToLive, TimeToLiveError};

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{
-    Error, FailureCode, Method, Ping, Pong,
+    Error, FailureCode, Listener, Method, Ping, Pong,
     buffer::Buffer,
     frame::{Frame, FrameReader},
     wire::{read_response, write_request},
@@ -50,6 +50,9 @@ impl Client {
     /// program serves, because secret values are about to cross it; one that its owner has opened to a group, in a
     /// folder that only the owner writes to, is what `socket_group` makes.
     pub async fn connect(socket: &Path, deadline: Duration) -> Result<Self, Error> {
+        if socket.as_os_str().len() > Listener::MAX_PATH {
+            return Err(Error::LongPath(socket.to_owned()));
+        }
         let ends = Instant::now() + deadline;
         let stream = loop {
             match timeout_at(ends, UnixStream::connect(socket)).await {

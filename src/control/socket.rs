@@ -51,7 +51,7 @@ enum Found {
 
 impl Listener {
     /// What Linux and macOS both take, without the final zero.
-    const MAX_PATH: usize = 103;
+    pub(super) const MAX_PATH: usize = 103;
     /// How long whoever listens already may take to say who it is.
     const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     fn folder() -> tempfile::TempDir {
-        tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o700)).tempdir().unwrap()
+        crate::base::short_folder()
     }
 
     #[test]

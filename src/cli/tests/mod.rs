@@ -9,7 +9,6 @@ use std::{
     ffi::OsString,
     fs,
     io::{self, Write},
-    os::unix::fs::PermissionsExt as _,
     path::PathBuf,
     sync::{Arc, Mutex},
     thread::JoinHandle,
@@ -198,8 +197,7 @@ struct House {
 
 impl House {
     fn empty() -> Self {
-        let private = fs::Permissions::from_mode(0o700);
-        let home = tempfile::Builder::new().permissions(private).tempdir().unwrap();
+        let home = crate::base::short_folder();
         let project = tempfile::tempdir().unwrap();
         let fake = Fake { support: home.path().join("support"), ..Fake::default() };
         Self { home, project, fake, daemon: None }

@@ -166,9 +166,11 @@ async fn the_client_reads_answers_failures_and_binary_values() {
 
 #[tokio::test]
 async fn the_client_says_when_nobody_listens_or_answers() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::base::short_folder();
     let path = folder.path().join("s");
     assert!(matches!(Client::connect(&path, Duration::from_mins(1)).await, Err(Error::NotRunning(_))));
+    let long = folder.path().join("x".repeat(120));
+    assert!(matches!(Client::connect(&long, Duration::from_mins(1)).await, Err(Error::LongPath(_))));
     let listener = StdListener::bind(&path).unwrap(); // accepts into its queue and never answers
     assert!(matches!(Client::connect(&path, Duration::from_secs(1)).await, Err(Error::Timeout(_))));
     drop(listener);

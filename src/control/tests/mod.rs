@@ -4,8 +4,6 @@ mod methods;
 mod misbehave;
 
 use std::{
-    fs,
-    os::unix::fs::PermissionsExt as _,
     path::PathBuf,
     sync::{
         Arc,
@@ -210,8 +208,7 @@ struct House {
 
 impl House {
     fn open(limits: Limits) -> Self {
-        let private = fs::Permissions::from_mode(0o700);
-        let folder = tempfile::Builder::new().permissions(private).tempdir().unwrap();
+        let folder = crate::base::short_folder();
         let listener = Listener::bind(&folder.path().join("s"), &SocketAccess::Owner).unwrap();
         let (service, stop) = (Arc::new(Fake::default()), CutSwitch::new());
         let task = tokio::spawn(serve(listener, Arc::clone(&service), limits, stop.watch()));

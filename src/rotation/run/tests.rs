@@ -253,7 +253,7 @@ async fn a_dropped_run_takes_its_processes_along() {
 
 #[tokio::test]
 async fn attack_127_a_name_is_a_fact_and_never_a_command() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::base::short_folder();
     let marks = folder.path().join("marks");
     let name: SecretName = format!("$(touch {0})`touch {0}`;touch {0};'\"", marks.display()).parse().unwrap();
     let format = HookFormat::Value;
