@@ -34,7 +34,7 @@ impl Yard {
 
     /// A daemon with the stand-in service and these lines at the end of the `[upstream]` section.
     pub async fn with(ca: &TestCa, upstream: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::support::short_folder();
         let home = Home::at(folder.path().join("home"));
         Store::create(&home, Clock::system()).unwrap();
         let roots = ca.write_root(folder.path());

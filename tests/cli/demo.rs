@@ -6,7 +6,7 @@ use crate::support::{Program, count};
 
 #[test]
 fn the_demonstration_holds_and_leaves_nothing_behind() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::support::short_folder();
     let [temporary, home] = ["t", "h"].map(|name| folder.path().join(name));
     for folder in [&temporary, &home] {
         fs::create_dir(folder).unwrap();

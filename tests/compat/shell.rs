@@ -58,7 +58,7 @@ pub(crate) struct Shell {
 
 impl Shell {
     pub(crate) fn open() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::support::short_folder();
         let [user, project, programs] = ["user", "project", "bin"].map(|name| folder.path().join(name));
         for path in [&user, &project, &programs] {
             std::fs::create_dir(path).unwrap();

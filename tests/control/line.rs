@@ -23,7 +23,7 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) async fn open() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::support::short_folder();
         let home = Home::at(folder.path().join("h"));
         let clock = Clock::manual(Timestamp::parse("2026-11-24T12:00:00Z").unwrap());
         Store::create(&home, clock.clone()).unwrap();

@@ -38,7 +38,7 @@ pub struct Hand {
 impl Hand {
     /// A home that is not there yet.
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::support::short_folder();
         let (home, work) = (folder.path().join("h"), folder.path().join("w"));
         std::fs::create_dir(&work).unwrap();
         Self { home, work, _folder: folder }

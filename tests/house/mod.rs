@@ -67,7 +67,7 @@ impl House {
 
     /// A house in front of an origin of the test's own.
     pub async fn with_origin(ca: TestCa, origin: Origin, settings: &str, places: &[EasyPlace]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = support::short_folder();
         let home = Home::at(folder.path().join("home"));
         Store::create(&home, Clock::system()).unwrap();
         let roots = ca.write_root(folder.path());

@@ -38,7 +38,7 @@ pub struct Yard {
 
 impl Yard {
     pub async fn new(ca: &TestCa, hosts: &[(&str, SocketAddr)], settings: &str, clock: Clock) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::support::short_folder();
         let home = Home::at(folder.path().join("home"));
         Store::create(&home, Clock::system()).unwrap();
         let roots = ca.write_root(folder.path());

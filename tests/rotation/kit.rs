@@ -24,7 +24,7 @@ pub struct Script {
 
 impl Script {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self { folder: crate::support::short_folder() }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

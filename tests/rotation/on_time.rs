@@ -27,7 +27,7 @@ struct Shed {
 
 impl Shed {
     async fn new(hook: String, plan: RotationPlan) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::support::short_folder();
         let home = Home::at(folder.path().join("home"));
         let clock = clock();
         Store::create(&home, clock.clone()).unwrap();

@@ -18,6 +18,7 @@
 
 mod ca;
 mod client;
+mod folder;
 mod frames;
 mod git;
 mod origin;
@@ -31,6 +32,7 @@ pub use client::{
     Answer, H2Client, RawClient, RawH2, StreamEnd, Then, WebSocketClient, collect, connect_tls, connect_tls_with,
     field_block, flag, head, kind,
 };
+pub use folder::short_folder;
 pub use frames::{Frame, Opcode, accept_key};
 pub use git::GitRepos;
 pub use origin::{
