@@ -185,6 +185,16 @@ impl<'a> Table<'a> {
         number.map(|number| At { value: number, span: value.span() })
     }
 
+    /// `true` or `false`; left out, `false`.
+    pub(super) fn flag(&mut self, key: &'static str) -> bool {
+        let Some(value) = self.value(key) else { return false };
+        let flag = value.get_ref().as_bool();
+        if flag.is_none() {
+            self.wrong(value, key, "`true` or `false`");
+        }
+        flag.unwrap_or_default()
+    }
+
     /// One of a closed set of words.
     pub(super) fn choice<T: Copy>(&mut self, key: &'static str, choices: &[(&str, T)]) -> Option<T> {
         let text = self.text(key)?;

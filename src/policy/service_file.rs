@@ -299,6 +299,7 @@ fn read_rule(mut table: Table<'_>, names: &Names<'_>) -> Rule {
     }
     let protocol = table.choice("upgrade", &[("websocket", Protocol::WebSocket)]).unwrap_or_default();
     let matchers = read_matchers(&mut table, names.params);
+    let paths = if has_paths { paths } else { matchers.paths().to_vec() };
     let body_max = read_size(&mut table, "body_max");
     if let Some(size) = body_max.as_ref().filter(|size| matchers.needs_body() && size.value > Peek::LIMIT) {
         source.fault(

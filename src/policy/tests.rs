@@ -4,7 +4,9 @@ mod catalogue;
 mod content;
 mod decisions;
 mod faults;
+mod graphql;
 mod narrowing;
+mod rpc;
 mod vectors;
 mod written;
 

@@ -18,6 +18,7 @@ pub(crate) const NEIGHBOURS: &[(&str, &str)] = &[("recipe", "base")];
 pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("age", &["store"]),
     ("aho_corasick", &["inject", "scan"]),
+    ("apollo_parser", &["policy"]),
     ("async_compression", &["proxy"]),
     ("aws_lc_rs", &["base"]),
     ("clap", &["cli"]),

@@ -9,14 +9,18 @@ use http::{
 };
 use serde_json::Value;
 
-use super::json::read_json;
+use super::{
+    super::path_pattern::Reading, Found, fields::unread, graphql::Requests, json::read_json, jsonrpc::Message,
+};
 
 /// A request's body. What its bytes mean is found out once, when the first rule asks.
 #[derive(Debug, Default)]
 pub struct Body {
     bytes: Option<Bytes>,
     media: Media,
+    graphql: OnceLock<Option<Requests>>,
     json: OnceLock<Option<Value>>,
+    messages: OnceLock<Option<Vec<Message>>>,
 }
 
 /// The kind of a body, as far as rules tell them apart.
@@ -43,17 +47,47 @@ pub(super) enum View<T> {
 impl Body {
     /// A body that nobody has read.
     pub const fn unread() -> Self {
-        Self { bytes: None, media: Media::Other, json: OnceLock::new() }
+        Self {
+            bytes: None,
+            media: Media::Other,
+            graphql: OnceLock::new(),
+            json: OnceLock::new(),
+            messages: OnceLock::new(),
+        }
     }
 
     /// A whole body, and the head that announces what it is.
     pub fn read(bytes: Bytes, headers: &HeaderMap) -> Self {
-        Self { bytes: Some(bytes), media: media(headers), json: OnceLock::new() }
+        Self { bytes: Some(bytes), media: media(headers), ..Self::unread() }
     }
 
     /// Whether nobody has read it.
     pub(in crate::policy) const fn is_unread(&self) -> bool {
         self.bytes.is_none()
+    }
+
+    /// Whether there is none; `None` when nobody has read it.
+    pub(super) fn is_empty(&self) -> Option<bool> {
+        self.bytes.as_ref().map(Bytes::is_empty)
+    }
+
+    /// As GraphQL requests; the head must say that it is JSON.
+    pub(super) fn graphql(&self) -> View<&Requests> {
+        self.of_json(&self.graphql, Requests::read)
+    }
+
+    /// As JSON-RPC messages; the head must say that it is JSON.
+    pub(super) fn messages(&self) -> View<&Vec<Message>> {
+        self.of_json(&self.messages, Message::read_all)
+    }
+
+    fn of_json<'b, T>(&'b self, once: &'b OnceLock<Option<T>>, read: impl FnOnce(&Value) -> Option<T>) -> View<&'b T> {
+        match self.json(true) {
+            View::Unread => View::Unread,
+            View::Empty => View::Empty,
+            View::Unreadable => View::Unreadable,
+            View::Read(value) => once.get_or_init(|| read(value)).as_ref().map_or(View::Unreadable, View::Read),
+        }
     }
 
     /// As JSON. `exactly` also wants the head to say so.
@@ -77,6 +111,20 @@ impl Body {
             Some(_) if exactly && self.media != Media::Form => View::Unreadable,
             Some(bytes) => std::str::from_utf8(bytes).map_or(View::Unreadable, View::Read),
         }
+    }
+}
+
+impl<T> View<T> {
+    /// What a matcher found that needs a body of this kind: what cannot be read gives nothing and takes.
+    pub(super) fn found(self, reading: Reading, gives: impl FnOnce(T) -> bool, takes: impl FnOnce(T) -> bool) -> Found {
+        let holds = match (self, reading) {
+            (Self::Unread, _) => return unread(reading),
+            (Self::Empty, _) => false,
+            (Self::Unreadable, _) => reading == Reading::Loose,
+            (Self::Read(content), Reading::Exact) => gives(content),
+            (Self::Read(content), Reading::Loose) => takes(content),
+        };
+        if holds { Found::Yes } else { Found::No }
     }
 }
 
@@ -146,5 +194,20 @@ mod tests {
         assert!(matches!(Body::read("{}".into(), &HeaderMap::new()).json(true), View::Unreadable));
         assert!(matches!(Body::read("{}".into(), &HeaderMap::new()).json(false), View::Read(_)));
         assert!(matches!(Body::read("a=b".into(), &json).form(true), View::Unreadable));
+    }
+
+    #[test]
+    fn what_bytes_mean_is_found_out_once() {
+        let json = headers(&[("content-type", "application/json")]);
+        let body = Body::read("{\"query\":\"{a}\"}".into(), &json);
+        let (View::Read(first), View::Read(again)) = (body.graphql(), body.graphql()) else { panic!("it is readable") };
+        assert!(std::ptr::eq(first, again));
+        assert!(matches!(body.messages(), View::Unreadable));
+        let body = Body::read("{\"jsonrpc\":\"2.0\",\"method\":\"a\"}".into(), &json);
+        let (View::Read(first), View::Read(again)) = (body.messages(), body.messages()) else {
+            panic!("it is readable")
+        };
+        assert!(std::ptr::eq(first, again));
+        assert!(matches!(body.graphql(), View::Unreadable));
     }
 }

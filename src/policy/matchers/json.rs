@@ -180,7 +180,7 @@ fn end(value: &Value, reading: Reading, texts: &mut Vec<String>) -> bool {
 }
 
 /// A key as the laxest readers compare it: letters without case, as Unicode folds them.
-fn fold(key: &str) -> String {
+pub(super) fn fold(key: &str) -> String {
     key.chars().map(|c| if c == 'ſ' { 's' } else { c }).flat_map(char::to_lowercase).collect()
 }
 

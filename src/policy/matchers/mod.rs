@@ -4,14 +4,22 @@
 //! takes away is read widely, so that an unread or unreadable body is taken to hold whatever a rule looks for.
 
 mod body;
+mod document;
 mod fields;
+mod globs;
+mod graphql;
+mod grpc;
 mod json;
+mod jsonrpc;
 mod pairs;
 mod read;
 mod values;
 
 pub use body::Body;
 pub(super) use fields::Field;
+pub(super) use graphql::Graphql;
+pub(super) use grpc::Grpc;
+pub(super) use jsonrpc::Rpc;
 pub(super) use read::read_matchers;
 pub(super) use values::Values;
 
@@ -19,7 +27,10 @@ use std::sync::LazyLock;
 
 use http::HeaderMap;
 
-use super::{path_pattern::Reading, rule::Call};
+use super::{
+    path_pattern::{PathPattern, Reading},
+    rule::Call,
+};
 
 /// A parameter's name and one value that a request showed for it.
 pub(super) type ShownValue = (Box<str>, Box<str>);
@@ -39,6 +50,10 @@ pub(super) enum Found {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Matchers {
     pub(super) fields: Vec<Field>,
+    pub(super) graphql: Option<Graphql>,
+    pub(super) grpc: Option<Grpc>,
+    /// `jsonrpc` and `mcp`.
+    pub(super) rpc: Vec<Rpc>,
 }
 
 /// What a request says beyond host, method and path.
@@ -79,16 +94,25 @@ impl Peek {
 impl Matchers {
     /// Whether there is nothing to look at.
     pub(super) const fn is_empty(&self) -> bool {
-        self.fields.is_empty()
+        self.fields.is_empty() && self.graphql.is_none() && self.grpc.is_none() && self.rpc.is_empty()
     }
 
     /// Whether the head alone cannot tell.
     pub(super) fn needs_body(&self) -> bool {
-        self.fields.iter().any(Field::needs_body)
+        self.fields.iter().any(Field::needs_body) || self.graphql.is_some() || !self.rpc.is_empty()
+    }
+
+    /// The paths that the matchers imply, for a rule that names none.
+    pub(super) fn paths(&self) -> &[PathPattern] {
+        self.grpc.as_ref().map_or(&[], |grpc| &grpc.paths)
     }
 
     /// Looks at everything; `shown` gets what the parameters of the matchers showed.
     pub(super) fn find(&self, call: &Call<'_>, reading: Reading, shown: &mut Vec<ShownValue>) -> Found {
-        self.fields.iter().map(|field| field.find(call, reading, shown)).min().unwrap_or(Found::Yes)
+        let fields = self.fields.iter().map(|field| field.find(call, reading, shown));
+        let graphql = self.graphql.iter().map(|graphql| graphql.find(call, reading));
+        let grpc = self.grpc.iter().map(|grpc| grpc.find(call, reading));
+        let rpc = self.rpc.iter().map(|rpc| rpc.find(call, reading));
+        fields.chain(graphql).chain(grpc).chain(rpc).min().unwrap_or(Found::Yes)
     }
 }

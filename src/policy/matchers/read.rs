@@ -7,12 +7,12 @@ use super::{
         path_pattern::Param,
         read::{At, Table},
     },
-    Field, Matchers, Values,
+    Field, Graphql, Grpc, Matchers, Rpc, Values,
     fields::Source,
     json::Pointer,
 };
 
-/// Reads `query`, `header`, `json` and `form`; faults stay with the source.
+/// Reads every matcher beyond host, method and path; faults stay with the source.
 pub(in crate::policy) fn read_matchers(rule: &mut Table<'_>, params: &[Param]) -> Matchers {
     let mut fields = Vec::new();
     for (key, source) in KINDS {
@@ -31,7 +31,13 @@ pub(in crate::policy) fn read_matchers(rule: &mut Table<'_>, params: &[Param]) -
             }
         }
     }
-    Matchers { fields }
+    let rpc = [rule.table("jsonrpc").map(Rpc::read), rule.table("mcp").map(Rpc::read_mcp)];
+    Matchers {
+        fields,
+        graphql: rule.table("graphql").map(Graphql::read),
+        grpc: Grpc::read(rule),
+        rpc: rpc.into_iter().flatten().collect(),
+    }
 }
 
 fn first_span(name: &At<&str>, texts: &[At<&str>]) -> std::ops::Range<usize> {

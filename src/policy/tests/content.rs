@@ -52,10 +52,10 @@ fn set(lists: &str) -> PolicySet {
 }
 
 /// What is sent.
-struct Sent<'a> {
-    call: &'a str,
-    fields: &'a [(&'static str, &'a str)],
-    body: Option<&'a str>,
+pub(super) struct Sent<'a> {
+    pub(super) call: &'a str,
+    pub(super) fields: &'a [(&'static str, &'a str)],
+    pub(super) body: Option<&'a str>,
 }
 
 impl Sent<'_> {
@@ -82,18 +82,18 @@ impl Sent<'_> {
         look(&lease, &RequestFacts { scheme, authority: &authority, method, path, protocol, content })
     }
 
-    fn judge(&self, set: &PolicySet) -> Decision {
+    pub(super) fn judge(&self, set: &PolicySet) -> Decision {
         self.with(|lease, request| set.decide(lease, request))
     }
 
-    fn peek(&self, set: &PolicySet) -> Option<Peek> {
+    pub(super) fn peek(&self, set: &PolicySet) -> Option<Peek> {
         self.with(|lease, request| set.peek(lease, request))
     }
 }
 
 const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
 
-fn json<'a>(call: &'a str, body: &'a str) -> Sent<'a> {
+pub(super) fn json<'a>(call: &'a str, body: &'a str) -> Sent<'a> {
     Sent { call, fields: JSON, body: Some(body) }
 }
 
