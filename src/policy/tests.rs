@@ -7,6 +7,7 @@ mod faults;
 mod graphql;
 mod narrowing;
 mod rpc;
+mod shipped;
 mod vectors;
 mod written;
 
