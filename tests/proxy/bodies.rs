@@ -27,6 +27,10 @@ at   = [{ header = "x-api-key" }]
 about = "Run small models"
 risk  = "read"
 allow = [{ method = "POST", path = "/echo", json = { "/model" = "small-*" }, body_max = "16KiB" }]
+[cap.ask]
+about = "Ask"
+risk  = "read"
+allow = [{ method = "POST", path = "/status/200", graphql = { operation = "query", batch = true } }]
 [cap.upload]
 about = "Upload little files"
 risk  = "write"
@@ -38,14 +42,18 @@ async fn chat(speaks: Speaks, settings: &str) -> (House, String) {
 }
 
 async fn post(house: &House, alpn: &[&[u8]], lease: &str, body: &str) -> Answer {
+    post_to(house, alpn, "/echo", lease, body).await
+}
+
+async fn post_to(house: &House, alpn: &[&[u8]], path: &str, lease: &str, body: &str) -> Answer {
     let headers = [("x-api-key", lease), ("content-type", "application/json")];
     let client = house.client(alpn).await;
     if alpn == H2 {
         let body = Full::new(bytes::Bytes::from(body.to_owned()));
-        return client.h2(HOST).await.send("POST", "/echo", &headers, body).await;
+        return client.h2(HOST).await.send("POST", path, &headers, body).await;
     }
     let mut client = client;
-    client.send("POST", HOST, "/echo", &headers, body.as_bytes()).await
+    client.send("POST", HOST, path, &headers, body.as_bytes()).await
 }
 
 const PAIRS: [(&[&[u8]], Speaks); 4] =
@@ -67,6 +75,25 @@ async fn a_body_that_fits_is_sent_as_it_came_and_one_that_does_not_never_leaves(
         }
         assert_eq!(house.origin.requests().len(), 1, "nothing that was refused left");
         assert_eq!(house.records_of("request_refused").len(), 4);
+        assert_paired(&records(house.broker(), &house.home));
+    }
+}
+
+#[tokio::test]
+async fn attack_84_a_mutation_behind_an_alias_in_a_batch_never_leaves_and_is_recorded() {
+    for (alpn, speaks) in PAIRS {
+        let (house, lease) = chat(speaks, "").await;
+        let asked = r#"[{"query":"{ viewer { id } }"},{"query":" # mutation\nquery A { deleteIssue: node }"}]"#;
+        assert_eq!(post_to(&house, alpn, "/status/200", &lease, asked).await.status, 200);
+        assert_eq!(house.origin.only_request().body, asked.as_bytes());
+
+        let hidden = r#"[{"query":"{ viewer { id } }"},{"query":"mutation A { viewer: deleteIssue(id: 7) { id } }"}]"#;
+        let answer = post_to(&house, alpn, "/status/200", &lease, hidden).await;
+        assert_problem(&answer, 403, "cap_denied");
+        assert_eq!(house.origin.requests().len(), 1, "the mutation stays here");
+        assert_eq!(house.origin.count(b"deleteIssue(id"), 0);
+        let refused = house.records_of("request_refused");
+        assert_eq!((refused.len(), refused[0].code.as_deref()), (1, Some("cap_denied")));
         assert_paired(&records(house.broker(), &house.home));
     }
 }
