@@ -243,7 +243,7 @@ fn peek(bench: &Bench<'_>) -> Option<Peek> {
         counts && capability.allow.iter().any(|rule| rule.takes_head(&bench.call))
     });
     let rules = with_a_say.flat_map(|(_, capability)| capability.allow.iter().chain(&capability.deny));
-    rules.filter_map(|rule| rule.peek(&bench.call)).max_by_key(|peek| peek.most)
+    rules.filter_map(|rule| rule.peek(&bench.call)).reduce(Peek::and)
 }
 
 impl Bench<'_> {
@@ -251,7 +251,7 @@ impl Bench<'_> {
         let mut given = false;
         let mut body_max = Some(0);
         let mut strictest: Option<(Verdict, &Capability)> = None;
-        let (mut outside, mut unread) = (None, None);
+        let (mut outside, mut unread, mut faint) = (None, None, None);
         for (index, capability) in self.service.capabilities.iter().enumerate() {
             let hit = self.hit(index, capability);
             if hit.met == Met::Yes {
@@ -265,12 +265,17 @@ impl Bench<'_> {
                 unread = unread.or(Some(capability));
             }
             let verdict = hit.verdict.unwrap_or(Verdict::Deny);
+            if hit.met == Met::Yes && verdict == Verdict::Ask && !hit.takes {
+                // It changes nothing of itself, so whoever allows it decides first.
+                faint = faint.or(Some((verdict, capability)));
+                continue;
+            }
             let counts = hit.met == Met::Yes || hit.takes;
             if counts && strictest.is_none_or(|(least, _)| verdict < least) {
                 strictest = Some((verdict, capability));
             }
         }
-        match strictest {
+        match strictest.or(faint) {
             Some((Verdict::Allow, capability)) if given => Decision {
                 verdict: Verdict::Allow,
                 code: None,
@@ -340,16 +345,24 @@ impl Bench<'_> {
     /// Every value that the request shows for a limited parameter lies inside, and there is one.
     fn is_in_scope(&self, index: usize, seen: &Seen<'_, '_>) -> bool {
         self.limits().all(|only| {
+            let attribute = self.service.attributes.iter().find(|attribute| *attribute.param == *only.param);
+            if attribute.is_some_and(|attribute| !attribute.judges(&self.call)) {
+                return true;
+            }
+            let by_itself = attribute.map_or_else(Vec::new, |attribute| attribute.values(&self.call));
             let in_path = seen.path.and_then(|(path, shown)| {
                 shown.get(path.params().iter().position(|name| **name == *only.param)?).copied()
             });
             let elsewhere = seen.values.iter().filter(|(name, _)| *name == only.param).map(|(_, value)| &**value);
             let in_host = host_value(&self.origin.pattern, self.call.host, &only.param);
             let mut any = false;
-            let inside = in_path.into_iter().chain(elsewhere).chain(in_host).all(|value| {
-                any = true;
-                only.contains(value)
-            });
+            let inside =
+                in_path.into_iter().chain(elsewhere).chain(in_host).chain(by_itself.iter().map(String::as_str)).all(
+                    |value| {
+                        any = true;
+                        only.contains(value)
+                    },
+                );
             inside && (any || self.grant.unscoped.contains(&index))
         })
     }

@@ -48,7 +48,7 @@ pub use grant::{Grant, Layer, Narrow, Verdict};
 pub use hosts::{GrantedHost, ListedPlace};
 pub use leave::{Left, leave};
 pub use live::{Changed, Fingerprint, Live, LiveStatus, fingerprint};
-pub use matchers::{Body, Content, Peek};
+pub use matchers::{Body, Command, Content, FlushFinder, Peek, Push, Until};
 pub use path::{EncodedSlash, NormalPath};
 pub use policy_file::{Need, Project, UnknownHost};
 pub use reach::{HANDSHAKE_FIX, Never, Reach, never_forwarded};

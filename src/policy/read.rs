@@ -185,14 +185,14 @@ impl<'a> Table<'a> {
         number.map(|number| At { value: number, span: value.span() })
     }
 
-    /// `true` or `false`; left out, `false`.
-    pub(super) fn flag(&mut self, key: &'static str) -> bool {
-        let Some(value) = self.value(key) else { return false };
+    /// `true` or `false`.
+    pub(super) fn flag(&mut self, key: &'static str) -> Option<bool> {
+        let value = self.value(key)?;
         let flag = value.get_ref().as_bool();
         if flag.is_none() {
             self.wrong(value, key, "`true` or `false`");
         }
-        flag.unwrap_or_default()
+        flag
     }
 
     /// One of a closed set of words.

@@ -82,11 +82,12 @@ impl Rule {
         if !method || !self.is_at(call) || self.protocol != call.protocol {
             return Met::No;
         }
+        let Some(placed) = self.placed(call, Reading::Exact) else { return Met::No };
         let mut values = Vec::new();
         if !self.matchers.is_empty() {
             let mut shown = Shown::default();
             let paths = &self.paths;
-            if !paths.is_empty() && !paths.iter().any(|path| path.matches(call.path, Reading::Exact, &mut shown)) {
+            if !paths.is_empty() && !paths.iter().any(|path| path.matches(placed.path, Reading::Exact, &mut shown)) {
                 return Met::No; // before anything is parsed
             }
             match self.matchers.find(call, Reading::Exact, &mut values) {
@@ -95,7 +96,14 @@ impl Rule {
                 Found::Yes => {}
             }
         }
-        self.gives_path(call, &values, accept)
+        self.gives_path(&placed, &values, accept)
+    }
+
+    /// The call whose path is what the rule's paths are about: for git the repository. `None` when it is no such call.
+    fn placed<'c>(&self, call: &Call<'c>, reading: Reading) -> Option<Call<'c>> {
+        let Some(git) = &self.matchers.git else { return Some(*call) };
+        let (path, loose) = git.repository(call, reading)?;
+        Some(Call { path, loose, ..*call })
     }
 
     fn gives_path(&self, call: &Call<'_>, values: &[ShownValue], accept: impl Fn(&Seen<'_, '_>) -> bool) -> Met {
@@ -129,8 +137,7 @@ impl Rule {
 
     /// What must be read of the body before this rule can tell whether it matches.
     pub(super) fn peek(&self, call: &Call<'_>) -> Option<Peek> {
-        let needed = self.matchers.needs_body() && self.takes_head(call);
-        needed.then(|| Peek { most: self.body_max.unwrap_or(Peek::MOST) })
+        self.matchers.peek(call, self.body_max).filter(|_| self.takes_head(call))
     }
 
     /// The same as far as the head tells.
@@ -138,9 +145,11 @@ impl Rule {
         let method =
             self.methods.is_empty() || self.methods.iter().any(|method| method.eq_ignore_ascii_case(call.method));
         let protocol = self.protocol == Protocol::Http || call.protocol == Protocol::WebSocket;
+        let Some(placed) = self.placed(call, Reading::Loose) else { return false };
         let path = |path: &PathPattern| {
             let mut shown = Shown::default();
-            path.matches(call.loose, Reading::Loose, &mut shown) || path.matches(call.path, Reading::Loose, &mut shown)
+            path.matches(placed.loose, Reading::Loose, &mut shown)
+                || path.matches(placed.path, Reading::Loose, &mut shown)
         };
         method && protocol && self.is_at(call) && (self.paths.is_empty() || self.paths.iter().any(path))
     }
@@ -155,8 +164,9 @@ impl Rule {
             return (0, 0);
         }
         let mut shown = Shown::default();
-        let whole = self.paths.iter().any(|path| path.matches(call.path, Reading::Exact, &mut shown));
-        let most = self.paths.iter().map(|path| path.likeness(call.path)).max().unwrap_or(0);
+        let path = self.placed(call, Reading::Exact).unwrap_or(*call).path;
+        let whole = self.paths.iter().any(|pattern| pattern.matches(path, Reading::Exact, &mut shown));
+        let most = self.paths.iter().map(|pattern| pattern.likeness(path)).max().unwrap_or(0);
         (usize::from(whole), most)
     }
 
@@ -165,6 +175,10 @@ impl Rule {
         let method = self.methods.iter().find(|method| ***method == *call.method).or(self.methods.first());
         // The first of the best: files list the plain form before the wide one.
         let path = self.paths.iter().rev().max_by_key(|path| path.likeness(call.path));
-        format!("{} {}", method.map_or("any method", |method| method), path.map_or("/**", PathPattern::as_str))
+        let path = path.map_or("/**", PathPattern::as_str);
+        match &self.matchers.git {
+            Some(git) => format!("{} {path}", git.describe()),
+            None => format!("{} {path}", method.map_or("any method", |method| method)),
+        }
     }
 }

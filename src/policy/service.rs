@@ -11,6 +11,7 @@ use crate::{
 
 use super::{
     credential::{Check, Credential},
+    matchers::Attribute,
     path::EncodedSlash,
     path_pattern::{Param, PathPattern, Reading, Shown},
     rule::Rule,
@@ -73,6 +74,8 @@ pub struct Service {
     pub(super) file: Arc<str>,
     pub(super) hosts: Vec<HostBlock>,
     pub(super) params: Vec<Param>,
+    /// Those of them that follow from what a request is.
+    pub(super) attributes: Vec<Attribute>,
     pub(super) credentials: Vec<Credential>,
     pub(super) injects: Vec<InjectRule>,
     pub(super) capabilities: Vec<Capability>,

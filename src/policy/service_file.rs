@@ -13,7 +13,7 @@ use super::{
     check_file::{judge_check, read_check},
     credential::{Accept, Credential, OnUnauthorized},
     glob::ValuePattern,
-    matchers::{Peek, read_matchers},
+    matchers::{Attribute, Peek, read_attribute, read_matchers},
     path::EncodedSlash,
     path_pattern::{Param, PathPattern},
     place_file::{read_places, read_shape},
@@ -39,10 +39,10 @@ pub(super) fn read_service(mut file: Table<'_>) -> Option<Service> {
     let name = file.required_text("name").map(|name| name.value.into());
     let aliases = file.texts("aliases").unwrap_or_default().iter().map(|alias| alias.value.into()).collect();
     let hosts = read_hosts(&mut file);
-    let params = read_params(&mut file);
+    let (params, attributes) = read_params(&mut file);
     let credentials = file.named("credential").into_iter().map(|(name, table)| read_credential(&name, table));
     let (credentials, checks): (Vec<Credential>, Vec<Option<Span>>) = credentials.unzip();
-    let names = Names { hosts: &hosts, params: &params, credentials: &credentials };
+    let names = Names { hosts: &hosts, params: &params, attributes: &attributes, credentials: &credentials };
     let id = id.map_or_else(|| "x".parse().ok(), |id| Some(id.value))?;
     let injects = read_injects(&mut file, &names, &id);
     let capabilities = read_capabilities(&mut file, &names);
@@ -58,6 +58,7 @@ pub(super) fn read_service(mut file: Table<'_>) -> Option<Service> {
         file: source.file().clone(),
         hosts,
         params,
+        attributes,
         credentials,
         injects,
         capabilities,
@@ -76,6 +77,7 @@ pub(super) fn read_service(mut file: Table<'_>) -> Option<Service> {
 struct Names<'a> {
     hosts: &'a [HostBlock],
     params: &'a [Param],
+    attributes: &'a [Attribute],
     credentials: &'a [Credential],
 }
 
@@ -137,16 +139,17 @@ fn read_origin(source: &Source, text: &At<&str>) -> Option<OriginPattern> {
     host.parse().map_err(|error| wrong(&error)).ok().map(|pattern| OriginPattern { scheme, pattern, port })
 }
 
-fn read_params(file: &mut Table<'_>) -> Vec<Param> {
-    let mut params = Vec::new();
+fn read_params(file: &mut Table<'_>) -> (Vec<Param>, Vec<Attribute>) {
+    let (mut params, mut attributes) = (Vec::new(), Vec::new());
     for (name, mut table) in file.named("param") {
         table.text("about");
         let pattern = table.parsed::<ValuePattern>("pattern").map(|at| at.value);
         let segments = table.count("segments", 8).map_or(1, |at| at.value);
+        attributes.extend(read_attribute(name.value, &mut table));
         table.finish();
         params.push(Param { name: name.value.into(), pattern, segments });
     }
-    params
+    (params, attributes)
 }
 
 /// A credential, and where its check stands.
@@ -249,8 +252,8 @@ fn read_capabilities(file: &mut Table<'_>, names: &Names<'_>) -> Vec<Capability>
     for (name, mut table) in file.named("cap") {
         let about = table.required_text("about").map_or("", |about| about.value).into();
         let risk = table.required_text("risk").and_then(|_| table.choice("risk", &Risk::WORDS));
-        let allow: Vec<Rule> = table.tables("allow").into_iter().map(|rule| read_rule(rule, names)).collect();
-        let deny = table.tables("deny").into_iter().map(|rule| read_rule(rule, names)).collect();
+        let allow: Vec<Rule> = table.tables("allow").into_iter().map(|rule| read_rule(rule, names, false)).collect();
+        let deny = table.tables("deny").into_iter().map(|rule| read_rule(rule, names, true)).collect();
         if allow.is_empty() {
             table.fault(
                 format!("`[cap.{}]` allows nothing", name.value),
@@ -264,7 +267,7 @@ fn read_capabilities(file: &mut Table<'_>, names: &Names<'_>) -> Vec<Capability>
     capabilities
 }
 
-fn read_rule(mut table: Table<'_>, names: &Names<'_>) -> Rule {
+fn read_rule(mut table: Table<'_>, names: &Names<'_>, is_deny: bool) -> Rule {
     let source = table.source();
     let blocks = if table.value("host").is_some() {
         names.blocks(&mut table, "host").0
@@ -298,7 +301,8 @@ fn read_rule(mut table: Table<'_>, names: &Names<'_>) -> Rule {
         }
     }
     let protocol = table.choice("upgrade", &[("websocket", Protocol::WebSocket)]).unwrap_or_default();
-    let matchers = read_matchers(&mut table, names.params);
+    let mut matchers = read_matchers(&mut table, names.params);
+    matchers.with = names.with(&mut table, is_deny);
     let paths = if has_paths { paths } else { matchers.paths().to_vec() };
     let body_max = read_size(&mut table, "body_max");
     if let Some(size) = body_max.as_ref().filter(|size| matchers.needs_body() && size.value > Peek::LIMIT) {
@@ -342,6 +346,27 @@ impl Names<'_> {
             }
         }
         found
+    }
+
+    /// The parameters that a rule wants to see.
+    fn with(&self, rule: &mut Table<'_>, is_deny: bool) -> Vec<Attribute> {
+        let source = rule.source();
+        let mut with = Vec::new();
+        for text in rule.texts("with").unwrap_or_default() {
+            let found = self.attributes.iter().find(|attribute| *attribute.param == *text.value);
+            if let Some(attribute) = found.filter(|_| !is_deny) {
+                with.push(attribute.clone());
+                continue;
+            }
+            let name = text.value.escape_debug();
+            let message = if is_deny {
+                "`with` belongs to `allow` rules".to_owned()
+            } else {
+                format!("there is no `[param.{name}]` with `from`, so no request shows `{name}` by itself")
+            };
+            source.fault(text.span, message, "leave it out, or name a parameter that has `from = \"aws.…\"`");
+        }
+        with
     }
 
     fn paths(&self, source: &Source, texts: Vec<At<&str>>) -> Vec<PathPattern> {

@@ -1,9 +1,11 @@
 //! Tests of the policy language as a whole: what loads, what is refused, what is decided.
 
+mod aws;
 mod catalogue;
 mod content;
 mod decisions;
 mod faults;
+mod git;
 mod graphql;
 mod narrowing;
 mod rpc;
@@ -47,6 +49,7 @@ pub(super) fn ask_as(set: &PolicySet, asker: &Asker<'_>, call: &str, protocol: P
     let (scheme, rest) = url.split_once("://").unwrap();
     let scheme = if scheme == "https" { crate::base::Scheme::Https } else { crate::base::Scheme::Http };
     let (host, path) = rest.split_at(rest.find('/').unwrap());
+    let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
     let authority = Authority::parse(host, Some(scheme.default_port())).unwrap();
     let (service, secret, client) =
         (asker.service.parse().unwrap(), asker.secret.parse().unwrap(), asker.client.parse().unwrap());
@@ -60,6 +63,13 @@ pub(super) fn ask_as(set: &PolicySet, asker: &Asker<'_>, call: &str, protocol: P
     };
     set.decide(
         &lease,
-        &RequestFacts { scheme, authority: &authority, method, path, protocol, content: Content::unknown() },
+        &RequestFacts {
+            scheme,
+            authority: &authority,
+            method,
+            path,
+            protocol,
+            content: Content { query, ..Content::unknown() },
+        },
     )
 }

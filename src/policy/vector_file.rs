@@ -6,10 +6,11 @@ use serde::Deserialize as _;
 use crate::base::RefusalCode;
 
 use super::{
+    Command, Push,
     asked::Asked,
     place_file::read_place,
     policy_file::{capability, read_only},
-    read::{At, Table},
+    read::{At, Source, Table},
     service::Service,
     vector::{Expected, Vector},
 };
@@ -35,6 +36,12 @@ fn read_vector(mut table: Table<'_>, service: &Service) -> Option<Vector> {
         }
         headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(kind));
     }
+    if let Some(refs) = table.texts("push") {
+        if body.replace(read_push(source, &refs)).is_some() {
+            table.fault("a request has one body", "keep one of `json`, `form` and `push`");
+        }
+        headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/x-git-receive-pack-request"));
+    }
     let place = table.table("at").and_then(read_place);
     let only = table.table("only").map_or_else(Vec::new, |only| read_only(only, service));
     let credential = read_credential(&mut table, service);
@@ -49,6 +56,20 @@ fn read_vector(mut table: Table<'_>, service: &Service) -> Option<Vector> {
         }
     };
     Some(Vector { asked, headers, body, credential: credential?, place, only, expected: expected?, line })
+}
+
+/// A push of these refs, as git sends it; `:refs/heads/x` deletes, as in git's own refspecs.
+fn read_push(source: &Source, refs: &[At<&str>]) -> Box<str> {
+    let commands = refs.iter().map(|text| {
+        let deleted = text.value.strip_prefix(':');
+        Command { reference: deleted.unwrap_or(text.value).into(), is_delete: deleted.is_some() }
+    });
+    let push = Push::of(commands.collect());
+    if push.is_none() {
+        let span = refs.first().map_or(0..0, |text| text.span.clone());
+        source.fault(span, "a push names refs", "write them like `refs/heads/main`, and `:refs/heads/main` to delete");
+    }
+    push.map_or_else(Box::default, |push| push.body().into())
 }
 
 fn read_headers(table: Table<'_>) -> HeaderMap {

@@ -204,7 +204,12 @@ pub(super) fn explain_command(site: &Site, facts: &LeaseFacts<'_>, request: &Req
         (Scheme::Https, Protocol::Http) => "https",
         (Scheme::Https, Protocol::WebSocket) => "wss",
     };
-    let url = format!("{scheme}://{}{}", site.authority, request.path.replace('\'', "%27"));
+    let mut url = format!("{scheme}://{}{}", site.authority, request.path.replace('\'', "%27"));
+    // Queries can hold credentials; what git asks for is none, and decides.
+    if let Some(query @ ("service=git-receive-pack" | "service=git-upload-pack")) = request.content.query {
+        url.push('?');
+        url.push_str(query);
+    }
     let method = request.method.replace('\'', "'\\''");
     let mut command =
         format!("secrets policy explain '{method}' '{url}' --client {}", shell_word(facts.client.as_str()));

@@ -89,12 +89,14 @@ impl Refused {
         match self {
             Self::Before(mut notes, refusal) => {
                 stray::conceal(&mut notes, broker.leases());
-                notes.refused(broker.audit(), refusal.code, reject::status(refusal.code).as_u16());
-                reject::answer(&refusal, notes.id)
+                let answer = reject::answer(&refusal, notes.id, &notes.tongue);
+                notes.refused(broker.audit(), refusal.code, answer.status().as_u16());
+                answer
             }
             Self::After(mut outcome, refusal) => {
-                outcome.refused(&refusal, reject::status(refusal.code).as_u16());
-                reject::answer(&refusal, outcome.id())
+                let answer = reject::answer(&refusal, outcome.id(), outcome.tongue());
+                outcome.refused(&refusal, answer.status().as_u16());
+                answer
             }
         }
     }

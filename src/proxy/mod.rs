@@ -42,6 +42,7 @@ mod shared;
 mod sieve;
 mod stray;
 mod tls;
+mod tongue;
 mod turns;
 mod upgrade;
 mod upload;

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::{Method, Uri};
 
-use super::flow::Flow;
+use super::{flow::Flow, tongue::Tongue};
 use crate::{
     audit::{Action, AuditLog, Event, Outcome as End},
     base::{Authority, ClientId, Clock, LeaseId, RefusalCode, RequestId, SecretName, ServiceId, SessionId},
@@ -34,12 +34,15 @@ pub(super) struct Notes {
     pub(super) secret: Option<SecretName>,
     pub(super) service: Option<ServiceId>,
     pub(super) capability: Option<Arc<str>>,
+    /// How the client is told of a refusal.
+    pub(super) tongue: Tongue,
 }
 
 impl Notes {
     /// Notes of an exchange of which only the request line is known.
     pub(super) fn new(kind: Kind, method: Method, uri: Uri, authority: Option<Authority>) -> Self {
         Self {
+            tongue: Tongue::of(&method, &uri),
             kind,
             id: RequestId::next(),
             method,
@@ -130,6 +133,11 @@ impl Outcome {
     /// The notes, for answers that name the exchange.
     pub(super) const fn id(&self) -> RequestId {
         self.notes.id
+    }
+
+    /// How the client is told of a refusal.
+    pub(super) const fn tongue(&self) -> &Tongue {
+        &self.notes.tongue
     }
 
     /// The status that the client gets.

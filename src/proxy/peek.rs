@@ -16,13 +16,13 @@ use super::{
     hop::Upgrading,
     request::{self, Received},
     stray,
-    upload::Coming,
+    upload::{Ahead, Coming},
 };
 use crate::{
     base::RefusalCode,
     broker::Refusal,
     inject,
-    policy::{Body, ListedPlace, PolicySet},
+    policy::{Body, FlushFinder, ListedPlace, Peek, PolicySet, Until},
 };
 
 /// Why a body was not read.
@@ -35,20 +35,25 @@ enum Unread {
 
 /// Reads what must be seen; a request whose head is enough passes at once.
 pub(super) async fn look(policy: &PolicySet, site: &Site, mut admitted: Admitted) -> Result<Admitted, Refused> {
-    let Some((most, command)) = most(policy, site, &admitted) else { return Ok(admitted) };
+    let Some((peek, command)) = needed(policy, site, &admitted) else { return Ok(admitted) };
     let flow = Flow::new(admitted.permits.iter().map(|permit| permit.watch().clone()).collect());
     let read = tokio::select! {
         biased;
         reason = flow.wait() => Err(Refusal::of_cut(reason)),
-        read = timeout(site.limits.peek_time, read(site, &mut admitted.received.body, most)) => {
-            read.unwrap_or(Err(Unread::Slow)).map_err(|why| refusal(&why, most, command))
+        read = timeout(site.limits.peek_time, read(site, &mut admitted.received.body, peek)) => {
+            read.unwrap_or(Err(Unread::Slow)).map_err(|why| refusal(&why, peek.most, command))
         }
     };
     match read {
-        Ok(()) => {
-            let Admitted { received, .. } = &mut admitted;
+        Ok(ahead) => {
+            let Admitted { received, seen, .. } = &mut admitted;
             received.expects_continue = false; // whoever waited for it has got it
-            admitted.seen = Body::read(received.body.front(), &received.parts.headers);
+            let (front, headers) = (ahead.front.clone(), &received.parts.headers);
+            *seen = if ahead.over { Body::read(front, headers) } else { Body::front(front, headers) };
+            received.body.put_back(ahead);
+            if let Some(push) = seen.push() {
+                received.notes.tongue.hear(push);
+            }
             Ok(admitted)
         }
         Err(refusal) => Err(Refused::Before(Box::new(admitted.received.notes), refusal)),
@@ -63,22 +68,24 @@ pub(super) async fn find(site: &Site, places: &[ListedPlace], mut received: Rece
         return Ok(received);
     }
     let flow = Flow::new(vec![site.broker.tunnels(site.entrance.session()).watch()]);
+    let peek = Peek { most: site.limits.credential_body, until: Until::End };
     let read = tokio::select! {
         biased;
         reason = flow.wait() => Err(Refusal::of_cut(reason)),
-        read = timeout(site.limits.peek_time, read(site, &mut received.body, site.limits.credential_body)) => {
+        read = timeout(site.limits.peek_time, read(site, &mut received.body, peek)) => {
             let command = "secrets policy list".to_owned();
-            read.unwrap_or(Err(Unread::Slow)).map_err(|why| refusal(&why, site.limits.credential_body, command))
+            read.unwrap_or(Err(Unread::Slow)).map_err(|why| refusal(&why, peek.most, command))
         }
     };
-    match read.and_then(|()| find_held(site, places, &mut received)) {
+    match read.and_then(|ahead| find_held(site, places, &mut received, ahead)) {
         Ok(()) => Ok(received),
         Err(refusal) => Err(Refused::Before(Box::new(received.notes), refusal)),
     }
 }
 
-fn find_held(site: &Site, places: &[ListedPlace], received: &mut Received) -> Result<(), Refusal> {
-    let body = received.body.front();
+fn find_held(site: &Site, places: &[ListedPlace], received: &mut Received, ahead: Ahead) -> Result<(), Refusal> {
+    let body = ahead.front.clone();
+    received.body.put_back(ahead);
     received.expects_continue = false;
     for (at, listed) in
         places.iter().enumerate().filter(|(_, listed)| inject::is_body_for(&received.parts.headers, &listed.place))
@@ -103,35 +110,48 @@ fn find_held(site: &Site, places: &[ListedPlace], received: &mut Received) -> Re
     Ok(())
 }
 
-/// The longest body that any lease's rules look into, with the command that explains them.
-fn most(policy: &PolicySet, site: &Site, admitted: &Admitted) -> Option<(usize, String)> {
+/// The most that any lease's rules look into, with the command that explains them.
+fn needed(policy: &PolicySet, site: &Site, admitted: &Admitted) -> Option<(Peek, String)> {
     let request = admitted.request_facts(site);
     let leases = admitted.permits.iter().filter_map(|permit| site.lease_facts(permit.lease()));
     let peeks = leases.filter_map(|lease| {
         let peek = policy.peek(&lease, &request)?;
-        Some((peek.most, explain_command(site, &lease, &request)))
+        Some((peek, explain_command(site, &lease, &request)))
     });
-    peeks.max_by_key(|(most, _)| *most)
+    peeks.reduce(|(one, command), (other, _)| (one.and(other), command))
 }
 
-async fn read(site: &Site, body: &mut Coming, most: usize) -> Result<(), Unread> {
-    let expected = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    if expected > most {
+async fn read(site: &Site, body: &mut Coming, peek: Peek) -> Result<Ahead, Unread> {
+    let most = peek.most;
+    // One that was read already comes as it is.
+    let until = if body.is_whole() { Until::End } else { peek.until };
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if until == Until::End && announced > most {
         return Err(Unread::TooLong);
     }
-    let at_most = if body.size_hint().exact().is_some() { expected } else { most };
+    let at_most = body.size_hint().exact().map_or(most, |_| announced.min(most));
     let room = site.peeking.take_when_free(at_most).await.ok_or(Unread::NoRoom)?;
-    let mut front = BytesMut::with_capacity(expected);
-    let mut trailers = None;
-    while let Some(frame) = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await {
+    let mut front = BytesMut::with_capacity(if until == Until::End { announced } else { 0 });
+    let (mut trailers, mut flush) = (None, FlushFinder::default());
+    loop {
+        let Some(frame) = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await else {
+            return Ok(Ahead { front: front.freeze(), trailers, over: true, room });
+        };
         match frame.map_err(|_| Unread::Broken)?.into_data().map_err(Frame::into_trailers) {
+            Ok(data) if until == Until::Flush => {
+                front.extend_from_slice(&data);
+                if flush.is_there(front.get(..most).unwrap_or(&front)) {
+                    return Ok(Ahead { front: front.freeze(), trailers, over: false, room });
+                }
+                if front.len() >= most {
+                    return Err(Unread::TooLong);
+                }
+            }
             Ok(data) if data.len() > most - front.len() => return Err(Unread::TooLong),
             Ok(data) => front.extend_from_slice(&data),
             Err(found) => trailers = found.ok(),
         }
     }
-    body.put_back(front.freeze(), trailers, room);
-    Ok(())
 }
 
 fn refusal(why: &Unread, most: usize, command: String) -> Refusal {

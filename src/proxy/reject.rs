@@ -9,7 +9,7 @@ use http::{
 };
 use serde_json::json;
 
-use super::answer::AnswerBody;
+use super::{answer::AnswerBody, tongue::Tongue};
 use crate::{
     base::{RefusalCode, RequestId},
     broker::Refusal,
@@ -20,6 +20,8 @@ pub(super) const CODE_FIELD: &str = "x-leasehold-code";
 
 /// When to try again after a limit, in seconds.
 const SOON: &str = "1";
+
+const GIT_REPORT: &str = "application/x-git-receive-pack-result";
 
 const PROBLEM: &str = "application/problem+json";
 
@@ -44,12 +46,18 @@ pub(super) const fn status(code: RefusalCode) -> StatusCode {
     }
 }
 
-/// The answer for a refused exchange.
-pub(super) fn answer(refusal: &Refusal, id: RequestId) -> Response<AnswerBody> {
-    let mut response = Response::new(AnswerBody::from(Bytes::from(problem(refusal, id))));
-    *response.status_mut() = status(refusal.code);
+/// The answer for a refused exchange, in the words of its client.
+pub(super) fn answer(refusal: &Refusal, id: RequestId, tongue: &Tongue) -> Response<AnswerBody> {
+    let (status, kind, body) = match tongue {
+        Tongue::Http => (status(refusal.code), PROBLEM, problem(refusal, id).into()),
+        Tongue::GitRefs => (status(refusal.code), "text/plain", Tongue::plain(refusal).into()),
+        // The request was for a report, and the report says that nothing was done.
+        Tongue::GitPush(refs) => (StatusCode::OK, GIT_REPORT, Tongue::push_report(refusal, refs)),
+    };
+    let mut response = Response::new(AnswerBody::from(Bytes::from(body)));
+    *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(CODE_FIELD, HeaderValue::from_static(refusal.code.as_str()));
     match refusal.code {
         // The connection stays usable: git and cargo send credentials only after this (RFC 9110, 11.7.1).

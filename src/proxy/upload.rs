@@ -32,6 +32,15 @@ pub(super) struct Coming {
     room: Option<OwnedSemaphorePermit>,
 }
 
+/// What was read ahead of a body.
+pub(super) struct Ahead {
+    pub(super) front: Bytes,
+    pub(super) trailers: Option<HeaderMap>,
+    /// Whether that is all of it.
+    pub(super) over: bool,
+    pub(super) room: OwnedSemaphorePermit,
+}
+
 impl Coming {
     pub(super) const fn new(incoming: Incoming) -> Self {
         Self { front: Bytes::new(), trailers: None, over: false, incoming, room: None }
@@ -47,9 +56,15 @@ impl Coming {
         self.trailers.is_some()
     }
 
-    /// Puts back the whole body, which had been taken out.
-    pub(super) fn put_back(&mut self, front: Bytes, trailers: Option<HeaderMap>, room: OwnedSemaphorePermit) {
-        (self.front, self.trailers, self.over, self.room) = (front, trailers, true, Some(room));
+    /// Whether all of it was read.
+    pub(super) const fn is_whole(&self) -> bool {
+        self.over
+    }
+
+    /// Puts back what had been taken out.
+    pub(super) fn put_back(&mut self, ahead: Ahead) {
+        let Ahead { front, trailers, over, room } = ahead;
+        (self.front, self.trailers, self.over, self.room) = (front, trailers, over, Some(room));
     }
 }
 
@@ -60,6 +75,9 @@ impl Body for Coming {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = self.get_mut();
         if !this.front.is_empty() {
+            if !this.over {
+                this.room = None; // what follows is not kept
+            }
             return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.front)))));
         }
         if let Some(trailers) = this.trailers.take() {
@@ -73,10 +91,19 @@ impl Body for Coming {
     }
 
     fn size_hint(&self) -> SizeHint {
+        let front = self.front.len() as u64;
         match (self.over, &self.trailers) {
-            (true, None) => SizeHint::with_exact(self.front.len() as u64),
+            (true, None) => SizeHint::with_exact(front),
             (true, Some(_)) => SizeHint::default(), // a length would leave no room for trailers (RFC 9112, 6.1)
-            (false, _) => self.incoming.size_hint(),
+            (false, _) => {
+                let rest = self.incoming.size_hint();
+                let mut hint = SizeHint::new();
+                hint.set_lower(rest.lower().saturating_add(front));
+                if let Some(upper) = rest.upper() {
+                    hint.set_upper(upper.saturating_add(front));
+                }
+                hint
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 //! machine does not have is passed over, with a line that says so, unless it is required.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod git;
 #[path = "../hand/mod.rs"]
 mod hand;
 #[path = "../support/mod.rs"]
@@ -12,12 +13,10 @@ mod support;
 
 use std::path::Path;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hand::{Hand, SECRET};
-use support::{Finished, GitRepos, Origin, Program, REQUIRED, Speaks, TestCa, count, find_program, skip};
+use support::{Finished, Origin, Program, REQUIRED, Speaks, TestCa, count, find_program, skip};
 
 const HOST: &str = "api.acme.test";
-const GIT_HOST: &str = "git.acme.test";
 
 /// What every program is told to do before its request, so that its surroundings can be looked at.
 const SHOW: &str = "tr '\\0' '\\n' < /proc/self/environ; env;";
@@ -180,43 +179,4 @@ func main() {{
     command.env("GOCACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/go-cache"));
     let finished = Program::start(&mut command).finish().expect_success();
     world.check(&finished, "/echo");
-}
-
-#[test]
-fn git_clone_and_push_over_https() {
-    let (Some(sh), Some(_)) = (find_program("sh"), find_program("git")) else { return };
-    let repositories = GitRepos::new("agent", SECRET);
-    repositories.create("house", "an empty house\n");
-    let ca = TestCa::new();
-    let origin = Origin::builder(ca.leaf_for(&[GIT_HOST])).git(&repositories).start();
-    let hand = Hand::in_front_of(&ca, &origin, &[GIT_HOST]);
-    let (code, added) = hand.envelope(&["add", "git_token", "--host", GIT_HOST, "--basic=password"], SECRET.as_bytes());
-    assert_eq!(code, 0, "{added}");
-    let script = format!(
-        "set -e; {SHOW}
-         helper='!f() {{ echo username=agent; echo \"password=$GIT_TOKEN\"; }}; f'
-         git -c credential.helper= -c credential.helper=\"$helper\" clone --quiet https://{GIT_HOST}/git/house.git clone
-         cd clone
-         echo 'a door' >> README.md
-         git -c user.name=A -c user.email=a@example.test commit --quiet --all --message=door
-         git -c credential.helper= -c credential.helper=\"$helper\" push --quiet origin main
-         cat README.md .git/config"
-    );
-    let mut command = hand.command(&["exec", "--secret", "git_token=GIT_TOKEN", "--"]);
-    command.arg(sh).args(["-c", &script]).env("HOME", &hand.work).env("GIT_CONFIG_NOSYSTEM", "1");
-    let finished = Program::start(command.env("GIT_TERMINAL_PROMPT", "0")).finish().expect_success();
-    assert!(finished.stdout.contains("lse_") && finished.stdout.contains("an empty house\na door\n"), "{finished:?}");
-    assert_eq!(repositories.show("house", "README.md"), "an empty house\na door\n");
-    for said in [&finished.stdout, &finished.stderr] {
-        assert_eq!(count(said.as_bytes(), SECRET.as_bytes()), 0, "git saw the credential: {said}");
-    }
-    let basic = format!("Basic {}", STANDARD.encode(format!("agent:{SECRET}")));
-    let requests = origin.requests();
-    assert!(requests.iter().any(|request| request.method == "POST"), "{requests:?}");
-    for request in &requests {
-        let sent = request.header("authorization");
-        assert!(sent.is_none() || sent.as_deref() == Some(&basic), "{sent:?}");
-        assert_eq!(request.count(b"lse_"), 0);
-    }
-    assert!(requests.iter().filter(|request| request.header("authorization").is_some()).count() >= 4);
 }

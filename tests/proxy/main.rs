@@ -22,6 +22,7 @@ mod cutting;
 mod kit;
 mod places;
 mod protocols;
+mod pushes;
 mod restart;
 mod scrub;
 mod streaming;

@@ -49,6 +49,13 @@ impl GitRepos {
         Self::run(&bare, &["show", &format!("main:{path}")]).expect_success().stdout
     }
 
+    /// The refs of the served repository.
+    pub fn list(&self, name: &str) -> Vec<String> {
+        let bare = self.0.folder.path().join(format!("{name}.git"));
+        let listed = Self::run(&bare, &["for-each-ref", "--format=%(refname)"]).expect_success();
+        listed.stdout.lines().map(str::to_owned).collect()
+    }
+
     /// Runs git in a folder, without the machine's and the user's settings.
     pub fn run(folder: &Path, args: &[&str]) -> Finished {
         Program::start(Self::command(folder).args(args)).finish()

@@ -11,16 +11,31 @@ use serde_json::Value;
 
 use super::{
     super::path_pattern::Reading, Found, fields::unread, graphql::Requests, json::read_json, jsonrpc::Message,
+    pairs::values_of, pkt_lines::Push,
 };
 
 /// A request's body. What its bytes mean is found out once, when the first rule asks.
 #[derive(Debug, Default)]
 pub struct Body {
     bytes: Option<Bytes>,
+    extent: Extent,
     media: Media,
+    /// Whether the head says that the bytes are coded.
+    is_coded: bool,
+    actions: OnceLock<Option<Vec<String>>>,
     graphql: OnceLock<Option<Requests>>,
     json: OnceLock<Option<Value>>,
     messages: OnceLock<Option<Vec<Message>>>,
+    push: OnceLock<Option<Push>>,
+}
+
+/// How much of a body the bytes are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Extent {
+    /// What rules look at in a push; there may be more.
+    Front,
+    #[default]
+    Whole,
 }
 
 /// The kind of a body, as far as rules tell them apart.
@@ -49,16 +64,25 @@ impl Body {
     pub const fn unread() -> Self {
         Self {
             bytes: None,
+            extent: Extent::Whole,
             media: Media::Other,
+            is_coded: false,
+            actions: OnceLock::new(),
             graphql: OnceLock::new(),
             json: OnceLock::new(),
             messages: OnceLock::new(),
+            push: OnceLock::new(),
         }
     }
 
     /// A whole body, and the head that announces what it is.
     pub fn read(bytes: Bytes, headers: &HeaderMap) -> Self {
-        Self { bytes: Some(bytes), media: media(headers), ..Self::unread() }
+        Self { bytes: Some(bytes), media: media(headers), is_coded: is_coded(headers), ..Self::unread() }
+    }
+
+    /// The front of a body, up to where [`Until::Flush`](super::Until::Flush) let the reading stop.
+    pub fn front(bytes: Bytes, headers: &HeaderMap) -> Self {
+        Self { extent: Extent::Front, ..Self::read(bytes, headers) }
     }
 
     /// Whether nobody has read it.
@@ -92,7 +116,7 @@ impl Body {
 
     /// As JSON. `exactly` also wants the head to say so.
     pub(super) fn json(&self, exactly: bool) -> View<&Value> {
-        match &self.bytes {
+        match self.whole() {
             None => View::Unread,
             Some(bytes) if bytes.is_empty() => View::Empty,
             Some(_) if exactly && self.media != Media::Json => View::Unreadable,
@@ -103,9 +127,42 @@ impl Body {
         }
     }
 
+    /// All of it.
+    fn whole(&self) -> Option<&Bytes> {
+        self.bytes.as_ref().filter(|_| self.extent == Extent::Whole)
+    }
+
+    /// What a push would change. `exactly` also wants the bytes to be what the head says: uncoded.
+    pub(super) fn pushed(&self, exactly: bool) -> View<&Push> {
+        match &self.bytes {
+            None => View::Unread,
+            Some(bytes) if bytes.is_empty() => View::Empty,
+            Some(_) if exactly && self.is_coded => View::Unreadable,
+            Some(_) => self.push().map_or(View::Unreadable, View::Read),
+        }
+    }
+
+    /// The commands of a push, if this is one that was read.
+    pub fn push(&self) -> Option<&Push> {
+        let bytes = self.bytes.as_ref()?;
+        self.push.get_or_init(|| Push::read(bytes)).as_ref()
+    }
+
+    /// The values of a form's `Action`, read exactly.
+    pub(super) fn form_actions(&self) -> View<&[String]> {
+        let text = match self.form(true) {
+            View::Unread => return View::Unread,
+            View::Empty => return View::Empty,
+            View::Unreadable => return View::Unreadable,
+            View::Read(text) => text,
+        };
+        let actions = self.actions.get_or_init(|| values_of(text, "Action", Reading::Exact));
+        actions.as_deref().map_or(View::Unreadable, View::Read)
+    }
+
     /// As a form. `exactly` also wants the head to say so.
     pub(super) fn form(&self, exactly: bool) -> View<&str> {
-        match &self.bytes {
+        match self.whole() {
             None => View::Unread,
             Some(bytes) if bytes.is_empty() => View::Empty,
             Some(_) if exactly && self.media != Media::Form => View::Unreadable,
@@ -128,12 +185,15 @@ impl<T> View<T> {
     }
 }
 
+fn is_coded(headers: &HeaderMap) -> bool {
+    headers.get_all(CONTENT_ENCODING).iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
 /// What the head says; a coded body, or one said to be two things, is neither.
 fn media(headers: &HeaderMap) -> Media {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let (Some(only), None) = (types.next(), types.next()) else { return Media::Other };
-    let codings = headers.get_all(CONTENT_ENCODING).iter();
-    if codings.into_iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+    if is_coded(headers) {
         return Media::Other;
     }
     let Ok(text) = only.to_str() else { return Media::Other };

@@ -84,7 +84,7 @@ impl Graphql {
                 .fault("`graphql` names no `operation`", "add `operation = \"query\"`, or `[\"query\", \"mutation\"]`");
         }
         let persisted = persisted.unwrap_or_default().iter().map(|id| id.value.into()).collect();
-        let batch = table.flag("batch");
+        let batch = table.flag("batch").unwrap_or_default();
         table.finish();
         Self { operations: kinds, fields, persisted, batch }
     }

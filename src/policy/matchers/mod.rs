@@ -3,23 +3,29 @@
 //! Invariants: what gives is read exactly, so that a text which two servers could read differently gives nothing; what
 //! takes away is read widely, so that an unread or unreadable body is taken to hold whatever a rule looks for.
 
+mod aws;
 mod body;
 mod document;
 mod fields;
+mod git;
 mod globs;
 mod graphql;
 mod grpc;
 mod json;
 mod jsonrpc;
 mod pairs;
+mod pkt_lines;
 mod read;
 mod values;
 
+pub(super) use aws::{Attribute, Aws, read_attribute};
 pub use body::Body;
 pub(super) use fields::Field;
+pub(super) use git::Git;
 pub(super) use graphql::Graphql;
 pub(super) use grpc::Grpc;
 pub(super) use jsonrpc::Rpc;
+pub use pkt_lines::{Command, FlushFinder, Push};
 pub(super) use read::read_matchers;
 pub(super) use values::Values;
 
@@ -50,6 +56,10 @@ pub(super) enum Found {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Matchers {
     pub(super) fields: Vec<Field>,
+    pub(super) git: Option<Git>,
+    pub(super) aws: Option<Aws>,
+    /// Parameters that the call must show.
+    pub(super) with: Vec<Attribute>,
     pub(super) graphql: Option<Graphql>,
     pub(super) grpc: Option<Grpc>,
     /// `jsonrpc` and `mcp`.
@@ -79,8 +89,19 @@ impl Content<'static> {
 /// How much of a request's body must be read before it can be judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peek {
-    /// The most bytes; a longer body cannot be judged.
+    /// The most bytes; what is longer cannot be judged.
     pub most: usize,
+    /// Where reading may stop.
+    pub until: Until,
+}
+
+/// Where reading a body ahead may stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Until {
+    /// At the flush packet that ends git's list of commands; the rest streams unread. [`FlushFinder`] finds it.
+    Flush,
+    /// Only at the end.
+    End,
 }
 
 impl Peek {
@@ -89,15 +110,27 @@ impl Peek {
 
     /// What no rule may go beyond: 16 MiB.
     pub(super) const LIMIT: usize = 16 << 20;
+
+    /// Enough for both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { most: self.most.max(other.most), until: self.until.max(other.until) }
+    }
 }
 
 impl Matchers {
     /// Whether there is nothing to look at.
     pub(super) const fn is_empty(&self) -> bool {
-        self.fields.is_empty() && self.graphql.is_none() && self.grpc.is_none() && self.rpc.is_empty()
+        self.fields.is_empty()
+            && self.git.is_none()
+            && self.aws.is_none()
+            && self.with.is_empty()
+            && self.graphql.is_none()
+            && self.grpc.is_none()
+            && self.rpc.is_empty()
     }
 
-    /// Whether the head alone cannot tell.
+    /// Whether some body must be read to its end.
     pub(super) fn needs_body(&self) -> bool {
         self.fields.iter().any(Field::needs_body) || self.graphql.is_some() || !self.rpc.is_empty()
     }
@@ -107,12 +140,27 @@ impl Matchers {
         self.grpc.as_ref().map_or(&[], |grpc| &grpc.paths)
     }
 
+    /// How much of this call's body must be read, if its head alone cannot tell; `most` is the rule's own bound.
+    pub(super) fn peek(&self, call: &Call<'_>, most: Option<usize>) -> Option<Peek> {
+        let needs = self.needs_body() || self.aws.as_ref().is_some_and(|aws| aws.needs_body(call));
+        let most = most.map_or(Peek::MOST, |most| most.min(Peek::LIMIT));
+        let whole = needs.then_some(Peek { most, until: Until::End });
+        let front = self.git.as_ref().filter(|git| git.looks(call));
+        let front = front.map(|_| Peek { most: Peek::MOST, until: Until::Flush });
+        whole.into_iter().chain(front).reduce(Peek::and)
+    }
+
     /// Looks at everything; `shown` gets what the parameters of the matchers showed.
     pub(super) fn find(&self, call: &Call<'_>, reading: Reading, shown: &mut Vec<ShownValue>) -> Found {
+        let is_seen = reading == Reading::Loose || self.with.iter().all(|attribute| !attribute.values(call).is_empty());
+        let with = if is_seen { Found::Yes } else { Found::No };
         let fields = self.fields.iter().map(|field| field.find(call, reading, shown));
+        let git = self.git.iter().map(|git| git.find(call, reading));
+        let aws = self.aws.iter().map(|aws| aws.find(call, reading));
         let graphql = self.graphql.iter().map(|graphql| graphql.find(call, reading));
         let grpc = self.grpc.iter().map(|grpc| grpc.find(call, reading));
         let rpc = self.rpc.iter().map(|rpc| rpc.find(call, reading));
-        fields.chain(graphql).chain(grpc).chain(rpc).min().unwrap_or(Found::Yes)
+        let all = fields.chain(git).chain(aws).chain(graphql).chain(grpc).chain(rpc);
+        all.chain([with]).min().unwrap_or(Found::Yes)
     }
 }

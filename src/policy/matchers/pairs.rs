@@ -33,6 +33,16 @@ pub(super) fn values_of(text: &str, name: &str, reading: Reading) -> Option<Vec<
     Some(values)
 }
 
+/// All names and values, decoded; `None` when the text could be split or decoded in two ways.
+pub(super) fn pairs(text: &str) -> Option<Vec<(String, String)>> {
+    if text.contains(';') {
+        return None;
+    }
+    let parts = text.split('&').filter(|pair| !pair.is_empty());
+    let split = parts.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    split.map(|(name, value)| Some((decode(name)?, decode(value)?))).collect()
+}
+
 /// `name[]` and `name[0]` are `name` to some servers.
 fn base_name(name: &str) -> &str {
     name.split('[').next().unwrap_or(name).trim()

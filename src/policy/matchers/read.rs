@@ -5,10 +5,12 @@ use http::HeaderName;
 use super::{
     super::{
         path_pattern::Param,
-        read::{At, Table},
+        read::{At, Table, expected},
     },
-    Field, Graphql, Grpc, Matchers, Rpc, Values,
+    Field, Git, Graphql, Grpc, Matchers, Rpc, Values,
+    aws::read_aws,
     fields::Source,
+    git::Service,
     json::Pointer,
 };
 
@@ -34,10 +36,80 @@ pub(in crate::policy) fn read_matchers(rule: &mut Table<'_>, params: &[Param]) -
     let rpc = [rule.table("jsonrpc").map(Rpc::read), rule.table("mcp").map(Rpc::read_mcp)];
     Matchers {
         fields,
+        git: read_git(rule),
+        aws: read_aws(rule),
+        with: Vec::new(),
         graphql: rule.table("graphql").map(Graphql::read),
         grpc: Grpc::read(rule),
         rpc: rpc.into_iter().flatten().collect(),
     }
+}
+
+/// Reads `git` with its `ref` and `ref_delete`, and what does not go with it.
+fn read_git(rule: &mut Table<'_>) -> Option<Git> {
+    let source = rule.source();
+    let has_git = rule.value("git").is_some();
+    let mut services = Vec::new();
+    for text in rule.texts("git").unwrap_or_default() {
+        if let Some((_, service)) = Service::WORDS.iter().find(|(word, _)| *word == text.value) {
+            services.push(*service);
+        } else {
+            let words = Service::WORDS.map(|(word, _)| word);
+            let message = format!("`git` cannot be `{}`", text.value.escape_debug());
+            source.fault(text.span, message, expected(text.value, &words));
+        }
+    }
+    if has_git && services.is_empty() && !source.has_faults() {
+        rule.fault(
+            "`git` lists nothing, so the rule matches nothing",
+            "write `git = \"fetch\"`, `\"push\"` or `\"lfs\"`",
+        );
+    }
+    let refs = rule.value("ref").map(|_| read_refs(rule));
+    let deletes = rule.flag("ref_delete");
+    if (refs.is_some() || deletes.is_some()) && services != [Service::Push] {
+        let message = "only a push names refs, so `ref` and `ref_delete` stand beside `git = \"push\"` alone";
+        rule.fault(message, "write `git = \"push\"`, and a rule of its own for other services");
+    }
+    if has_git {
+        for key in ["method", "upgrade"] {
+            if rule.value(key).is_some() {
+                rule.fault(format!("`{key}` follows from `git`"), format!("leave `{key}` out"));
+            }
+        }
+        for path in rule.texts("path").unwrap_or_default() {
+            let ends = [".git", "/info/refs", "/git-upload-pack", "/git-receive-pack", "/objects/batch", "/git-*-pack"];
+            if let Some(end) = ends.iter().find(|end| path.value.ends_with(**end)) {
+                let message = "with `git`, `path` is the repository, with or without `.git` in the request";
+                source.fault(path.span, message, format!("leave `{end}` out of it"));
+            }
+        }
+    }
+    has_git.then_some(Git { services, refs, deletes })
+}
+
+fn read_refs(rule: &mut Table<'_>) -> Values {
+    let source = rule.source();
+    let texts = rule.texts("ref").unwrap_or_default();
+    for text in &texts {
+        let problem = match text.value {
+            ref_ if ref_.contains(['{', '}']) => "takes globs and shows no parameter",
+            ref_ if !ref_.starts_with("refs/") && !ref_.starts_with('*') => {
+                "can match nothing: refs begin with `refs/`"
+            }
+            _ => continue,
+        };
+        let message = format!("`{}` {problem}", text.value.escape_debug());
+        source.fault(text.span.clone(), message, "write it like `refs/heads/agent/**` or `refs/tags/*`");
+    }
+    if texts.is_empty() {
+        rule.fault("`ref` lists nothing, so the rule matches nothing", "leave `ref` out for all refs");
+    }
+    let values = Values::parse(texts.iter().filter(|text| !text.value.contains('{')).map(|text| text.value), &[]);
+    values.unwrap_or_else(|error| {
+        source.fault(texts.first().map_or(0..0, |text| text.span.clone()), error, "");
+        Values::default()
+    })
 }
 
 fn first_span(name: &At<&str>, texts: &[At<&str>]) -> std::ops::Range<usize> {

@@ -9,7 +9,7 @@ use super::{
 };
 
 /// Alternatives for one value.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::policy) struct Values(Vec<Value>);
 
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 
-use super::super::{Body, Content, Decision, LeaseFacts, Peek, PolicySet, Protocol, RequestFacts, Verdict};
+use super::super::{Body, Content, Decision, LeaseFacts, Peek, PolicySet, Protocol, RequestFacts, Until, Verdict};
 use crate::base::{Authority, RefusalCode, Scheme};
 
 const SERVICE: &str = r#"
@@ -154,11 +154,14 @@ fn only_what_needs_a_body_has_it_read() {
     let unread = |call| Sent { call, fields: JSON, body: None };
     assert_eq!(
         unread("POST /v1/run").peek(&cheap),
-        Some(Peek { most: Peek::MOST }),
+        Some(Peek { most: Peek::MOST, until: Until::End }),
         "its `deny` has no bound of its own"
     );
     assert_eq!(unread("GET /v1/search?kind=mine").peek(&cheap), None);
-    assert_eq!(unread("POST /v1/post").peek(&set("allow = [\"post\"]")), Some(Peek { most: Peek::MOST }));
+    assert_eq!(
+        unread("POST /v1/post").peek(&set("allow = [\"post\"]")),
+        Some(Peek { most: Peek::MOST, until: Until::End })
+    );
     assert_eq!(unread("POST /v1/rest").peek(&set("allow = [\"rest\"]")), None, "nothing that is granted looks");
     assert!(unread("POST /v1/rest").peek(&set("allow = [\"rest\"]\nask = [\"admin\"]")).is_some());
     let told = unread("POST /v1/run").judge(&cheap);
