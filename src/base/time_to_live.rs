@@ -45,8 +45,8 @@ impl FromStr for TimeToLive {
         let out_of_range = || TimeToLiveError::OutOfRange(text.chars().take(40).collect());
         let below = text.strip_prefix('-').filter(|rest| !rest.starts_with('-'));
         let is_below = below.is_some_and(|rest| !matches!(rest.parse::<Self>(), Err(TimeToLiveError::Malformed(_))));
-        if text == "0" || is_below {
-            return Err(out_of_range()); // Go takes zero without a unit
+        if is_below {
+            return Err(out_of_range());
         }
         let duration = read(text)?;
         if duration.is_zero() {
@@ -82,6 +82,9 @@ impl<'de> Deserialize<'de> for Span {
 fn read(text: &str) -> Result<Duration, TimeToLiveError> {
     let shown = || text.chars().take(40).collect();
     let malformed = || TimeToLiveError::Malformed(shown());
+    if text == "0" {
+        return Ok(Duration::ZERO); // Go takes it without a unit
+    }
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     if rest.is_empty() {
         return Err(malformed());
@@ -180,10 +183,10 @@ mod tests {
     #[test]
     fn a_span_may_be_none_and_is_read_the_same_way() {
         let span = |text: &str| serde_json::from_str::<Span>(&format!("{text:?}")).map_err(|error| error.to_string());
-        for (text, millis) in [("0s", 0), ("0h0m", 0), ("1m30s", 90_000), ("10000d", 864_000_000_000)] {
+        for (text, millis) in [("0s", 0), ("0", 0), ("0h0m", 0), ("1m30s", 90_000), ("10000d", 864_000_000_000)] {
             assert_eq!(span(text), Ok(Span::new(Duration::from_millis(millis))), "{text}");
         }
-        for (text, says) in [("", "is not a duration"), ("0", "is not a duration"), ("10001d", "out of range")] {
+        for (text, says) in [("", "is not a duration"), ("1", "is not a duration"), ("10001d", "out of range")] {
             assert!(span(text).unwrap_err().contains(says), "{text}");
         }
     }
