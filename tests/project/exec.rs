@@ -33,22 +33,38 @@ fn a_program_runs_where_its_caller_is_and_has_standard_output_for_itself() {
     assert_eq!(live_leases(&hand), 0);
 }
 
+/// The other end of a pipe that `cat` reads, once it does: between fork and exec a shell's child may swallow a signal.
+fn opened(fifo: &Path) -> std::fs::File {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let open = || std::fs::OpenOptions::new().write(true).custom_flags(nonblock).open(fifo);
+    let end = std::cell::RefCell::new(None);
+    until_blocking("`cat` reads", || {
+        *end.borrow_mut() = open().ok();
+        end.borrow().is_some()
+    });
+    end.into_inner().unwrap()
+}
+
 #[test]
 fn a_signal_reaches_the_program_and_its_ending_is_128_more() {
     let hand = project();
+    let fifo = hand.work.join("fifo");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
     for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
         if is_ignored(signal) {
             continue; // as under `nohup` or in a shell's background: then the program ignores it too, by design
         }
         let _ = std::fs::remove_file(hand.work.join("mark"));
-        let program = start(&hand, &[], "sleep 300");
+        let program = start(&hand, &[], "exec cat fifo");
+        let _held = opened(&fifo);
         send(program.id(), signal);
         assert_eq!(program.finish().status.code(), Some(code), "{signal:?}");
     }
     let _ = std::fs::remove_file(hand.work.join("mark"));
-    let program = start(&hand, &[], "trap 'kill $!; exit 5' TERM; sleep 300 > /dev/null 2>&1 & wait");
+    let program = start(&hand, &[], "trap 'exit 5' TERM; cat fifo > /dev/null 2>&1 & wait");
+    let _held = opened(&fifo);
     send(program.id(), Signal::TERM);
-    // The sleeper holds no output: between fork and exec it still has the shell's trap, which may swallow the signal.
     assert_eq!(program.finish().status.code(), Some(5), "a program may have its own answer");
     let opened = hand.records_of("session_open").len();
     until_blocking("every session has ended", || hand.records_of("session_end").len() == opened);
