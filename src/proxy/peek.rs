@@ -50,10 +50,12 @@ pub(super) async fn look(policy: &PolicySet, site: &Site, mut admitted: Admitted
             received.expects_continue = false; // whoever waited for it has got it
             let (front, headers) = (ahead.front.clone(), &received.parts.headers);
             *seen = if ahead.over { Body::read(front, headers) } else { Body::front(front, headers) };
-            received.body.put_back(ahead);
-            if let Some(push) = seen.push() {
+            // A client that still sends understands a status alone: curl goes on with what is answered by 200, and never
+            // ends when it cannot.
+            if let Some(push) = seen.push().filter(|_| ahead.over) {
                 received.notes.tongue.hear(push);
             }
+            received.body.put_back(ahead);
             Ok(admitted)
         }
         Err(refusal) => Err(Refused::Before(Box::new(admitted.received.notes), refusal)),
@@ -123,9 +125,10 @@ fn needed(policy: &PolicySet, site: &Site, admitted: &Admitted) -> Option<(Peek,
 
 async fn read(site: &Site, body: &mut Coming, peek: Peek) -> Result<Ahead, Unread> {
     let most = peek.most;
-    // One that was read already comes as it is.
-    let until = if body.is_whole() { Until::End } else { peek.until };
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    let is_short = body.size_hint().exact().is_some() && announced <= most;
+    // What is short is read whole, so that its client has nothing left to send when it is refused.
+    let until = if body.is_whole() || is_short { Until::End } else { peek.until };
     if until == Until::End && announced > most {
         return Err(Unread::TooLong);
     }
