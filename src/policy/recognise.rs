@@ -6,6 +6,9 @@ use crate::base::ServiceId;
 
 use super::{credential::Credential, service::Service};
 
+/// Beginnings of at most this many letters, such as `sk-`, are in use by many vendors and tell nothing against a name.
+const COMMON_PREFIX: usize = 3;
+
 /// The service and credential that a name and a value point to. A more particular shape of another service
 /// beats the name, so that no value is sent to a service whose competitor plainly made it; a tie is no answer.
 pub(super) fn recognise(services: &[Arc<Service>], name: &str, value: &[u8]) -> Option<(ServiceId, Box<str>)> {
@@ -23,7 +26,11 @@ pub(super) fn recognise(services: &[Arc<Service>], name: &str, value: &[u8]) -> 
         // A name whose own shape is as particular as any holds; so does one among equals.
         (named, best) => {
             let both: Vec<_> = named.iter().filter(|a| best.iter().any(|b| std::ptr::eq(a.1, b.1))).copied().collect();
-            if both.is_empty() { best.to_vec() } else { both }
+            match both.is_empty() {
+                true if most.is_some_and(|length| length > COMMON_PREFIX) => best.to_vec(),
+                true => named.to_vec(),
+                false => both,
+            }
         }
     };
     match &*agreed {

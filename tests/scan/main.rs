@@ -123,7 +123,7 @@ fn held(hand: &Hand) -> Result<FileLock, AtomicFileError> {
 fn a_scan_is_recorded_where_no_daemon_runs_and_starts_none() {
     let hand = Hand::with_home();
     put(&hand, "a", &github_token());
-    let details = "1 files: 1 critical, 0 high, 0 medium, 0 low; 0 migrated";
+    let details = "1 file: 1 critical, 0 high, 0 medium, 0 low; 0 migrated";
     for started in [false, true] {
         if started {
             assert_eq!(hand.envelope(&["add", "key"], b"value").0, 0);

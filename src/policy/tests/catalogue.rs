@@ -126,8 +126,16 @@ fn the_most_particular_shape_wins_and_nothing_is_guessed() {
     assert_eq!(service("k", &anthropic).as_deref(), Some("anthropic"));
     assert_eq!(service("OPENAI_API_KEY", &anthropic).as_deref(), Some("anthropic"), "never sent to the wrong vendor");
     assert_eq!(service("OPENAI_API_KEY", &format!("sk-or-v1-{}", "0".repeat(64))).as_deref(), Some("openrouter"));
-    assert_eq!(service("k", &format!("sk-{}", "a".repeat(48))).as_deref(), Some("openai"));
+    assert_eq!(service("k", &format!("sk-proj-{}", "a".repeat(48))).as_deref(), Some("openai"));
+    assert_eq!(service("k", &format!("sk-{}", "a".repeat(48))), None, "openai or stability: no guess");
+    assert_eq!(service("STABILITY_API_KEY", &format!("sk-{}", "a".repeat(48))).as_deref(), Some("stability"));
     assert_eq!(service("k", &format!("sk-{}", "a".repeat(32))), None, "openai or deepseek: no guess");
+    assert_eq!(
+        service("MINIMAX_API_KEY", &format!("sk-{}", "a".repeat(40))).as_deref(),
+        Some("minimax"),
+        "a beginning that many vendors use does not beat the name"
+    );
+    assert_eq!(service("MINIMAX_API_KEY", &anthropic).as_deref(), Some("anthropic"));
     assert_eq!(service("deepseek-api-key", &format!("sk-{}", "a".repeat(32))).as_deref(), Some("deepseek"));
     assert_eq!(service("mistral_api_key", &"a".repeat(32)).as_deref(), Some("mistral"));
     assert_eq!(service("k", &"a".repeat(32)), None);
