@@ -100,7 +100,7 @@ async fn a_push_that_may_not_be_leaves_nothing_and_is_told_so_in_git_s_own_words
         let endless = line.repeat(1100).into_bytes();
         assert_problem(&send(endless).await, 413, "body_too_large");
         // So does a client that has not sent all: one that takes an answer for a success would never end.
-        let large = [commands("refs/heads/main", "report-status side-band-64k").as_bytes(), &[b'P'; 2 << 20]].concat();
+        let large = [commands("refs/heads/main", "report-status side-band-64k").as_bytes(), &vec![b'P'; 2 << 20]].concat();
         assert_problem(&send(large).await, 403, "cap_denied");
         assert_eq!(house.origin.requests().len(), 0, "nothing left");
         let refused = house.records_of("request_refused");
