@@ -118,6 +118,7 @@ impl Store {
     /// Whether a secret could be added: what [`Store::insert`] would refuse, without adding anything.
     pub fn check_new(&self, name: &SecretName, value: &SecretBytes) -> Result<(), Error> {
         check_value(name, value)?;
+        self.0.files.identity()?; // what comes after a wipe would begin with files that the wipe did not see
         if self.get(name).is_some() { Err(Error::Duplicate(name.clone())) } else { Ok(()) }
     }
 

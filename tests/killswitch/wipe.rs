@@ -5,6 +5,7 @@ use leasehold::{
     base::{CutReason, SecretBytes},
     broker::NewValue,
     killswitch::Plan,
+    policy::{EasyPlace, EasyService},
     store::{RawReveal, RotationPlan},
 };
 
@@ -59,7 +60,7 @@ async fn a_wiped_daemon_holds_nothing_and_takes_nothing() {
     kill(&house, WIPE).await;
     let broker = house.broker();
     assert!(broker.store().list().is_empty());
-    let new = NewValue {
+    let new = || NewValue {
         name: "late".parse().unwrap(),
         value: SecretBytes::new(b"value".to_vec()),
         rotate_via: None,
@@ -67,8 +68,16 @@ async fn a_wiped_daemon_holds_nothing_and_takes_nothing() {
         binding: None,
         raw: RawReveal::Allow,
     };
-    let why = broker.add(new).err().unwrap().to_string();
+    let why = broker.add(new()).err().unwrap().to_string();
     assert!(why.contains("wiped") && why.contains("secrets init"), "{why}");
+    // Not even for a moment, in which the daemon might end.
+    let changes = house.records_of("policy_change").len();
+    let origin = "https://late.acme.test".parse().unwrap();
+    let place = EasyPlace::Header(http::header::AUTHORIZATION, "{}".parse().unwrap());
+    let service = EasyService { id: EasyService::id_for(&origin).unwrap(), origin, place, env: Vec::new() };
+    let why = broker.add_easy(new(), &service).err().unwrap().to_string();
+    assert!(why.contains("wiped"), "{why}");
+    assert_eq!(house.records_of("policy_change").len(), changes, "no policy is written for it");
     assert!(broker.persist_all().is_err(), "no leases are sealed for nobody");
     assert!(!house.home.store().exists() && !house.home.leases().exists());
 }
