@@ -56,7 +56,8 @@ fn assert_all_denied(hand: &Hand, denied: &[&str]) {
     assert_eq!(shown.matches("is not for processes inside a session").count(), denied.len(), "{shown}");
     assert_eq!(hand.records_of("call_refused").len(), denied.len());
     assert_eq!(count(&output, SECRET.as_bytes()), 0, "{shown}");
-    for action in ["secret_reveal", "revoke_all", "policy_reload"] {
+    // Not `policy_reload`: the daemon's own look, once a second, may have come upon what `world` was writing.
+    for action in ["secret_reveal", "revoke_all"] {
         assert_eq!(hand.records_of(action).len(), 0, "{action}");
     }
     let (code, listed) = hand.envelope(&["--no-autostart", "list"], b"");
