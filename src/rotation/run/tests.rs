@@ -45,6 +45,15 @@ fn is_written(file: &std::path::Path) -> bool {
     std::fs::read(file).is_ok_and(|content| !content.is_empty())
 }
 
+/// Drops a run as soon as its hook has written a number of a process, which then ends.
+async fn dropped<T>(running: tokio::task::JoinHandle<T>, pid_file: &std::path::Path) {
+    while !is_written(pid_file) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    running.abort();
+    until_gone(pid_file).await;
+}
+
 async fn until_gone(pid_file: &std::path::Path) {
     tokio::time::timeout(Duration::from_mins(1), async {
         while !is_gone(pid_file) {
@@ -212,11 +221,7 @@ async fn attack_124_a_dropped_run_takes_along_what_left_its_group() {
     let pid = folder.path().join("pid");
     let hook = format!("(env -i setsid /bin/sh -c 'echo $$ > {}; exec /bin/sleep 1000' &); sleep 1000", pid.display());
     let running = tokio::spawn(async move { value(&hook).await });
-    while std::fs::read_to_string(&pid).unwrap_or_default().is_empty() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    running.abort();
-    until_gone(&pid).await;
+    dropped(running, &pid).await;
 }
 
 #[tokio::test]
@@ -244,11 +249,7 @@ async fn a_dropped_run_takes_its_processes_along() {
     let pid = folder.path().join("pid");
     let hook = format!("sleep 1000 & echo $! > '{}'; wait", pid.display());
     let running = tokio::spawn(async move { value(&hook).await });
-    while std::fs::read_to_string(&pid).unwrap_or_default().is_empty() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    running.abort();
-    until_gone(&pid).await;
+    dropped(running, &pid).await;
 }
 
 #[tokio::test]
