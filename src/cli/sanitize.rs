@@ -11,6 +11,13 @@ pub(super) fn line(text: &str) -> String {
     shown
 }
 
+/// The text on as many lines as it has.
+pub(super) fn lines(text: &str) -> String {
+    let mut shown = text.lines().map(line).collect::<Vec<_>>().join("\n");
+    shown.push('\n');
+    shown
+}
+
 /// Control characters of both kinds, and characters that reorder or hide text.
 pub(super) fn is_hostile(c: char) -> bool {
     c.is_control()
@@ -24,6 +31,7 @@ mod tests {
     #[test]
     fn what_a_terminal_would_obey_is_shown_instead() {
         assert_eq!(line("a\u{1b}[31mb\nc\u{9b}d\u{202e}e"), r"a\u{1b}[31mb\nc\u{9b}d\u{202e}e");
+        assert_eq!(lines("a\u{1b}[31m\nb\n"), "a\\u{1b}[31m\nb\n");
         assert_eq!(line("schlüssel 鍵"), "schlüssel 鍵");
     }
 }

@@ -143,9 +143,9 @@ pub(super) enum ValuePattern {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Set {
-    ranges: Vec<(u8, u8)>,
-    least: usize,
-    most: usize,
+    pub(super) ranges: Vec<(u8, u8)>,
+    pub(super) least: usize,
+    pub(super) most: usize,
 }
 
 impl ValuePattern {

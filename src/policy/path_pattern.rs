@@ -52,8 +52,9 @@ pub(super) struct PathPattern {
     params: Vec<Arc<str>>,
 }
 
+/// What one stretch of a pattern matches.
 #[derive(Clone, Debug)]
-enum Piece {
+pub(super) enum Piece {
     AnyDepth,
     Glob(Box<str>),
     Literal(Box<str>),
@@ -111,6 +112,10 @@ impl PathPattern {
 
     pub(super) fn as_str(&self) -> &str {
         &self.text
+    }
+
+    pub(super) fn pieces(&self) -> &[Piece] {
+        &self.pieces
     }
 
     pub(super) fn params(&self) -> &[Arc<str>] {

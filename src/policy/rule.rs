@@ -39,7 +39,7 @@ pub(super) struct Seen<'s, 'p> {
 }
 
 /// The methods that a rule without `method` gives; anything else must be named (attack 83).
-const COMMON_METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+pub(super) const COMMON_METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /// Matchers, ANDed; within one matcher any alternative will do.
 #[derive(Clone, Debug, Default)]

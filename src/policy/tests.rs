@@ -7,6 +7,7 @@ mod decisions;
 mod faults;
 mod git;
 mod graphql;
+mod lint;
 mod narrowing;
 mod rpc;
 mod shipped;

@@ -1,9 +1,15 @@
 //! Reading access for lists and status: what a grant says, and what hosts are named at all.
 
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt, path::Path};
 
-use super::{Grant, LeaseFacts, PolicySet, Service, UnknownHost, Verdict, glob::Glob, grant::Those};
-use crate::{base::Host, recipe::Place};
+use super::{
+    Grant, LeaseFacts, PolicySet, Service, UnknownHost, Verdict, catalogue::CATALOGUE, glob::Glob, grant::Those,
+    set::MAX_FILE,
+};
+use crate::{
+    base::{Host, read_bounded},
+    recipe::Place,
+};
 
 impl fmt::Display for UnknownHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -39,6 +45,17 @@ fn texts(those: &Those) -> Vec<String> {
 }
 
 impl Service {
+    /// The text of its file; a shipped one is in the program.
+    pub fn source(&self) -> std::io::Result<String> {
+        let shipped = self.file().strip_prefix("catalogue:");
+        let text = shipped.and_then(|name| CATALOGUE.iter().find(|(file, _)| *file == name)).map(|(_, text)| *text);
+        if let Some(text) = text {
+            return Ok(text.to_owned());
+        }
+        let (bytes, _) = read_bounded(Path::new(self.file()), MAX_FILE).map_err(std::io::Error::other)?;
+        String::from_utf8(bytes).map_err(std::io::Error::other)
+    }
+
     /// Every place where a credential of it may stand, at any host and path.
     pub fn places_of<'a>(&'a self, credential: &'a str) -> impl Iterator<Item = &'a Place> {
         let rules = self.injects.iter().filter(move |rule| *rule.inject.credential == *credential);

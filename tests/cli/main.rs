@@ -27,6 +27,7 @@ mod disks;
 mod explain;
 mod fixes;
 mod leases;
+mod lint;
 mod load;
 mod sessions;
 mod settings;

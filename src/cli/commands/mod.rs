@@ -22,7 +22,6 @@ mod kill;
 mod lease;
 mod list;
 mod policy;
-mod policy_test;
 mod revoke;
 mod rotate;
 mod scan;

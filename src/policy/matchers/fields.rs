@@ -27,6 +27,16 @@ pub(super) enum Source {
 }
 
 impl Field {
+    /// In the words of a file: `query x`.
+    pub(in crate::policy) fn describe(&self) -> String {
+        match &self.source {
+            Source::Form(name) => format!("form {name}"),
+            Source::Header(name) => format!("header {name}"),
+            Source::Json(pointer) => format!("json {pointer}"),
+            Source::Query(name) => format!("query {name}"),
+        }
+    }
+
     pub(super) const fn needs_body(&self) -> bool {
         matches!(self.source, Source::Form(_) | Source::Json(_))
     }

@@ -91,6 +91,15 @@ enum Step {
     Key(Box<str>),
 }
 
+impl std::fmt::Display for Pointer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|step| match step {
+            Step::Each => f.write_str("/*"),
+            Step::Key(key) => write!(f, "/{}", key.replace('~', "~0").replace('/', "~1")),
+        })
+    }
+}
+
 impl Pointer {
     /// Parses; the error says what is wrong.
     pub(in crate::policy) fn parse(text: &str) -> Result<Self, String> {

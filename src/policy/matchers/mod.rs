@@ -130,6 +130,25 @@ impl Matchers {
             && self.rpc.is_empty()
     }
 
+    /// What they look at, in the words of a file.
+    pub(super) fn words(&self) -> Vec<String> {
+        let fields = self.fields.iter().map(Field::describe);
+        let known = [
+            (self.git.as_ref().is_some_and(|git| git.refs.is_some()), "ref"),
+            (self.aws.is_some(), "aws"),
+            (self.graphql.is_some(), "graphql"),
+            (self.grpc.is_some(), "grpc"),
+            (!self.rpc.is_empty(), "jsonrpc"),
+        ];
+        fields.chain(known.into_iter().filter(|(is_there, _)| *is_there).map(|(_, word)| word.to_owned())).collect()
+    }
+
+    /// Whether a match can show a value for this parameter.
+    pub(super) fn shows(&self, param: &str) -> bool {
+        self.fields.iter().any(|field| field.values.shows(param))
+            || self.paths().iter().any(|path| path.params().iter().any(|name| **name == *param))
+    }
+
     /// Whether some body must be read to its end.
     pub(super) fn needs_body(&self) -> bool {
         self.fields.iter().any(Field::needs_body) || self.graphql.is_some() || !self.rpc.is_empty()

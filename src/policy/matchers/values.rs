@@ -36,6 +36,11 @@ impl Values {
         self.0.is_empty()
     }
 
+    /// Whether some alternative shows this parameter.
+    pub(super) fn shows(&self, wanted: &str) -> bool {
+        self.0.iter().any(|value| matches!(value, Value::Shows { param, .. } if *param.name == *wanted))
+    }
+
     /// Whether every value fits some alternative, and there is at least one.
     pub(super) fn fit_all<'v>(&self, values: impl IntoIterator<Item = &'v str>, shown: &mut Vec<ShownValue>) -> bool {
         let mut any = false;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::policy;
+use super::check;
 use crate::cli::{
     context::Context, envelope::NextAction, exit::ExitStatus, printer::Outcome, report::Report, sanitize, table::Table,
 };
@@ -15,7 +15,7 @@ use crate::{
 
 /// Tries the vectors of the named services, or of all.
 pub(super) fn run(context: &Context, names: &[String]) -> Result<Outcome, Report> {
-    let Ok(set) = PolicySet::load(&context.home.policies()) else { return policy::check(context, &[]) };
+    let Ok(set) = PolicySet::load(&context.home.policies()) else { return check(context, &[]) };
     let services = named(&set, names)?;
     let count = services.iter().map(|service| service.vectors()).sum::<usize>();
     let failed: Vec<FailedVector> = services.iter().flat_map(|service| service.try_vectors()).collect();
@@ -40,7 +40,7 @@ pub(super) fn run(context: &Context, names: &[String]) -> Result<Outcome, Report
     Err(Report::new(ExitStatus::Data, message, fix).with_result(result, table.render("")))
 }
 
-fn named(set: &PolicySet, names: &[String]) -> Result<Vec<Arc<Service>>, Report> {
+pub(super) fn named(set: &PolicySet, names: &[String]) -> Result<Vec<Arc<Service>>, Report> {
     if names.is_empty() {
         return Ok(set.services().cloned().collect());
     }

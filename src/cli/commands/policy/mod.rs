@@ -1,11 +1,14 @@
 //! `secrets policy`: what would be allowed and why, what is known, checking files, and reading them again.
 
+mod lint;
+mod show;
+mod test;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::policy_test;
 use crate::cli::{
     context::{Context, absolute, client_id},
     envelope::NextAction,
@@ -51,10 +54,27 @@ enum Act {
         #[arg(long, value_name = "FOLDER")]
         project: Option<PathBuf>,
     },
+    /// Look for what is legal in the files and odd: capabilities that overlap, rules that can never be used
+    Lint {
+        /// Ids, names or aliases of services [default: those of the home's own files, and those that grants name]
+        #[arg(value_name = "SERVICE")]
+        services: Vec<String>,
+        /// Every service, shipped ones too
+        #[arg(long, conflicts_with = "services")]
+        all: bool,
+    },
     /// List services and grants as they are in force
     List,
     /// Read the policy files again; a faulty set changes nothing
     Reload,
+    /// Show one service: hosts, credentials, capabilities with their rules, and the grants of it; needs no daemon
+    Show {
+        /// Its id, name or alias
+        service: String,
+        /// Print its file instead
+        #[arg(long)]
+        source: bool,
+    },
     /// Run the vectors of services; needs no daemon and changes nothing
     Test {
         /// Ids, names or aliases of services [default: every service]
@@ -68,8 +88,10 @@ impl Arguments {
     pub(super) fn offline(&self, context: &Context) -> Option<Result<Outcome, Report>> {
         match &self.act {
             Act::Check { paths } => Some(check(context, paths)),
-            Act::Test { services } => Some(policy_test::run(context, services)),
-            _ => None,
+            Act::Lint { services, all } => Some(lint::run(context, services, *all)),
+            Act::Show { service, source } => Some(show::run(context, service, *source)),
+            Act::Test { services } => Some(test::run(context, services)),
+            Act::Explain { .. } | Act::List | Act::Reload => None,
         }
     }
 
@@ -77,8 +99,10 @@ impl Arguments {
         match self.act {
             Act::Check { .. } => "secrets policy check",
             Act::Explain { .. } => "secrets policy explain",
+            Act::Lint { .. } => "secrets policy lint",
             Act::List => "secrets policy list",
             Act::Reload => "secrets policy reload",
+            Act::Show { .. } => "secrets policy show",
             Act::Test { .. } => "secrets policy test",
         }
     }
@@ -86,8 +110,6 @@ impl Arguments {
 
 pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<Outcome, Report> {
     match &arguments.act {
-        Act::Check { paths } => check(context, paths),
-        Act::Test { services } => policy_test::run(context, services),
         Act::Explain { method, url, client, secret, project } => {
             let request = ExplainPolicy {
                 method: method.clone(),
@@ -106,11 +128,12 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
             Ok(Outcome::Shown { human: listed(&list), result: json!(list), next: vec![] })
         }
         Act::Reload => reload(context).await,
+        _ => arguments.offline(context).unwrap_or(Ok(Outcome::Silent)),
     }
 }
 
 /// Loads the files as the daemon would, and shows every fault of every file.
-pub(super) fn check(context: &Context, paths: &[PathBuf]) -> Result<Outcome, Report> {
+fn check(context: &Context, paths: &[PathBuf]) -> Result<Outcome, Report> {
     let own = context.home.policies();
     let mut paths = paths.to_vec();
     if paths.is_empty() {

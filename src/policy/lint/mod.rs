@@ -1,0 +1,44 @@
+//! What is legal in policy files and still not as its author will have meant it.
+
+mod overlap;
+mod unused;
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{PolicySet, Service};
+
+/// One finding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The file and the block: `FILE [cap.NAME]`.
+    pub place: String,
+    /// What is odd.
+    pub message: String,
+    /// What to do about it.
+    pub fix: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}; {}", self.place, self.message, self.fix)
+    }
+}
+
+impl PolicySet {
+    /// Looks at a service and at the grants of it, in the order of their files.
+    pub fn lint(&self, service: &Service) -> Vec<Finding> {
+        let mut findings = overlap::find(service);
+        findings.extend(unused::in_service(service));
+        let grants = self.grants().filter(|grant| grant.service() == service.id());
+        findings.extend(grants.flat_map(|grant| unused::in_grant(service, grant)));
+        findings
+    }
+}
+
+impl Service {
+    fn place_of(&self, capability: &str) -> String {
+        format!("{} [cap.{capability}]", self.file())
+    }
+}

@@ -1,0 +1,96 @@
+//! What `lint` finds: overlaps of different risk, what can never be used, what nobody tries.
+
+use super::super::PolicySet;
+
+const HEAD: &str = "schema = 1\nkind = \"service\"\nid = \"x\"\nname = \"X\"\n[host.api]\norigin = \"https://api.x.example\"\n\
+    [param.project]\n[credential.key]\ntype = \"token\"\nenv = [\"X_KEY\"]\n\
+    [[inject]]\nhost = \"api\"\nuse = \"key\"\nat = [{ header = \"authorization\", as = \"Bearer {}\" }]\n";
+
+/// The findings for a service with these capabilities and vectors, and perhaps a grant.
+fn lint(rest: &str, grant: &str) -> Vec<String> {
+    let service = format!("{HEAD}{rest}");
+    let policy = format!("schema = 1\nkind = \"policy\"\n{grant}");
+    let set = PolicySet::of_texts(&[("p.toml", &policy), ("x.toml", &service)]).unwrap_or_else(|e| panic!("{e}"));
+    set.services().flat_map(|service| set.lint(service)).map(|finding| finding.to_string()).collect()
+}
+
+/// A capability with a vector, so that nobody complains that there is none.
+fn capability(name: &str, risk: &str, allow: &str, deny: &str) -> String {
+    format!("[cap.{name}]\nabout = \"a\"\nrisk = \"{risk}\"\nallow = [{allow}]\ndeny = [{deny}]\n")
+}
+
+fn tried(names: &[&str]) -> String {
+    // The names alone matter here: nobody runs these.
+    format!("[[test]]\nsend = \"GET https://api.x.example/\"\ngives = {names:?}\n")
+}
+
+#[test]
+fn capabilities_of_different_risk_that_meet_are_told_with_an_example() {
+    let read = capability("read", "read", "{ method = \"GET\", path = \"/v1/**\" }", "{ path = \"/v1/keys/*\" }");
+    let keys = capability("keys", "secret", "{ path = [\"/v1/keys\", \"/v1/keys/*\"] }", "");
+    let all = format!("{read}{keys}{}", tried(&["read", "keys"]));
+    assert_eq!(
+        lint(&all, ""),
+        ["x.toml [cap.read]: `read` (read) and `keys` (secret) both give GET https://api.x.example/v1/keys; take it \
+          from one of them: `deny` in `[cap.read]`"]
+    );
+}
+
+#[test]
+fn what_is_apart_is_not_told() {
+    let first = capability("read", "read", "{ method = \"GET\", path = \"/v1/**\" }", "{ path = \"/v1/keys/**\" }");
+    for other in [
+        capability("keys", "secret", "{ path = \"/v1/keys/**\" }", ""),
+        capability("write", "write", "{ method = \"POST\", path = \"/v1/**\" }", ""),
+        capability("also", "read", "{ method = \"GET\", path = \"/v1/a\" }", ""),
+        capability("live", "spend", "{ method = \"GET\", path = \"/v1/live\", upgrade = \"websocket\" }", ""),
+        capability("elsewhere", "write", "{ path = \"/v2/**\" }", ""),
+    ] {
+        let name = other.split(['.', ']']).nth(1).unwrap();
+        assert_eq!(lint(&format!("{first}{other}{}", tried(&["read", name])), ""), [""; 0], "{other}");
+    }
+}
+
+#[test]
+fn rules_over_bodies_meet_plain_ones_but_not_each_other() {
+    let query = "{ method = \"POST\", path = \"/graphql\", graphql = { operation = \"query\" } }";
+    let change = "{ method = \"POST\", path = \"/graphql\", graphql = { operation = \"mutation\" } }";
+    let both = |a: &str, b: &str| {
+        format!("{}{}{}", capability("a", "read", a, ""), capability("b", "write", b, ""), tried(&["a", "b"]))
+    };
+    assert_eq!(lint(&both(query, change), ""), [""; 0]);
+    let found = lint(&both(query, "{ method = \"POST\", path = \"/**\" }"), "");
+    assert!(found[0].contains("both give POST https://api.x.example/graphql"), "{found:?}");
+}
+
+#[test]
+fn what_can_never_be_used_is_told() {
+    let dead = capability("dead", "read", "{ path = \"/a/*\" }, { path = \"/b\" }", "{ path = \"/a/**\" }");
+    let spare = "[host.spare]\norigin = \"https://spare.x.example\"\n";
+    let inject = "[[inject]]\nhost = \"spare\"\nuse = \"key\"\nat = [{ header = \"x-key\" }]\n";
+    let dead = dead
+        .replace("path = \"/a/*\"", "host = \"api\", path = \"/a/*\"")
+        .replace("path = \"/b\"", "host = \"api\", path = \"/b\"");
+    assert_eq!(
+        lint(&format!("{spare}{inject}{dead}"), ""),
+        [
+            "x.toml [cap.dead]: rule 1 of `allow` gives nothing: `deny` takes all of it; narrow the `deny`, or remove the rule",
+            "x.toml [cap.dead]: no vector tries it; add a `[[test]]` with `gives = \"dead\"`",
+            "x.toml [host.spare]: no capability reaches it; name it in a rule, or give it `credential = \"never\"`",
+        ]
+    );
+}
+
+#[test]
+fn a_grant_whose_only_leaves_nothing_of_a_capability_is_told() {
+    let one = capability("one", "read", "{ path = \"/p/{project}/**\" }", "");
+    let all = capability("all", "read", "{ path = \"/all\" }", "");
+    let service = format!("{one}{all}{}", tried(&["one", "all"]));
+    let grant = "[[grant]]\nservice = \"x\"\nitem = \"k\"\nallow = [\"one\", \"all\"]\nonly = { project = [\"a\"] }\n";
+    assert_eq!(
+        lint(&service, grant),
+        ["p.toml:3: `all` can never be used: none of its rules shows `project`, which `only` limits; add `unscoped = \
+          [\"all\"]`, or leave it out of the grant"]
+    );
+    assert_eq!(lint(&service, &format!("{grant}unscoped = [\"all\"]\n")), [""; 0]);
+}
