@@ -2,14 +2,14 @@
 //!
 //! Invariant: `Apart` is a proof. `Example` is a request that both read as theirs, taken exactly.
 
-use crate::base::{Authority, Host};
+use crate::base::{Authority, Host, HostPattern};
 
 use super::{
     Protocol,
+    grant::Only,
     matchers::Content,
-    path_pattern::PathPattern,
     rule::{COMMON_METHODS, Call, Rule},
-    service::{Capability, HostBlock, Service},
+    service::{HostBlock, Service},
     words::{Witness, Words, find},
 };
 
@@ -35,28 +35,40 @@ pub(super) enum Meeting {
     Unknown,
 }
 
-/// Requests by their heads: what a rule is about, less what others take from it.
+/// Requests by their heads.
+#[derive(Clone, Debug)]
 pub(super) struct Heads<'a> {
-    pub(super) blocks: Vec<usize>,
+    pub(super) blocks: &'a [usize],
     /// Exact hosts; empty for all.
     pub(super) names: &'a [Host],
-    /// Empty for all common methods.
-    pub(super) methods: &'a [Box<str>],
-    /// Empty for all paths.
-    pub(super) paths: &'a [PathPattern],
+    /// Empty for all.
+    pub(super) methods: Vec<&'a str>,
+    /// Paths that are in every set of at least one of these lists.
+    pub(super) paths: Vec<Vec<Words>>,
     pub(super) protocol: Protocol,
 }
 
 impl Rule {
-    /// What it is about; `None` for git, whose paths are repositories.
-    pub(super) fn heads(&self) -> Option<Heads<'_>> {
-        self.matchers.git.is_none().then(|| Heads {
-            blocks: self.blocks.clone(),
-            names: &self.names,
-            methods: &self.methods,
-            paths: &self.paths,
-            protocol: self.protocol,
-        })
+    /// What it is about, where parameters in its paths are limited so; for git the endpoints of its repositories.
+    pub(super) fn heads<'a>(&'a self, limits: &[&'a Only]) -> Vec<Heads<'a>> {
+        let globs = |name: &str, at: usize| {
+            let of = limits.iter().filter(|only| *only.param == *name).nth(at);
+            of.map(|only| only.values.as_slice())
+        };
+        // Each list of a parameter that is limited twice is a set of its own.
+        let within = |path| (0..limits.len()).map(move |at| Words::of_within(path, |name| globs(name, at)));
+        let words = |path| std::iter::once(Words::of(path)).chain(within(path)).collect::<Vec<_>>();
+        let paths: Vec<Vec<Words>> = match &*self.paths {
+            [] => vec![vec![Words::all()]],
+            paths => paths.iter().map(words).collect(),
+        };
+        let methods: Vec<&str> = match &*self.methods {
+            [] => COMMON_METHODS.to_vec(),
+            methods => methods.iter().map(|method| &**method).collect(),
+        };
+        let heads = Heads { blocks: &self.blocks, names: &self.names, methods, paths, protocol: self.protocol };
+        let Some(git) = &self.matchers.git else { return vec![heads] };
+        git.endpoints().map(|(method, end)| heads.at_endpoint(method, end)).collect()
     }
 
     /// Whether it looks at no more than host, method and path.
@@ -66,42 +78,41 @@ impl Rule {
 }
 
 impl Heads<'_> {
-    fn methods(&self) -> Vec<&str> {
-        if self.methods.is_empty() {
-            COMMON_METHODS.to_vec()
-        } else {
-            self.methods.iter().map(|method| &**method).collect()
-        }
-    }
-
-    fn words(&self) -> Vec<Words> {
-        if self.paths.is_empty() { vec![Words::all()] } else { self.paths.iter().map(Words::of).collect() }
+    fn at_endpoint(&self, method: &'static str, end: &str) -> Self {
+        let both = |sets: &Vec<Words>| {
+            ["", ".git"].map(|suffix| {
+                let longer = |words: &Words| words.clone().followed_by(suffix).followed_by(end);
+                let longer: Vec<Words> = sets.iter().map(longer).collect();
+                if end.ends_with('/') { longer.into_iter().map(Words::and_deeper).collect() } else { longer }
+            })
+        };
+        let methods = if method.is_empty() { Vec::new() } else { vec![method] };
+        Self { methods, paths: self.paths.iter().flat_map(both).collect(), ..self.clone() }
     }
 }
 
-/// Whether two sets meet outside of what the `deny` rules of these capabilities take.
-pub(super) fn meet(service: &Service, a: &Heads<'_>, b: &Heads<'_>, without: &[&Capability]) -> Meeting {
+/// Whether two sets meet outside of what these rules take.
+pub(super) fn meet(service: &Service, a: &Heads<'_>, b: &Heads<'_>, without: &[&Rule]) -> Meeting {
     if a.protocol != b.protocol {
         return Meeting::Apart;
     }
-    let places = places(service, a, b);
-    let methods: Vec<&str> = a.methods().into_iter().filter(|method| b.methods().contains(method)).collect();
-    if places.is_empty() || methods.is_empty() {
-        return Meeting::Apart;
-    }
-    let (ours, theirs) = (a.words(), b.words());
+    let both: Vec<&str> = match (&*a.methods, &*b.methods) {
+        ([], []) => COMMON_METHODS.to_vec(),
+        ([], methods) | (methods, []) => methods.to_vec(),
+        (ours, theirs) => ours.iter().filter(|method| theirs.contains(method)).copied().collect(),
+    };
     let mut meeting = Meeting::Apart;
-    for (block, host) in places {
-        for method in &methods {
+    for (block, host) in places(service, a, b) {
+        for method in &both {
             let taken = taken(without, block, &host, method, a.protocol);
             let taken: Vec<&Words> = taken.iter().collect();
-            for (one, other) in ours.iter().flat_map(|one| theirs.iter().map(move |other| (one, other))) {
-                match find(&[one, other], &taken) {
+            for (ours, theirs) in a.paths.iter().flat_map(|ours| b.paths.iter().map(move |theirs| (ours, theirs))) {
+                let all: Vec<&Words> = ours.iter().chain(theirs).collect();
+                match find(&all, &taken) {
                     Witness::None => {}
                     Witness::Unknown => meeting = Meeting::Unknown,
                     Witness::Path(path) => {
-                        let host = host.clone();
-                        let protocol = a.protocol;
+                        let (host, protocol) = (host.clone(), a.protocol);
                         return Meeting::Example(Example { block, host, method: (*method).into(), path, protocol });
                     }
                 }
@@ -126,10 +137,9 @@ fn places(service: &Service, a: &Heads<'_>, b: &Heads<'_>) -> Vec<(usize, Host)>
     blocks.filter_map(|block| Some((block, host(block)?))).collect()
 }
 
-/// The paths that plain `deny` rules take whole from requests of this host and method.
-fn taken(from: &[&Capability], block: usize, host: &Host, method: &str, protocol: Protocol) -> Vec<Words> {
-    let rules = from.iter().flat_map(|capability| &capability.deny);
-    let whole = rules.filter(|rule| {
+/// The paths that plain rules take whole from requests of this host and method.
+fn taken(rules: &[&Rule], block: usize, host: &Host, method: &str, protocol: Protocol) -> Vec<Words> {
+    let whole = rules.iter().filter(|rule| {
         rule.is_plain()
             && rule.blocks.contains(&block)
             && (rule.names.is_empty() || rule.names.contains(host))
@@ -146,13 +156,15 @@ fn taken(from: &[&Capability], block: usize, host: &Host, method: &str, protocol
 impl HostBlock {
     /// A host of it: the first that its patterns take, with `x` for every hole.
     pub(super) fn example(&self) -> Option<Host> {
-        let mut spelled = self.origins.iter().map(|origin| {
-            let labels = origin.pattern.as_str().split('.');
-            let labels = labels.map(|label| if label.contains('*') || label.starts_with('{') { "x" } else { label });
-            labels.collect::<Vec<_>>().join(".")
-        });
-        spelled.find_map(|text| text.parse().ok())
+        self.origins.iter().find_map(|origin| example(&origin.pattern))
     }
+}
+
+/// A host that the pattern matches, with `x` for every hole.
+pub(super) fn example(pattern: &HostPattern) -> Option<Host> {
+    let labels = pattern.as_str().split('.');
+    let labels = labels.map(|label| if label.contains('*') || label.starts_with('{') { "x" } else { label });
+    labels.collect::<Vec<_>>().join(".").parse().ok()
 }
 
 impl Example {

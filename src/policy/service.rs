@@ -219,16 +219,20 @@ impl OriginPattern {
 
     /// Whether some host could match both.
     pub(super) fn overlaps(&self, other: &Self) -> bool {
-        let (mut a, mut b) = (self.pattern.as_str().rsplit('.'), other.pattern.as_str().rsplit('.'));
+        self.is_like(&other.pattern) && self.scheme == other.scheme && self.port == other.port
+    }
+
+    /// The same for its name alone.
+    pub(super) fn is_like(&self, other: &HostPattern) -> bool {
+        let (mut a, mut b) = (self.pattern.as_str().rsplit('.'), other.as_str().rsplit('.'));
         let wild = |label: &str| label == "*" || label.starts_with('{');
-        let labels = loop {
+        loop {
             match (a.next(), b.next()) {
-                (None, None) | (Some("**"), Some(_)) | (Some(_), Some("**")) => break true,
+                (None, None) | (Some("**"), Some(_)) | (Some(_), Some("**")) => return true,
                 (Some(x), Some(y)) if x == y || wild(x) || wild(y) => {}
-                _ => break false,
+                _ => return false,
             }
-        };
-        labels && self.scheme == other.scheme && self.port == other.port
+        }
     }
 }
 

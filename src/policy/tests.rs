@@ -9,6 +9,7 @@ mod git;
 mod graphql;
 mod lint;
 mod narrowing;
+mod prove;
 mod rpc;
 mod shipped;
 mod vectors;

@@ -29,6 +29,7 @@ mod fixes;
 mod leases;
 mod lint;
 mod load;
+mod prove;
 mod sessions;
 mod settings;
 mod vectors;

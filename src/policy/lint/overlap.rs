@@ -3,7 +3,7 @@
 use super::{
     super::{
         meet::{Example, Meeting, meet},
-        rule::Met,
+        rule::{Met, Rule},
         service::{Capability, Service},
     },
     Finding,
@@ -38,12 +38,15 @@ fn milder<'a>(one: &'a Capability, other: &'a Capability) -> &'a Capability {
 /// A request that both give. Rules that look at more than the head are not compared with each other: what tells them
 /// apart is in there.
 fn shared(service: &Service, one: &Capability, other: &Capability) -> Option<Example> {
+    let denied: Vec<&Rule> = one.deny.iter().chain(&other.deny).collect();
     let pairs = one.allow.iter().flat_map(|rule| other.allow.iter().map(move |second| (rule, second)));
     for (rule, second) in pairs.filter(|(rule, second)| rule.is_plain() || second.is_plain()) {
-        let Some((a, b)) = rule.heads().zip(second.heads()) else { continue };
-        let Meeting::Example(example) = meet(service, &a, &b, &[one, other]) else { continue };
-        if gives(one, &example) && gives(other, &example) {
-            return Some(example);
+        let (ours, theirs) = (rule.heads(&[]), second.heads(&[]));
+        for (a, b) in ours.iter().flat_map(|a| theirs.iter().map(move |b| (a, b))) {
+            let Meeting::Example(example) = meet(service, a, b, &denied) else { continue };
+            if gives(one, &example) && gives(other, &example) {
+                return Some(example);
+            }
         }
     }
     None

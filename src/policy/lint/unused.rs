@@ -4,7 +4,7 @@
 use super::{
     super::{
         grant::{Grant, Verdict},
-        meet::{Meeting, meet},
+        meet::{Heads, Meeting, meet},
         rule::Rule,
         service::{Capability, Carries, Service},
         vector::Expected,
@@ -44,8 +44,9 @@ fn finding(service: &Service, capability: &Capability, message: String, fix: &st
 }
 
 fn is_taken_whole(service: &Service, capability: &Capability, rule: &Rule) -> bool {
-    let Some(heads) = rule.heads().filter(|_| !capability.deny.is_empty()) else { return false };
-    meet(service, &heads, &heads, &[capability]) == Meeting::Apart
+    let denied: Vec<&Rule> = capability.deny.iter().collect();
+    let apart = |heads: &Heads<'_>| meet(service, heads, heads, &denied) == Meeting::Apart;
+    !denied.is_empty() && rule.heads(&[]).iter().all(apart)
 }
 
 fn is_tried(service: &Service, capability: &Capability) -> bool {
@@ -78,7 +79,7 @@ pub(super) fn in_grant(service: &Service, grant: &Grant) -> Vec<Finding> {
 
 impl Service {
     /// Whether requests of this rule can show a value for the parameter, or are not judged by it.
-    fn may_show(&self, rule: &Rule, param: &str) -> bool {
+    pub(in crate::policy) fn may_show(&self, rule: &Rule, param: &str) -> bool {
         let in_host = rule.blocks.iter().filter_map(|block| self.hosts.get(*block)).any(|block| {
             let wanted = format!("{{{param}}}");
             block.origins.iter().any(|origin| origin.pattern.as_str().split('.').any(|label| label == wanted))

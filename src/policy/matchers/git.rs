@@ -71,6 +71,18 @@ impl Git {
         Some((path, loose))
     }
 
+    /// Method and end of path of every request that its services make; no method for any, a final slash for any depth.
+    pub(in crate::policy) fn endpoints(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.services
+            .iter()
+            .flat_map(|service| match service {
+                Service::Fetch => &[("GET", "/info/refs"), ("POST", "/git-upload-pack")][..],
+                Service::Lfs => &[("", "/info/lfs/")],
+                Service::Push => &[("GET", "/info/refs"), ("POST", "/git-receive-pack")],
+            })
+            .copied()
+    }
+
     /// Whether the body decides.
     pub(super) fn looks(&self, call: &Call<'_>) -> bool {
         (self.refs.is_some() || self.deletes.is_some())

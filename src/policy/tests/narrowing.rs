@@ -4,7 +4,7 @@ use super::super::{Narrow, PolicySet, Verdict, grant::Layer};
 use super::{ACME, ASKER, Asker, Protocol, ask, ask_as};
 
 /// A small deterministic generator (xorshift), so that a failure repeats.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
     fn below(&mut self, bound: usize) -> usize {
@@ -22,7 +22,7 @@ impl Dice {
 const CAPABILITIES: [&str; 5] = ["read", "stream", "edge", "wide", "tenants"];
 
 /// The template plus overlapping capabilities, so that lists have something to disagree about.
-fn service() -> String {
+pub(super) fn service() -> String {
     ACME.to_owned()
         + r#"
 [cap.edge]
@@ -41,7 +41,7 @@ allow = [{ host = "tenant", path = ["/{project}/info/refs", "/{project}/git-*-pa
 "#
 }
 
-fn a_request(dice: &mut Dice) -> (String, Protocol) {
+pub(super) fn a_request(dice: &mut Dice) -> (String, Protocol) {
     let method = dice.pick(&["GET", "GET", "HEAD", "POST", "DELETE", "get"]);
     let host = dice.pick(&[
         "api.acme.example",
@@ -75,7 +75,7 @@ fn a_request(dice: &mut Dice) -> (String, Protocol) {
     (format!("{method} https://{host}{path}{}", if path.is_empty() || dice.below(8) == 0 { "/" } else { "" }), protocol)
 }
 
-fn a_grant(dice: &mut Dice) -> String {
+pub(super) fn a_grant(dice: &mut Dice) -> String {
     let mut lists = [const { Vec::new() }; 4]; // allow, ask, deny, none
     for capability in CAPABILITIES {
         lists[[0, 0, 0, 1, 2, 3][dice.below(6)]].push(capability);

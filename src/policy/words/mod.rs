@@ -7,7 +7,7 @@ mod search;
 pub(super) use search::{Witness, find};
 
 use super::{
-    glob::ValuePattern,
+    glob::{Glob, ValuePattern},
     path_pattern::{PathPattern, Piece},
 };
 
@@ -82,12 +82,38 @@ impl Words {
 
     /// Of one pattern; the last state accepts.
     pub(super) fn of(pattern: &PathPattern) -> Self {
+        Self::of_within(pattern, |_| None)
+    }
+
+    /// The same where the values of some parameters match one of these globs each, and need not look as declared: a
+    /// search for both sets at once finds those that do.
+    pub(super) fn of_within<'g>(pattern: &PathPattern, globs: impl Fn(&str) -> Option<&'g [Glob]>) -> Self {
         let mut words = Self { states: vec![State::default()] };
         let mut at = 0;
         for piece in pattern.pieces() {
-            at = words.piece(piece, at);
+            at = match piece {
+                Piece::Param { before, after, param, .. } => match globs(&param.name) {
+                    Some(globs) => words.value(before, globs, after, at),
+                    None => words.piece(piece, at),
+                },
+                _ => words.piece(piece, at),
+            };
         }
         words
+    }
+
+    /// Each of these paths with this text behind it.
+    pub(super) fn followed_by(mut self, text: &str) -> Self {
+        let end = self.states.len() - 1;
+        self.text(text, end);
+        self
+    }
+
+    /// Each of these paths with anything behind it.
+    pub(super) fn and_deeper(mut self) -> Self {
+        let end = self.states.len() - 1;
+        self.run(Set(Set::SEGMENT.0 | Set::SLASH), end);
+        self
     }
 
     fn piece(&mut self, piece: &Piece, from: usize) -> usize {
@@ -115,6 +141,47 @@ impl Words {
                 self.text(after, at)
             }
         }
+    }
+
+    fn value(&mut self, before: &str, globs: &[Glob], after: &str, from: usize) -> usize {
+        let at = self.step(Set::of(b'/'), from);
+        let at = self.text(before, at);
+        let ends: Vec<usize> = globs.iter().map(|glob| self.value_glob(glob.as_str(), at)).collect();
+        let end = self.add();
+        for state in ends {
+            self.state(state).skips.push(end);
+        }
+        self.text(after, end)
+    }
+
+    /// `**` runs over slashes, and a kept `%2F` is one.
+    fn value_glob(&mut self, glob: &str, from: usize) -> usize {
+        let bare = glob.strip_suffix("/**").filter(|bare| !bare.contains('*'));
+        let mut rest = glob.bytes().peekable();
+        let (mut at, mut ends) = (from, Vec::new());
+        let mut read = 0;
+        while let Some(byte) = rest.next() {
+            if bare.is_some_and(|bare| bare.len() == read) {
+                ends.push(at);
+            }
+            read += 1;
+            at = match byte {
+                b'*' if rest.next_if_eq(&b'*').is_some() => self.run(Set(Set::SEGMENT.0 | Set::SLASH), at),
+                b'*' => self.any(at),
+                b'/' => {
+                    let end = self.step(Set::of(b'/'), at);
+                    let coded = self.text("%2", at);
+                    self.state(coded).steps.push((Set::of(b'F'), end));
+                    end
+                }
+                byte => self.step(Set::of(byte), at),
+            };
+        }
+        let end = self.add();
+        for state in ends.into_iter().chain([at]) {
+            self.state(state).skips.push(end);
+        }
+        end
     }
 
     /// Any number of segments, each behind its slash.
@@ -150,9 +217,13 @@ impl Words {
     }
 
     fn any(&mut self, from: usize) -> usize {
+        self.run(Set::SEGMENT, from)
+    }
+
+    fn run(&mut self, set: Set, from: usize) -> usize {
         let at = self.add();
         self.state(from).skips.push(at);
-        self.state(at).steps.push((Set::SEGMENT, at));
+        self.state(at).steps.push((set, at));
         let end = self.add();
         self.state(at).skips.push(end);
         end

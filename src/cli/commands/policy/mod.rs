@@ -1,6 +1,7 @@
 //! `secrets policy`: what would be allowed and why, what is known, checking files, and reading them again.
 
 mod lint;
+mod prove;
 mod show;
 mod test;
 
@@ -65,6 +66,14 @@ enum Act {
     },
     /// List services and grants as they are in force
     List,
+    /// Prove that a secret never reaches some requests, or show one that it does; needs no daemon
+    ///
+    /// The claim is about every agent, project, query and body. Values that `secrets lease` prints are no part of it.
+    Prove {
+        /// secret NAME never reaches [method METHOD,…] [path PATTERN] [on host HOST]
+        #[arg(value_name = "CLAIM", required = true)]
+        claim: Vec<String>,
+    },
     /// Read the policy files again; a faulty set changes nothing
     Reload,
     /// Show one service: hosts, credentials, capabilities with their rules, and the grants of it; needs no daemon
@@ -89,6 +98,7 @@ impl Arguments {
         match &self.act {
             Act::Check { paths } => Some(check(context, paths)),
             Act::Lint { services, all } => Some(lint::run(context, services, *all)),
+            Act::Prove { claim } => Some(prove::run(context, claim)),
             Act::Show { service, source } => Some(show::run(context, service, *source)),
             Act::Test { services } => Some(test::run(context, services)),
             Act::Explain { .. } | Act::List | Act::Reload => None,
@@ -101,6 +111,7 @@ impl Arguments {
             Act::Explain { .. } => "secrets policy explain",
             Act::Lint { .. } => "secrets policy lint",
             Act::List => "secrets policy list",
+            Act::Prove { .. } => "secrets policy prove",
             Act::Reload => "secrets policy reload",
             Act::Show { .. } => "secrets policy show",
             Act::Test { .. } => "secrets policy test",

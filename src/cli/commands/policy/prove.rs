@@ -1,0 +1,59 @@
+//! `secrets policy prove`: a claim about a secret, proved from the rules or refuted with a request.
+
+use serde_json::json;
+
+use super::check;
+use crate::cli::{
+    context::Context, envelope::NextAction, exit::ExitStatus, printer::Outcome, report::Report, sanitize, table::Table,
+};
+use crate::{
+    base::counted,
+    policy::{Claim, Counter, PolicySet, Proof, Verdict},
+};
+
+/// Proves or refutes.
+pub(super) fn run(context: &Context, words: &[String]) -> Result<Outcome, Report> {
+    let claim = Claim::parse(words).map_err(|error| Report::misuse(error, "secrets policy prove --help"))?;
+    let Ok(set) = PolicySet::load(&context.home.policies()) else { return check(context, &[]) };
+    let proof = set.prove(&claim);
+    let result = json!({"claim": claim.to_string(), "proof": proof});
+    match &proof {
+        Proof::Holds { grants: 0, .. } => {
+            let human =
+                format!("holds: no grant gives the secret `{}` at all\n", sanitize::line(claim.secret().as_str()));
+            Ok(Outcome::Shown { result, human, next: vec![NextAction::new("secrets policy list", "See the grants")] })
+        }
+        Proof::Holds { grants, rules } => {
+            let looked_at = format!("{} with {}", counted(*grants as u64, "grant"), counted(*rules as u64, "rule"));
+            let human = format!("holds: nothing in {looked_at} gives such a request\n");
+            Ok(Outcome::Shown { result, human, next: vec![] })
+        }
+        Proof::Fails(counter) => {
+            let how = if counter.verdict == Verdict::Ask { "is made once a person says yes" } else { "is made" };
+            let message =
+                format!("{} {how}: `{}` of the grant at {}", counter.request, counter.capability, counter.grant);
+            Err(Report::new(ExitStatus::Data, message, explain(&claim, counter)).with_result(result, String::new()))
+        }
+        Proof::Open { cases } => {
+            let mut table = Table::new(&["grant", "capability", "request"]);
+            for case in cases {
+                table.row([&case.grant, &case.capability, &case.request]);
+            }
+            let first = cases.first().map_or("", |case| &*case.request);
+            let message = format!("not shown: whether {first} is made depends on its query, fields or body");
+            let fix = cases.first().map_or_else(|| "secrets policy list".to_owned(), |case| explain(&claim, case));
+            Err(Report::new(ExitStatus::Data, message, fix).with_result(result, table.render("")))
+        }
+    }
+}
+
+/// The command that shows what becomes of the request.
+fn explain(claim: &Claim, counter: &Counter) -> String {
+    let (method, url) = &counter.parts;
+    if url.is_empty() || !url.contains("://") {
+        return format!("secrets policy show {}", sanitize::shell_word(&counter.service));
+    }
+    let [method, url, secret, client] =
+        [method, url, claim.secret().as_str(), &counter.client].map(sanitize::shell_word);
+    format!("secrets policy explain {method} {url} --secret {secret} --client {client}")
+}
