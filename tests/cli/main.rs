@@ -23,6 +23,7 @@ mod certificates;
 mod commands;
 mod daemon;
 mod demo;
+mod diff;
 mod disks;
 mod explain;
 mod fixes;

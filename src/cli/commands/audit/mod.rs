@@ -7,6 +7,8 @@ mod show;
 mod verify;
 mod wanted;
 
+pub(super) use self::wanted::time;
+
 use std::{fmt::Write as _, path::Path};
 
 use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
@@ -132,7 +134,7 @@ impl From<audit::Error> for Report {
 }
 
 /// A running daemon is asked to write what it still holds; without one the file is all there is.
-async fn write_what_waits(context: &Context) {
+pub(super) async fn write_what_waits(context: &Context) {
     if let Ok(mut client) = Client::connect(&context.socket, context.globals.deadline()).await {
         let _ = client.call(FlushAudit {}).await; // it says in its own log why it cannot
     }

@@ -83,7 +83,11 @@ fn known_outcome(word: &str) -> Result<Outcome, Report> {
 }
 
 /// RFC 3339, or how long ago.
-fn time(flag: &str, text: Option<&String>, now: Timestamp) -> Result<Option<Timestamp>, Report> {
+pub(in crate::cli::commands) fn time(
+    flag: &str,
+    text: Option<&String>,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Report> {
     let Some(text) = text else { return Ok(None) };
     let ago = |back: TimeToLive| {
         let millis = i64::try_from(back.get().as_millis()).unwrap_or(i64::MAX);

@@ -1,5 +1,6 @@
 //! `secrets policy`: what would be allowed and why, what is known, checking files, and reading them again.
 
+mod diff;
 mod lint;
 mod prove;
 mod show;
@@ -39,6 +40,11 @@ enum Act {
         #[arg(value_name = "PATH")]
         paths: Vec<PathBuf>,
     },
+    /// Show which past requests another set of policy files would decide otherwise; needs no daemon
+    ///
+    /// The requests are those of the audit log that carried a lease. What the log does not hold, queries and bodies,
+    /// counts as unread; what projects took away is left out on both sides.
+    Diff(diff::Arguments),
     /// Show every layer's verdict on one request
     Explain {
         /// The HTTP method, in the letters in which it is sent
@@ -101,13 +107,14 @@ impl Arguments {
             Act::Prove { claim } => Some(prove::run(context, claim)),
             Act::Show { service, source } => Some(show::run(context, service, *source)),
             Act::Test { services } => Some(test::run(context, services)),
-            Act::Explain { .. } | Act::List | Act::Reload => None,
+            Act::Diff(_) | Act::Explain { .. } | Act::List | Act::Reload => None,
         }
     }
 
     pub(in crate::cli) const fn name(&self) -> &'static str {
         match self.act {
             Act::Check { .. } => "secrets policy check",
+            Act::Diff(_) => "secrets policy diff",
             Act::Explain { .. } => "secrets policy explain",
             Act::Lint { .. } => "secrets policy lint",
             Act::List => "secrets policy list",
@@ -134,6 +141,7 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
             let next = vec![NextAction::new("secrets policy list", "See services and grants")];
             Ok(Outcome::Shown { result: json!(explanation), human, next })
         }
+        Act::Diff(arguments) => diff::run(context, arguments).await,
         Act::List => {
             let list = context.call(ListPolicy {}, None).await?;
             Ok(Outcome::Shown { human: listed(&list), result: json!(list), next: vec![] })
