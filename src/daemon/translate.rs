@@ -67,7 +67,7 @@ fn policy_failure(error: &policy::Error) -> Failure {
             let folder = path.parent().unwrap_or(path);
             Failure::new(FailureCode::Io, message).with_fix(format!("df {0} && ls -ld {0}", path_word(folder)))
         }
-        policy::Error::File(_) | policy::Error::Exists(_) => {
+        policy::Error::File(_) | policy::Error::Exists(_) | policy::Error::Taken(_) => {
             Failure::new(FailureCode::Io, message).with_fix("secrets policy check")
         }
         policy::Error::Broken(_) | policy::Error::Unusable(_) => {

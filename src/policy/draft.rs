@@ -73,6 +73,17 @@ impl Draft {
         self.add(&name, grant_text(grant))
     }
 
+    /// A file of one's own under exactly this name, without `.toml`; refused when there is one.
+    pub fn file(&mut self, name: &str, text: String) -> Result<PathBuf, Error> {
+        let path = self.folder.join(format!("{name}.toml"));
+        if path.symlink_metadata().is_ok() {
+            return Err(Error::Taken(path));
+        }
+        self.files.push((path.clone(), text));
+        self.set = PolicySet::load_with(&self.folder, &self.files).map_err(Error::Unusable)?;
+        Ok(path)
+    }
+
     /// The grants that give this secret, for whomever.
     pub fn grants_of<'a>(&'a self, secret: &'a SecretName) -> impl Iterator<Item = &'a Grant> {
         self.set.grants().filter(move |grant| grant.items().any(|(_, item)| item == secret))

@@ -82,6 +82,9 @@ pub enum Error {
     /// Every name that there could be is taken.
     #[error("`{}` has a file of every name that there could be", .0.display())]
     Exists(PathBuf),
+    /// There is such a file already; nothing is written over it.
+    #[error("`{}` is there already", .0.display())]
+    Taken(PathBuf),
     /// What was to be written would not load; the caller's input is at fault.
     #[error("this cannot be written as a policy: {0}")]
     Unusable(LoadErrors),

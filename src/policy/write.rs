@@ -161,30 +161,50 @@ pub(super) fn grant_text(grant: &NewGrant) -> String {
     Generated::write(GRANT, about, &text)
 }
 
+/// The text of a service that goes with its secret as long as nobody edits it.
 pub(super) fn service_text(service: &EasyService) -> String {
-    let origin = quoted(&service.origin.to_string());
-    let id = quoted(service.id.as_str());
-    let place = match &service.place {
-        EasyPlace::Basic(BasicPart::Password) => "{ basic = \"password\" }".to_owned(),
-        EasyPlace::Basic(BasicPart::User) => "{ basic = \"user\" }".to_owned(),
-        EasyPlace::Header(name, wording) => {
-            format!("{{ header = {}, as = {} }}", quoted(name.as_str()), quoted(&wording.to_string()))
-        }
-        EasyPlace::Query(name) => format!("{{ query = {} }}", quoted(name)),
-    };
-    let env: Vec<String> = service.env.iter().map(|variable| quoted(variable)).collect();
-    let clear = if service.origin.scheme == Scheme::Http {
-        "# Clear text: whoever is on the way reads the credential.\n"
-    } else {
-        ""
-    };
-    // A client of Basic asks without, is challenged, and asks again (RFC 7617, 2): git does.
-    let missing = match &service.place {
-        EasyPlace::Basic(_) => "missing = \"pass\" # without a lease it goes out without a credential\n",
-        EasyPlace::Header(..) | EasyPlace::Query(_) => "",
-    };
-    let body = format!(
-        "schema = 1\nkind   = \"service\"\nid     = {id}\nname   = {name}\n\n\
+    let about = "# A service with one host and one token; written by `secrets add`, yours to edit.";
+    Generated::write(SERVICE, about, &service.body(service.origin.authority.host.to_string().as_str()))
+}
+
+impl EasyService {
+    /// The text of a service file of the user's own.
+    pub fn text(&self, name: &str) -> String {
+        let clear = self.origin.scheme == Scheme::Http;
+        let send = |method: &str| quoted(&format!("{method} {}/x", self.origin));
+        let vectors = [("GET", "read"), ("POST", "write"), ("DELETE", "delete")]
+            .map(|(method, gives)| format!("\n[[test]]\nsend  = {}\ngives = {}\n", send(method), quoted(gives)));
+        let about =
+            "# A service with one host and one token. Split `read`, `write` and `delete` where methods say too little.";
+        let warning = if clear { "\n# Over clear text whoever is on the way reads the credential." } else { "" };
+        format!("{about}{warning}\n{}{}", self.body(name), vectors.concat())
+    }
+
+    fn body(&self, name: &str) -> String {
+        let service = self;
+        let origin = quoted(&service.origin.to_string());
+        let id = quoted(service.id.as_str());
+        let place = match &service.place {
+            EasyPlace::Basic(BasicPart::Password) => "{ basic = \"password\" }".to_owned(),
+            EasyPlace::Basic(BasicPart::User) => "{ basic = \"user\" }".to_owned(),
+            EasyPlace::Header(name, wording) => {
+                format!("{{ header = {}, as = {} }}", quoted(name.as_str()), quoted(&wording.to_string()))
+            }
+            EasyPlace::Query(name) => format!("{{ query = {} }}", quoted(name)),
+        };
+        let env: Vec<String> = service.env.iter().map(|variable| quoted(variable)).collect();
+        let clear = if service.origin.scheme == Scheme::Http {
+            "# Clear text: whoever is on the way reads the credential.\n"
+        } else {
+            ""
+        };
+        // A client of Basic asks without, is challenged, and asks again (RFC 7617, 2): git does.
+        let missing = match &service.place {
+            EasyPlace::Basic(_) => "missing = \"pass\" # without a lease it goes out without a credential\n",
+            EasyPlace::Header(..) | EasyPlace::Query(_) => "",
+        };
+        format!(
+            "schema = 1\nkind   = \"service\"\nid     = {id}\nname   = {name}\n\n\
          [host.api]\n{clear}origin = {origin}\n\n\
          [credential.key]\ntype = \"token\"\nenv  = [{env}]\n\n\
          [[inject]]\nhost = \"api\"\nuse  = \"key\"\nat   = [{place}]\n{missing}\n\
@@ -192,11 +212,10 @@ pub(super) fn service_text(service: &EasyService) -> String {
          [cap.write]\nabout = \"Create and change\"\nrisk  = \"write\"\n\
          allow = [{{ method = [\"POST\", \"PUT\", \"PATCH\"] }}]\n\n\
          [cap.delete]\nabout = \"Delete\"\nrisk  = \"destroy\"\nallow = [{{ method = \"DELETE\" }}]\n",
-        name = quoted(&service.origin.authority.host.to_string()),
-        env = env.join(", "),
-    );
-    let about = "# A service with one host and one token; written by `secrets add`, yours to edit.";
-    Generated::write(SERVICE, about, &body)
+            name = quoted(name),
+            env = env.join(", "),
+        )
+    }
 }
 
 /// A TOML basic string.

@@ -30,6 +30,7 @@ mod fixes;
 mod leases;
 mod lint;
 mod load;
+mod new_service;
 mod prove;
 mod sessions;
 mod settings;

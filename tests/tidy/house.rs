@@ -35,6 +35,7 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("regex", &["scan"]),
     ("rustls", &["ca", "net", "proxy", "demo"]),
     ("rustls_native_certs", &["net", "trust", "demo"]),
+    ("serde_saphyr", &["policy"]),
     ("tokio_rustls", &["ca", "net", "proxy", "demo"]),
     ("toml", &["policy", "daemon", "ca", "trust", "project", "cli"]),
     ("rustls_pki_types", &["base"]),

@@ -34,7 +34,7 @@ pub(in crate::cli) struct Arguments {
 #[derive(Args, Clone, Debug, Default)]
 pub(super) struct Binding {
     /// The service that it is for [default: recognised by name and shape]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", conflicts_with = "host")]
     pub(super) service: Option<ServiceId>,
     /// Which credential of the service it is [default: the only one]
     #[arg(long, value_name = "NAME", requires = "service")]

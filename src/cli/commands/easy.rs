@@ -4,9 +4,10 @@ use clap::Args;
 
 use crate::cli::{report::Report, sanitize::shell_word};
 use crate::{
-    base::{Origin, SecretName},
+    base::{Origin, SecretName, ServiceId},
     control::{EasyBinding, EasyPlace, WireValue},
     inject,
+    policy::{self, EasyService},
     recipe::{BasicPart, Place, Wording},
 };
 
@@ -14,7 +15,7 @@ use crate::{
 #[derive(Args, Clone, Debug, Default)]
 pub(super) struct Easy {
     /// Write a policy: the secret is for this host only
-    #[arg(long, value_name = "HOST", conflicts_with = "service")]
+    #[arg(long, value_name = "HOST")]
     host: Option<String>,
     /// With --host: the header that carries it [default: Authorization as `Bearer {}`]
     #[arg(long, value_name = "NAME", requires = "host", conflicts_with_all = ["query", "basic"])]
@@ -38,6 +39,11 @@ impl Easy {
     /// Whether a policy is to be written.
     pub(super) fn is_given(&self) -> bool {
         self.host.is_some()
+    }
+
+    /// The host, if one is named.
+    pub(super) fn host(&self) -> Option<&str> {
+        self.host.as_deref()
     }
 
     /// Refuses what could never be written, and a value that its place cannot carry, before anything is stored.
@@ -109,6 +115,24 @@ impl Easy {
                 wording: wording.clone().unwrap_or_else(|| "Bearer {}".into()),
             },
         }
+    }
+
+    /// The service that is asked for, without a secret; the error's fix is this command's help.
+    pub(super) fn service(&self, id: ServiceId, env: Vec<String>, command: &str) -> Result<EasyService, Report> {
+        let misuse = |message: String| Report::misuse(message, format!("{command} --help"));
+        let host = self.host.as_deref().ok_or_else(|| misuse("`--host` is missing".to_owned()))?;
+        let text = if host.contains("://") { host.to_owned() } else { format!("https://{host}") };
+        let origin = text.parse::<Origin>().map_err(|error| misuse(error.to_string()))?;
+        let place = match self.place() {
+            EasyPlace::Basic { part, .. } if part == "user" => policy::EasyPlace::Basic(BasicPart::User),
+            EasyPlace::Basic { .. } => policy::EasyPlace::Basic(BasicPart::Password),
+            EasyPlace::Header { name, wording } => policy::EasyPlace::Header(
+                name.parse().map_err(|_| misuse(format!("`{}` is no header name", name.escape_debug())))?,
+                wording.parse::<Wording>().map_err(|error| misuse(error.to_string()))?,
+            ),
+            EasyPlace::Query { name } => policy::EasyPlace::Query(name.into()),
+        };
+        Ok(EasyService { id, origin, place, env })
     }
 
     /// What is to be written, when anything is.

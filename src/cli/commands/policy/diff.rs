@@ -92,7 +92,7 @@ fn load(folder: &Path, own: &Path) -> Result<PolicySet, Report> {
 }
 
 fn broken(folder: &Path, errors: &LoadErrors) -> Report {
-    let first = errors.faults().first().map_or_else(String::new, |fault| fault.to_string());
+    let first = errors.faults().first().map_or_else(String::new, ToString::to_string);
     let fix = format!("secrets policy check {}", sanitize::shell_word(&folder.to_string_lossy()));
     Report::new(ExitStatus::Data, first, fix)
 }

@@ -2,6 +2,7 @@
 
 mod diff;
 mod lint;
+mod new;
 mod prove;
 mod show;
 mod test;
@@ -72,6 +73,8 @@ enum Act {
     },
     /// List services and grants as they are in force
     List,
+    /// Write a service file: for one host and one token, or out of an OpenAPI description; needs no daemon
+    New(new::Arguments),
     /// Prove that a secret never reaches some requests, or show one that it does; needs no daemon
     ///
     /// The claim is about every agent, project, query and body. Values that `secrets lease` prints are no part of it.
@@ -104,6 +107,7 @@ impl Arguments {
         match &self.act {
             Act::Check { paths } => Some(check(context, paths)),
             Act::Lint { services, all } => Some(lint::run(context, services, *all)),
+            Act::New(arguments) => Some(new::run(context, arguments)),
             Act::Prove { claim } => Some(prove::run(context, claim)),
             Act::Show { service, source } => Some(show::run(context, service, *source)),
             Act::Test { services } => Some(test::run(context, services)),
@@ -118,6 +122,7 @@ impl Arguments {
             Act::Explain { .. } => "secrets policy explain",
             Act::Lint { .. } => "secrets policy lint",
             Act::List => "secrets policy list",
+            Act::New(_) => "secrets policy new",
             Act::Prove { .. } => "secrets policy prove",
             Act::Reload => "secrets policy reload",
             Act::Show { .. } => "secrets policy show",
