@@ -9,7 +9,10 @@ use tokio::{
 };
 
 use super::{Error, Listener, Peer, Service, converse::converse};
-use crate::base::{CutWatch, Process};
+use crate::base::{CutWatch, Process, blocking};
+
+/// How often the socket's file is looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Bounds of the control socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,14 +71,23 @@ pub async fn serve<S: Service>(
     limits: Limits,
     stop: CutWatch,
 ) -> Result<(), Error> {
-    let failed = |source| Error::Io { action: "listen on", path: listener.path().to_owned(), source };
-    let socket = listener.try_clone_socket().and_then(UnixListener::from_std).map_err(failed)?;
+    let path = listener.path().to_owned();
+    let failed = |source| Error::Io { action: "listen on", path, source };
+    let mut socket = tokio_socket(&listener).map_err(failed)?;
+    let mut listener = listener;
+    let mut look = tokio::time::interval(LOOK);
     let places = Arc::new(Semaphore::new(limits.connections));
     let mut conversations = JoinSet::new();
     loop {
         while conversations.try_join_next().is_some() {}
         let accepted = tokio::select! {
             _ = stop.wait() => break,
+            _ = look.tick() => {
+                if let Some((again, its)) = put_back(&listener) {
+                    (listener, socket) = (again, its);
+                }
+                continue;
+            }
             accepted = accept(&socket, &places) => accepted,
         };
         let Some((stream, place)) = accepted else { continue };
@@ -89,6 +101,17 @@ pub async fn serve<S: Service>(
     drop((socket, listener)); // new clients see at once that nobody listens
     while conversations.join_next().await.is_some() {} // each is bounded by the grace
     Ok(())
+}
+
+fn tokio_socket(listener: &Listener) -> std::io::Result<UnixListener> {
+    listener.try_clone_socket().and_then(UnixListener::from_std)
+}
+
+/// A daemon whose socket was removed, or taken by a program that has ended since, is reachable again.
+fn put_back(listener: &Listener) -> Option<(Listener, UnixListener)> {
+    let again = blocking(|| listener.put_back())?;
+    let socket = tokio_socket(&again).ok()?;
+    Some((again, socket))
 }
 
 async fn accept(

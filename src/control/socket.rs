@@ -30,6 +30,7 @@ pub struct Listener {
     path: PathBuf,
     /// Device and inode of the file that was made here.
     identity: (u64, u64),
+    access: SocketAccess,
 }
 
 /// Who may connect, by the file's mode.
@@ -91,6 +92,28 @@ impl Listener {
         &self.path
     }
 
+    /// The socket at its path again: bound anew when the file is gone, or when whoever took its place has ended; `None`
+    /// while it is in place, or while another program listens there.
+    pub(super) fn put_back(&self) -> Option<Self> {
+        if self.is_in_place() {
+            return None;
+        }
+        match Self::bind(&self.path, &self.access) {
+            Ok(again) => {
+                tracing::info!(target: "control", path = %self.path.display(), "the socket is back in its place");
+                Some(again)
+            }
+            Err(error) => {
+                tracing::debug!(target: "control", %error, "the socket is not in its place");
+                None
+            }
+        }
+    }
+
+    fn is_in_place(&self) -> bool {
+        fs::symlink_metadata(&self.path).is_ok_and(|now| (now.dev(), now.ino()) == self.identity)
+    }
+
     pub(super) fn try_clone_socket(&self) -> io::Result<UnixListener> {
         self.socket.try_clone()
     }
@@ -98,8 +121,7 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        let ours = fs::symlink_metadata(&self.path).is_ok_and(|now| (now.dev(), now.ino()) == self.identity);
-        if ours {
+        if self.is_in_place() {
             let _ = fs::remove_file(&self.path); // a stale file is recognised at the next start
         }
     }
@@ -120,7 +142,7 @@ fn bind_at(temporary: &Path, path: &Path, access: &SocketAccess) -> Result<Liste
     socket.set_nonblocking(true).map_err(failed("set up"))?;
     let file = fs::symlink_metadata(temporary).map_err(failed("look at"))?;
     fs::rename(temporary, path).map_err(failed("put in place"))?;
-    Ok(Listener { socket, path: path.to_owned(), identity: (file.dev(), file.ino()) })
+    Ok(Listener { socket, path: path.to_owned(), identity: (file.dev(), file.ino()), access: access.clone() })
 }
 
 fn group_id(name: &str) -> Result<u32, Error> {

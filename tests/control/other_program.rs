@@ -189,3 +189,28 @@ fn whoever_speaks_no_protocol_of_ours_is_another_program_too() {
     assert_eq!((code, &told["fix"]), (69, &format!("kill {}", std::process::id()).into()), "{told}");
     assert!(told["error"]["message"].as_str().unwrap().starts_with("another program answers at"), "{told}");
 }
+
+#[test]
+fn a_daemon_whose_socket_was_taken_or_removed_is_reachable_again() {
+    let hand = Hand::with_home();
+    let daemon = hand.serve();
+    let socket = hand.home.join("agent-secrets.sock");
+    let answers = || hand.run(&["--no-autostart", "status"], b"").status.success();
+    std::fs::remove_file(&socket).unwrap();
+    crate::support::until_blocking("it answers after its socket was removed", answers);
+
+    std::fs::remove_file(&socket).unwrap();
+    // It may have been put back in this very moment; then it is removed once more.
+    let other = loop {
+        if let Ok(other) = UnixListener::bind(&socket) {
+            break other;
+        }
+        let _ = std::fs::remove_file(&socket);
+    };
+    drop(other); // its file stays behind, as after a killed daemon
+    crate::support::until_blocking("it answers after the other one has ended", answers);
+    assert_eq!(std::fs::metadata(&socket).unwrap().mode() & 0o777, 0o600);
+    hand.stop();
+    drop(daemon);
+    assert!(!socket.exists(), "it removes what it put there");
+}
