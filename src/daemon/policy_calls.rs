@@ -107,11 +107,18 @@ fn project_failure(message: String) -> Failure {
 fn easy_place(place: control::EasyPlace) -> Result<policy::EasyPlace, Failure> {
     let invalid = |message: String| Failure::new(FailureCode::InvalidParams, message);
     Ok(match place {
-        control::EasyPlace::Basic { part, .. } => policy::EasyPlace::Basic(match part.as_str() {
-            "password" => BasicPart::Password,
-            "user" => BasicPart::User,
-            _ => return Err(invalid(format!("`{part}` is no part of basic credentials; it is `user` or `password`"))),
-        }),
+        control::EasyPlace::Basic { part, other } => {
+            let part = match part.as_str() {
+                "password" => BasicPart::Password,
+                "user" => BasicPart::User,
+                _ => {
+                    return Err(invalid(format!(
+                        "`{part}` is no part of basic credentials; it is `user` or `password`"
+                    )));
+                }
+            };
+            policy::EasyPlace::Basic(part, other.map(String::into_boxed_str))
+        }
         control::EasyPlace::Header { name, wording } => policy::EasyPlace::Header(
             name.parse().map_err(|_| invalid(format!("`{name}` is no header name")))?,
             wording.parse().map_err(|error: crate::recipe::WordingError| invalid(error.to_string()))?,

@@ -29,8 +29,8 @@ pub struct NewGrant {
 /// Where the credential of an easy service stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EasyPlace {
-    /// One part of basic credentials.
-    Basic(BasicPart),
+    /// One part of basic credentials, and what the other is; as the client sends it when not said.
+    Basic(BasicPart, Option<Box<str>>),
     /// A header in one wording.
     Header(http::HeaderName, Wording),
     /// A query parameter.
@@ -40,7 +40,7 @@ pub enum EasyPlace {
 impl From<&EasyPlace> for Place {
     fn from(place: &EasyPlace) -> Self {
         match place {
-            EasyPlace::Basic(part) => Self::Basic { part: *part, other: None },
+            EasyPlace::Basic(part, other) => Self::Basic { part: *part, other: other.clone() },
             EasyPlace::Header(name, wording) => Self::Header { name: name.clone(), wordings: vec![wording.clone()] },
             EasyPlace::Query(name) => Self::Query { name: name.clone() },
         }
@@ -50,7 +50,7 @@ impl From<&EasyPlace> for Place {
 impl EasyPlace {
     fn is_in(&self, place: &Place) -> bool {
         match (self, place) {
-            (Self::Basic(part), Place::Basic { part: other, .. }) => part == other,
+            (Self::Basic(part, rest), Place::Basic { part: found, other }) => part == found && rest == other,
             (Self::Header(name, wording), Place::Header { name: other, wordings }) => {
                 name == other && wordings.contains(wording)
             }
@@ -185,8 +185,14 @@ impl EasyService {
         let origin = quoted(&service.origin.to_string());
         let id = quoted(service.id.as_str());
         let place = match &service.place {
-            EasyPlace::Basic(BasicPart::Password) => "{ basic = \"password\" }".to_owned(),
-            EasyPlace::Basic(BasicPart::User) => "{ basic = \"user\" }".to_owned(),
+            EasyPlace::Basic(part, other) => {
+                let (part, rest) = match part {
+                    BasicPart::Password => ("password", "user"),
+                    BasicPart::User => ("user", "password"),
+                };
+                let other = other.as_ref().map_or_else(String::new, |text| format!(", {rest} = {}", quoted(text)));
+                format!("{{ basic = \"{part}\"{other} }}")
+            }
             EasyPlace::Header(name, wording) => {
                 format!("{{ header = {}, as = {} }}", quoted(name.as_str()), quoted(&wording.to_string()))
             }
@@ -200,7 +206,7 @@ impl EasyService {
         };
         // A client of Basic asks without, is challenged, and asks again (RFC 7617, 2): git does.
         let missing = match &service.place {
-            EasyPlace::Basic(_) => "missing = \"pass\" # without a lease it goes out without a credential\n",
+            EasyPlace::Basic(..) => "missing = \"pass\" # without a lease it goes out without a credential\n",
             EasyPlace::Header(..) | EasyPlace::Query(_) => "",
         };
         format!(

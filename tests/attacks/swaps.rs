@@ -21,7 +21,7 @@ fn basic(user: &str, password: &str) -> String {
 }
 
 async fn basic_house(part: BasicPart) -> House {
-    House::build(Plan { places: vec![EasyPlace::Basic(part)], ..Plan::default() }).await
+    House::build(Plan { places: vec![EasyPlace::Basic(part, None)], ..Plan::default() }).await
 }
 
 #[tokio::test]

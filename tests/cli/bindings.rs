@@ -222,3 +222,19 @@ fn many_who_add_and_delete_at_once_leave_store_and_policy_in_step() {
     }
     assert!(policies(&hand).is_empty(), "{:?}", policies(&hand));
 }
+
+#[test]
+fn the_other_part_of_basic_credentials_is_what_was_said_whatever_the_client_sends() {
+    let (origin, hand) = world();
+    if find_program("curl").is_none() {
+        return;
+    }
+    added(&hand, &["acme_key", "--host", HOST, "--basic", "--other", "robot"], SECRET);
+    let call = format!("curl -sS -o /dev/null -u \"someone:$ACME_KEY\" https://{HOST}/echo");
+    let _out = in_shell(&hand, &["--secret", "acme_key"], &call).expect_success();
+    let requests = origin.requests();
+    let sent = requests[0].header("authorization").unwrap();
+    let expected = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!("robot:{SECRET}"));
+    assert_eq!(sent, format!("Basic {expected}"));
+    hand.stop();
+}

@@ -124,8 +124,10 @@ impl Easy {
         let text = if host.contains("://") { host.to_owned() } else { format!("https://{host}") };
         let origin = text.parse::<Origin>().map_err(|error| misuse(error.to_string()))?;
         let place = match self.place() {
-            EasyPlace::Basic { part, .. } if part == "user" => policy::EasyPlace::Basic(BasicPart::User),
-            EasyPlace::Basic { .. } => policy::EasyPlace::Basic(BasicPart::Password),
+            EasyPlace::Basic { part, other } => {
+                let part = if part == "user" { BasicPart::User } else { BasicPart::Password };
+                policy::EasyPlace::Basic(part, other.map(String::into_boxed_str))
+            }
             EasyPlace::Header { name, wording } => policy::EasyPlace::Header(
                 name.parse().map_err(|_| misuse(format!("`{}` is no header name", name.escape_debug())))?,
                 wording.parse::<Wording>().map_err(|error| misuse(error.to_string()))?,

@@ -48,8 +48,8 @@ fn an_easy_service_and_its_grant_load_back() {
             "header `authorization` as `Key \"{}\"`",
         ),
         (EasyPlace::Query("k\"e\\y".into()), "query parameter `k\"e\\y`"),
-        (EasyPlace::Basic(BasicPart::Password), "the password of basic credentials"),
-        (EasyPlace::Basic(BasicPart::User), "the user name of basic credentials"),
+        (EasyPlace::Basic(BasicPart::Password, None), "the password of basic credentials"),
+        (EasyPlace::Basic(BasicPart::User, Some("x".into())), "the user name of basic credentials"),
     ];
     for (place, shown) in places {
         let home = tempfile::tempdir().unwrap();
