@@ -13,6 +13,7 @@ mod prove;
 mod rpc;
 mod shipped;
 mod vectors;
+mod widening;
 mod written;
 
 use crate::base::Authority;

@@ -5,7 +5,7 @@ use http::HeaderMap;
 use super::super::{Body, Content, Decision, LeaseFacts, Peek, PolicySet, Protocol, RequestFacts, Until, Verdict};
 use crate::base::{Authority, RefusalCode, Scheme};
 
-const SERVICE: &str = r#"
+pub(super) const SERVICE: &str = r#"
 schema = 1
 kind   = "service"
 id     = "chat"
