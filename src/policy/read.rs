@@ -2,7 +2,13 @@
 //!
 //! Invariant: a key that nobody asked for is a fault, with the nearest known key as a suggestion.
 
-use std::{cell::RefCell, fmt::Display, ops::Range, str::FromStr, sync::Arc};
+use std::{
+    cell::{OnceCell, RefCell},
+    fmt::Display,
+    ops::Range,
+    str::FromStr,
+    sync::Arc,
+};
 
 use toml::{
     Spanned,
@@ -34,11 +40,13 @@ pub(super) struct Source {
     file: Arc<str>,
     text: Arc<str>,
     faults: RefCell<Vec<Fault>>,
+    /// Where each line begins; found once, as grants and vectors all ask for theirs.
+    lines: OnceCell<Vec<usize>>,
 }
 
 impl Source {
     pub(super) fn new(file: &str, text: &str) -> Self {
-        Self { file: file.into(), text: text.into(), faults: RefCell::default() }
+        Self { file: file.into(), text: text.into(), faults: RefCell::default(), lines: OnceCell::new() }
     }
 
     pub(super) fn file(&self) -> &Arc<str> {
@@ -71,7 +79,12 @@ impl Source {
 
     /// Line and column of a byte, both counted from 1.
     pub(super) fn position(&self, offset: usize) -> (usize, usize) {
-        position(&self.text, offset)
+        let starts = || std::iter::once(0).chain(memchr::memchr_iter(b'\n', self.text.as_bytes()).map(|at| at + 1));
+        let lines = self.lines.get_or_init(|| starts().collect());
+        let line = lines.partition_point(|start| *start <= offset);
+        let start = line.checked_sub(1).and_then(|at| lines.get(at)).copied().unwrap_or(0);
+        let (_, column) = position(self.text.get(start..).unwrap_or(""), offset.saturating_sub(start));
+        (line.max(1), column)
     }
 
     pub(super) fn has_faults(&self) -> bool {

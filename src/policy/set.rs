@@ -6,10 +6,11 @@ use std::{
     collections::{BTreeMap, HashMap},
     fs,
     path::{Path, PathBuf},
+    rc::Rc,
     sync::Arc,
 };
 
-use crate::base::{Authority, Scheme, ServiceId, read_bounded};
+use crate::base::{Authority, Scheme, SecretName, ServiceId, read_bounded};
 
 use super::{
     Fault, LoadErrors,
@@ -34,7 +35,8 @@ pub struct PolicySet {
     /// By id.
     ordered: Vec<Arc<Service>>,
     grants: Vec<Grant>,
-    by_service: HashMap<ServiceId, Vec<usize>>,
+    /// By service and secret, so that neither many services nor many secrets cost a request anything.
+    by_item: HashMap<ServiceId, HashMap<SecretName, Vec<usize>>>,
     defaults: Defaults,
     hosts: HostIndex,
 }
@@ -53,6 +55,13 @@ impl PolicySet {
     /// A missing folder is an empty one.
     pub fn load(user_folder: &Path) -> Result<Self, LoadErrors> {
         Self::load_with(user_folder, &[])
+    }
+
+    /// The folder alone, without the catalogue.
+    pub fn load_alone(user_folder: &Path) -> Result<Self, LoadErrors> {
+        let mut faults = Vec::new();
+        let texts = read_folder(user_folder, &mut faults);
+        Self::build(Vec::new(), &texts, faults)
     }
 
     /// The same as if these files, by path and text, were in the folder too.
@@ -106,7 +115,7 @@ impl PolicySet {
         }
         let services: Services = services.into_iter().collect();
         let mut defaults = Defaults::default();
-        let mut read: Vec<(Source, ReadGrant)> = Vec::new();
+        let mut read: Vec<(Rc<Source>, ReadGrant)> = Vec::new();
         let mut stated = false;
         for text in policies {
             let (these, grants) = read_one_policy(text, &services, &mut faults);
@@ -114,7 +123,8 @@ impl PolicySet {
             defaults.unknown_host = if stated { stricter } else { these.unknown_host };
             stated = true;
             defaults.ttl = these.ttl.into_iter().chain(defaults.ttl).min();
-            read.extend(grants.into_iter().map(|grant| (Source::new(&text.file, &text.text), grant)));
+            let source = Rc::new(Source::new(&text.file, &text.text));
+            read.extend(grants.into_iter().map(|grant| (Rc::clone(&source), grant)));
         }
         find_overlaps(&read, &mut faults);
         LoadErrors::check(faults)?;
@@ -128,14 +138,20 @@ impl PolicySet {
     fn index(services: Services, grants: Vec<Grant>, defaults: Defaults) -> Self {
         let mut ordered: Vec<Arc<Service>> = services.values().cloned().collect();
         ordered.sort_by(|a, b| a.id.cmp(&b.id));
-        let mut by_service: HashMap<ServiceId, Vec<usize>> = HashMap::new();
+        let mut by_item: HashMap<ServiceId, HashMap<SecretName, Vec<usize>>> = HashMap::new();
         for (at, grant) in grants.iter().enumerate() {
-            by_service.entry(grant.service.clone()).or_default().push(at);
+            let of_service = by_item.entry(grant.service.clone()).or_default();
+            for (_, secret) in &grant.items {
+                let of_secret = of_service.entry(secret.clone()).or_default();
+                if of_secret.last() != Some(&at) {
+                    of_secret.push(at); // a secret may serve as two credentials
+                }
+            }
         }
         let granted: Vec<Arc<Service>> =
-            ordered.iter().filter(|service| by_service.contains_key(&service.id)).cloned().collect();
+            ordered.iter().filter(|service| by_item.contains_key(&service.id)).cloned().collect();
         let hosts = HostIndex::new(&granted);
-        Self { services, ordered, grants, by_service, defaults, hosts }
+        Self { services, ordered, grants, by_item, defaults, hosts }
     }
 
     /// A service by its id.
@@ -164,8 +180,9 @@ impl PolicySet {
 
     /// The one grant under which a lease is used; overlapping ones were refused at load.
     pub fn grant(&self, lease: &LeaseFacts<'_>) -> Option<&Grant> {
-        let of_service = self.by_service.get(lease.service)?.iter().filter_map(|at| self.grants.get(*at));
-        of_service
+        let of_secret = self.by_item.get(lease.service)?.get(lease.secret)?;
+        let grants = of_secret.iter().filter_map(|at| self.grants.get(*at));
+        grants
             .into_iter()
             .find(|grant| grant.has_item(lease.credential, lease.secret) && grant.fits(lease.client, lease.project))
     }
@@ -255,7 +272,7 @@ fn read_one_policy(text: &Text, services: &Services, faults: &mut Vec<Fault>) ->
 
 /// Two grants that could both fit one lease would need an order; there is none, so they are refused. The rule is
 /// sound and simple: same service, same credential, same secret, and neither agents nor projects provably apart.
-fn find_overlaps(read: &[(Source, ReadGrant)], faults: &mut Vec<Fault>) {
+fn find_overlaps(read: &[(Rc<Source>, ReadGrant)], faults: &mut Vec<Fault>) {
     for (at, (_, ReadGrant { grant, .. })) in read.iter().enumerate() {
         for (source, later) in read.iter().skip(at + 1) {
             let other = &later.grant;

@@ -133,6 +133,8 @@ pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) ->
             refusal = Some(stray::refusal(&site.authority.to_string(), "a place that its service does not list here"));
             break;
         }
+        // What would have matched is in the record too, for those who are to decide whether to grant it.
+        capability = decision.capability;
         refusal = Some(Refusal {
             code: decision.code.unwrap_or(RefusalCode::CapDenied),
             fix: explain_command(site, &facts, &request),

@@ -32,6 +32,7 @@ mod lint;
 mod load;
 mod new_service;
 mod prove;
+mod record;
 mod sessions;
 mod settings;
 mod vectors;

@@ -11,7 +11,7 @@ use std::{
     path::PathBuf,
 };
 
-use clap::Args;
+use clap::{Args, Parser};
 
 use crate::cli::{
     child,
@@ -77,6 +77,21 @@ impl Arguments {
     fn named(&self) -> impl Iterator<Item = &str> {
         self.secrets.iter().map(String::as_str)
     }
+}
+
+/// A command line of nothing but a program.
+#[derive(Debug, Parser)]
+struct Plain {
+    #[command(flatten)]
+    arguments: Arguments,
+}
+
+/// Runs a program as `secrets exec -- PROGRAM` does.
+pub(super) async fn run_plain(context: &mut Context, command: &[OsString]) -> Result<Outcome, Report> {
+    let words = ["secrets exec", "--"].map(OsString::from).into_iter().chain(command.iter().cloned());
+    let plain = Plain::try_parse_from(words);
+    let plain = plain.map_err(|error| Report::misuse(error.to_string(), "secrets exec --help"))?;
+    run(context, &plain.arguments).await
 }
 
 /// A duration, or seconds.

@@ -4,6 +4,7 @@ mod diff;
 mod lint;
 mod new;
 mod prove;
+mod record;
 mod show;
 mod test;
 
@@ -83,6 +84,10 @@ enum Act {
         #[arg(value_name = "CLAIM", required = true)]
         claim: Vec<String>,
     },
+    /// Run a program, or look at a session of the past, and write what it needed as a project's `need`
+    ///
+    /// Observing grants nothing: what policy refuses is refused, and listed as wanted.
+    Record(record::Arguments),
     /// Read the policy files again; a faulty set changes nothing
     Reload,
     /// Show one service: hosts, credentials, capabilities with their rules, and the grants of it; needs no daemon
@@ -111,7 +116,7 @@ impl Arguments {
             Act::Prove { claim } => Some(prove::run(context, claim)),
             Act::Show { service, source } => Some(show::run(context, service, *source)),
             Act::Test { services } => Some(test::run(context, services)),
-            Act::Diff(_) | Act::Explain { .. } | Act::List | Act::Reload => None,
+            Act::Diff(_) | Act::Explain { .. } | Act::List | Act::Record(_) | Act::Reload => None,
         }
     }
 
@@ -124,6 +129,7 @@ impl Arguments {
             Act::List => "secrets policy list",
             Act::New(_) => "secrets policy new",
             Act::Prove { .. } => "secrets policy prove",
+            Act::Record(_) => "secrets policy record",
             Act::Reload => "secrets policy reload",
             Act::Show { .. } => "secrets policy show",
             Act::Test { .. } => "secrets policy test",
@@ -151,6 +157,7 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
             let list = context.call(ListPolicy {}, None).await?;
             Ok(Outcome::Shown { human: listed(&list), result: json!(list), next: vec![] })
         }
+        Act::Record(arguments) => record::run(context, arguments).await,
         Act::Reload => reload(context).await,
         _ => arguments.offline(context).unwrap_or(Ok(Outcome::Silent)),
     }
