@@ -94,6 +94,11 @@ impl GrantedHost<'_> {
     }
 }
 
+/// `b.c` and `c` of `a.b.c`.
+fn suffixes(name: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(name.split_once('.'), |(_, rest)| rest.split_once('.')).map(|(_, suffix)| suffix)
+}
+
 /// The hosts of all granted services.
 #[derive(Debug, Default)]
 pub(super) struct HostIndex {
@@ -105,18 +110,29 @@ pub(super) struct HostIndex {
 impl HostIndex {
     pub(super) fn new(granted: &[Arc<Service>]) -> Self {
         let mut index = Self::default();
-        let origins = |service: &'_ Arc<Service>| -> Vec<OriginPattern> {
-            service.hosts.iter().flat_map(|block| block.origins.clone()).collect()
+        let origins = || {
+            granted.iter().flat_map(|service| {
+                service.hosts.iter().flat_map(|block| &block.origins).map(move |origin| (origin, service))
+            })
         };
-        for service in granted {
-            for origin in origins(service) {
-                if let Some(name) = origin.pattern.exact() {
-                    index.add_exact(name, &origin, granted);
-                } else {
-                    let all = index.wild.entry(origin.pattern.suffix().into()).or_default();
-                    all.push((origin, service.clone()));
-                }
+        // By name, so that loading looks at no pair of services that have nothing to do with each other.
+        let mut named: HashMap<&str, Vec<&Arc<Service>>> = HashMap::new();
+        for (origin, service) in origins() {
+            if let Some(name) = origin.pattern.exact() {
+                named.entry(name).or_default().push(service);
+            } else {
+                let all = index.wild.entry(origin.pattern.suffix().into()).or_default();
+                all.push((origin.clone(), service.clone()));
             }
+        }
+        for (origin, _) in origins() {
+            let Some(name) = origin.pattern.exact() else { continue };
+            let wild = suffixes(name).filter_map(|suffix| index.wild.get(suffix)).flatten();
+            let mut here: Vec<Arc<Service>> = wild.map(|(_, service)| service.clone()).collect();
+            here.extend(named.get(name).into_iter().flatten().map(|service| (*service).clone()));
+            here.sort_by(|a, b| a.id.cmp(&b.id)); // as the services are
+            here.dedup_by(|a, b| a.id == b.id);
+            index.add_exact(name, origin, &here);
         }
         index
     }
@@ -145,14 +161,10 @@ impl HostIndex {
             return None;
         }
         let mut found = Entry::default();
-        let mut rest = name;
-        while let Some((_, suffix)) = rest.split_once('.') {
-            for (origin, service) in self.wild.get(suffix).into_iter().flatten() {
-                if origin.matches(scheme, authority) {
-                    found.add(service, scheme, authority);
-                }
+        for (origin, service) in suffixes(name).filter_map(|suffix| self.wild.get(suffix)).flatten() {
+            if origin.matches(scheme, authority) {
+                found.add(service, scheme, authority);
             }
-            rest = suffix;
         }
         (!found.services.is_empty()).then_some(GrantedHost(Cow::Owned(found)))
     }

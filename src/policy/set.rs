@@ -273,17 +273,19 @@ fn read_one_policy(text: &Text, services: &Services, faults: &mut Vec<Fault>) ->
 /// Two grants that could both fit one lease would need an order; there is none, so they are refused. The rule is
 /// sound and simple: same service, same credential, same secret, and neither agents nor projects provably apart.
 fn find_overlaps(read: &[(Rc<Source>, ReadGrant)], faults: &mut Vec<Fault>) {
-    for (at, (_, ReadGrant { grant, .. })) in read.iter().enumerate() {
-        for (source, later) in read.iter().skip(at + 1) {
-            let other = &later.grant;
-            let same = grant.service == other.service && grant.items.iter().any(|item| other.items.contains(item));
+    let mut of_service: HashMap<&ServiceId, Vec<&Grant>> = HashMap::new();
+    for (source, ReadGrant { grant: other, span }) in read {
+        let earlier = of_service.entry(&other.service).or_default();
+        for grant in earlier.iter() {
+            let same = grant.items.iter().any(|item| other.items.contains(item));
             if same && !grant.agents.is_disjoint(&other.agents) && !grant.projects.is_disjoint(&other.projects) {
-                let (line, column) = source.position(later.span.start);
+                let (line, column) = source.position(span.start);
                 let message = format!("this grant of `{}` overlaps with the one at {}", other.service, grant.place);
                 let fix = "merge them, or give both `agents` (or `projects`) that have nothing in common".to_owned();
                 faults.push(Fault { file: source.file().clone(), line, column, message, fix });
             }
         }
+        earlier.push(other);
     }
 }
 

@@ -138,11 +138,9 @@ fn shown(
                     format!("ls -ld {}", shell_word(&context.folder.to_string_lossy())),
                 )
             })?;
-            human.push_str(&format!(
-                "wrote the need of {} to {}\n",
-                counted(uses.len() as u64, "service"),
-                path.display()
-            ));
+            let written =
+                format!("wrote the need of {} to {}\n", counted(uses.len() as u64, "service"), path.display());
+            human.push_str(&written);
         }
         None => human.push_str(&text),
     }
@@ -163,12 +161,12 @@ fn need(uses: &BTreeMap<String, Use>) -> String {
     let mut text = "# What this project needs, as a session used it; it gives nothing, a person grants it.\n\
                     schema = 1\nkind   = \"project\"\n"
         .to_owned();
-    for (service, one) in uses {
+    let needs = uses.iter().filter_map(|(service, one)| {
         let all: BTreeSet<&String> = one.used.union(&one.refused).collect();
         let caps: Vec<String> = all.into_iter().map(|name| quoted(name)).collect();
-        if !caps.is_empty() {
-            text.push_str(&format!("\n[[need]]\nservice = {}\ncaps    = [{}]\n", quoted(service), caps.join(", ")));
-        }
-    }
+        let caps = (!caps.is_empty()).then(|| caps.join(", "))?;
+        Some(format!("\n[[need]]\nservice = {}\ncaps    = [{caps}]\n", quoted(service)))
+    });
+    text.extend(needs);
     text
 }
