@@ -29,6 +29,8 @@ pub enum RefusalCode {
     ForeignCredential,
     /// The policy denies this host.
     HostDenied,
+    /// The answer would carry a fresh credential, which no agent is given.
+    IssueRefused,
     /// The kill switch is tripped.
     Killed,
     /// A limit of the grant is reached.
@@ -43,6 +45,8 @@ pub enum RefusalCode {
     NoGrant,
     /// The request carries no lease where the service wants one.
     NoLease,
+    /// The service needs something that is not built yet.
+    NotYet,
     /// A parameter of the request lies outside the grant's `only`.
     OutOfScope,
     /// The proxy's own credentials are missing or wrong.
@@ -80,6 +84,7 @@ impl RefusalCode {
             Self::Expired => "expired",
             Self::ForeignCredential => "foreign_credential",
             Self::HostDenied => "host_denied",
+            Self::IssueRefused => "issue_refused",
             Self::Killed => "killed",
             Self::Limit => "limit",
             Self::Loop => "loop",
@@ -87,6 +92,7 @@ impl RefusalCode {
             Self::NeedsApproval => "needs_approval",
             Self::NoGrant => "no_grant",
             Self::NoLease => "no_lease",
+            Self::NotYet => "not_yet",
             Self::OutOfScope => "out_of_scope",
             Self::ProxyAuthRequired => "proxy_auth_required",
             Self::Revoked => "revoked",

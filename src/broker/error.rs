@@ -97,6 +97,14 @@ pub enum Error {
     /// A plan for a hook that is not there would be a plan for nothing.
     #[error("`{0}` would have a plan for rotation and no `--rotate-via`")]
     NoHook(crate::base::SecretName),
+    /// The secret's service needs something that is not built yet, so a lease would be of no use.
+    #[error("no lease of `{secret}` can be used yet: {what}")]
+    NotYet {
+        /// The secret.
+        secret: crate::base::SecretName,
+        /// What is missing.
+        what: String,
+    },
     /// The secret is bound to no service, so no token can stand for it.
     #[error("secret `{0}` belongs to no service, so no lease token can stand for it")]
     NoService(crate::base::SecretName),

@@ -7,7 +7,7 @@ use crate::{
     audit::{Action, Event},
     base::{ClientId, CutReason, LeaseId, SecretBytes, SecretName, SessionId, TimeToLive},
     lease::{AskedBy, Issued, Lease, LeaseToken, NewLease, Right, Scope},
-    policy::LeaseFacts,
+    policy::{Credential, LeaseFacts},
     recipe::TokenShape,
     store::{RawReveal, SecretRecord},
 };
@@ -87,6 +87,9 @@ impl Broker {
         }
         let service = policy.service(&binding.service);
         let credential = service.and_then(|service| service.credential(&binding.credential));
+        if let Some(what) = credential.and_then(Credential::not_yet) {
+            return Err(Error::NotYet { secret: name.clone(), what: what.to_owned() });
+        }
         let ttl = self.parts.bounds.resolve(ttl)?;
         let ttl = policy.ttl(&facts).map_or(ttl, |most| most.min(ttl));
         let new = NewLease {

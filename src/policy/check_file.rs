@@ -40,7 +40,7 @@ fn read_url(source: &Source, url: &At<&str>) -> Option<(Authority, Box<str>)> {
 
 /// A check is only of use, and only safe, where requests of this service carry this credential.
 pub(super) fn judge_check(source: &Source, service: &Service, credential: &str, span: Span) {
-    if service.check(credential).is_none() {
+    if service.check_as_written(credential).is_none() {
         let message = format!("no `[[inject]]` writes `{credential}` into a request to the check's host and path");
         source.fault(span, message, "check at a host of this service that carries the credential");
     }

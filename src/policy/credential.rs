@@ -16,6 +16,7 @@ pub struct Credential {
     pub(super) shape: TokenShape,
     pub(super) check: Option<Check>,
     pub(super) on_unauthorized: OnUnauthorized,
+    pub(super) not_yet: Option<Arc<str>>,
 }
 
 /// What an upstream's 401 means for the credential of the request.
@@ -82,6 +83,11 @@ impl Credential {
     /// The request that tells whether a value works, if the service has one.
     pub fn check(&self) -> Option<&Check> {
         self.check.as_ref()
+    }
+
+    /// Why no lease of it can be used: something that it needs is not built yet.
+    pub fn not_yet(&self) -> Option<&str> {
+        self.not_yet.as_deref()
     }
 
     /// What a 401 means.

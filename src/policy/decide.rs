@@ -5,10 +5,11 @@
 
 use std::{borrow::Cow, path::Path, sync::Arc};
 
-use crate::base::{Authority, ClientId, RefusalCode, Scheme, SecretName, ServiceId, TimeToLive};
+use crate::base::{Authority, ClientId, Host, RefusalCode, Scheme, SecretName, ServiceId, TimeToLive};
 
 use super::{
     grant::{Grant, Narrow, Only, Verdict},
+    issue::Withhold,
     matchers::{Content, Peek},
     path::NormalPath,
     rule::{Call, Met, Protocol, Rule, Seen},
@@ -71,6 +72,8 @@ pub struct Decision {
     pub ttl: Option<TimeToLive>,
     /// The most bytes that the request's body may have; `None` for any number.
     pub body_max: Option<usize>,
+    /// What the answer is freed of.
+    pub withhold: Withhold,
 }
 
 impl Decision {
@@ -86,6 +89,7 @@ impl Decision {
             inject: None,
             ttl: None,
             body_max: None,
+            withhold: Withhold::default(),
         }
     }
 
@@ -179,15 +183,22 @@ pub(super) fn judge(service: &Service, grant: &Grant, lease: &LeaseFacts<'_>, re
     }
     let loose = path.loose();
     let call = Call::new(index, request, path.as_str(), &loose);
+    if let Some(refused) = service.issue_refused(&call) {
+        return refused;
+    }
     let bench = Bench { service, grant, narrow: lease.narrow, call, origin };
     let mut decision = bench.judge();
     decision.ttl = ttl(grant, lease);
     if decision.verdict == Verdict::Allow {
-        let Some(rule) = service.inject(index, lease.credential, path.as_str()) else {
+        let Some(rule) = service.inject(lease.credential, &call) else {
             let reason = format!("`{}` takes no `{}` at `{}`", service.id, lease.credential, call.path);
             return Decision::refuse(RefusalCode::StrayLease, reason);
         };
+        if let Some(not_yet) = block.not_yet.as_ref().or(rule.not_yet.as_ref()) {
+            return Decision::refuse(RefusalCode::NotYet, not_yet.to_string());
+        }
         decision.inject = Some(rule.inject.clone());
+        decision.withhold = service.withheld(&call);
     }
     decision
 }
@@ -218,7 +229,13 @@ impl Service {
 }
 
 impl<'a> Call<'a> {
-    fn new(block: usize, request: &RequestFacts<'a>, path: &'a str, loose: &'a str) -> Self {
+    /// A request without a content, such as a check.
+    pub(super) fn of_head(block: usize, method: &'a str, host: &'a Host, path: &'a str) -> Self {
+        let (protocol, content) = (Protocol::Http, Content::unknown());
+        Self { block, host, method, path, loose: path, protocol, content }
+    }
+
+    pub(super) fn new(block: usize, request: &RequestFacts<'a>, path: &'a str, loose: &'a str) -> Self {
         let RequestFacts { authority, method, protocol, content, .. } = *request;
         Self { block, host: &authority.host, method, path, loose, protocol, content }
     }
@@ -243,7 +260,8 @@ fn peek(bench: &Bench<'_>) -> Option<Peek> {
         counts && capability.allow.iter().any(|rule| rule.takes_head(&bench.call))
     });
     let rules = with_a_say.flat_map(|(_, capability)| capability.allow.iter().chain(&capability.deny));
-    rules.filter_map(|rule| rule.peek(&bench.call)).reduce(Peek::and)
+    let issues = bench.service.issues.iter().map(|issue| &issue.on);
+    rules.chain(issues).filter_map(|rule| rule.peek(&bench.call)).reduce(Peek::and)
 }
 
 impl Bench<'_> {
@@ -286,6 +304,7 @@ impl Bench<'_> {
                 inject: None,
                 ttl: None,
                 body_max,
+                withhold: Withhold::default(),
             },
             Some((Verdict::Ask, capability)) if given => {
                 let reason = format!("capability `{}` of `{}` asks a person first", capability.name, self.service.id);
@@ -356,6 +375,11 @@ impl Bench<'_> {
             let elsewhere = seen.values.iter().filter(|(name, _)| *name == only.param).map(|(_, value)| &**value);
             let in_host = host_value(&self.origin.pattern, self.call.host, &only.param);
             let mut any = false;
+            let declared = self.service.params.iter().find(|param| *param.name == *only.param);
+            let formed = |value: &str| declared.is_none_or(|param| param.takes(value));
+            if !by_itself.iter().all(|value| formed(value)) {
+                return false;
+            }
             let inside =
                 in_path.into_iter().chain(elsewhere).chain(in_host).chain(by_itself.iter().map(String::as_str)).all(
                     |value| {

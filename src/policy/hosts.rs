@@ -30,6 +30,12 @@ struct Entry {
     places: Vec<ListedPlace>,
     missing: Option<Missing>,
     slash: EncodedSlash,
+    /// Why nothing is dialled there.
+    not_yet: Option<Arc<str>>,
+    /// Why some credential is not written into requests to it.
+    unwritten: Option<Arc<str>>,
+    /// Of rules that set a credential where there is none, which and where.
+    begins: Vec<ListedPlace>,
 }
 
 impl Entry {
@@ -40,6 +46,9 @@ impl Entry {
             return;
         }
         self.services.push(service.id.clone());
+        if let Some(not_yet) = &block.not_yet {
+            self.not_yet.get_or_insert_with(|| Arc::clone(not_yet));
+        }
         if block.slash == EncodedSlash::Keep {
             self.slash = EncodedSlash::Keep;
         }
@@ -47,7 +56,18 @@ impl Entry {
             service.injects.iter().filter(|rule| rule.blocks.contains(&index) && block.carries == Carries::Lease)
         {
             let inject = &rule.inject;
-            self.missing = self.missing.max(Some(inject.missing));
+            if let Some(not_yet) = &rule.not_yet {
+                // Without what it needs there is neither a credential nor a way round it.
+                self.missing = Some(Missing::Refuse);
+                self.unwritten.get_or_insert_with(|| Arc::clone(not_yet));
+                continue;
+            }
+            let missing = if inject.missing == Missing::Inject { Missing::Refuse } else { inject.missing };
+            self.missing = self.missing.max(Some(missing));
+            if let Some(place) = inject.places.iter().find(|place| place.can_begin() && inject.missing == Missing::Inject) {
+                let (service, credential) = (service.id.clone(), inject.credential.clone());
+                self.begins.push(ListedPlace { service, credential, place: place.clone() });
+            }
             for place in &inject.places {
                 let listed = ListedPlace {
                     service: service.id.clone(),
@@ -80,7 +100,23 @@ impl GrantedHost<'_> {
 
     /// Whether no credential ever goes here; such a host may as well be tunnelled untouched.
     pub fn carries_nothing(&self) -> bool {
-        self.0.places.is_empty()
+        self.0.places.is_empty() && self.0.unwritten.is_none()
+    }
+
+    /// Why nothing is dialled there: the service needs something for this host that is not built yet.
+    pub fn not_yet(&self) -> Option<&str> {
+        self.0.not_yet.as_deref()
+    }
+
+    /// Why some credential is not written into requests to it yet.
+    pub fn unwritten(&self) -> Option<&str> {
+        self.0.unwritten.as_deref()
+    }
+
+    /// Which credentials are set in requests without a lease that come by a session's own way in, and where; each of
+    /// a service that says `missing = "inject"`.
+    pub fn begins(&self) -> &[ListedPlace] {
+        &self.0.begins
     }
 
     /// Whether paths on this host may hold `%2f`; for [`super::NormalPath::parse_with`].

@@ -7,7 +7,7 @@ use crate::recipe::{Alphabet, BasicPart, PathHole, Place, TokenShape, Wording};
 use super::read::Table;
 
 /// Fields that belong to one connection or to the framing; a credential there would be stripped or would desync.
-const NEVER: [&str; 12] = [
+pub(super) const NEVER: [&str; 12] = [
     "connection",
     "content-length",
     "expect",
@@ -53,8 +53,13 @@ const OTHERS: [(&str, Read); 4] = [
 
 /// Reads `at = [...]`.
 pub(super) fn read_places(inject: &mut Table<'_>) -> Vec<Place> {
+    read_places_at(inject, "at")
+}
+
+/// Reads a list of places under any key.
+pub(super) fn read_places_at(inject: &mut Table<'_>, key: &'static str) -> Vec<Place> {
     let mut places = Vec::new();
-    for table in inject.tables("at") {
+    for table in inject.tables(key) {
         if let Some(place) = read_place(table) {
             places.push(place);
         }

@@ -24,8 +24,9 @@ pub enum Reach {
 impl PolicySet {
     /// How far a connection to this origin gets.
     pub fn reach(&self, scheme: Scheme, authority: &Authority) -> Reach {
-        if self.host(scheme, authority).is_some() {
-            return Reach::Granted;
+        if let Some(host) = self.host(scheme, authority) {
+            let refused = |reason: &str| Reach::Refused { reason: reason.to_owned(), fix: CHECK_FIX.to_owned() };
+            return host.not_yet().map_or(Reach::Granted, refused);
         }
         let Authority { host, port } = authority;
         let (reason, fix) = match (self.names_host(host), scheme, self.unknown_host()) {
@@ -42,6 +43,9 @@ impl PolicySet {
         Reach::Refused { reason, fix }
     }
 }
+
+/// The command that shows what is not built yet.
+pub const CHECK_FIX: &str = "secrets policy check";
 
 /// Why a request goes to no upstream, whatever it carries.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -42,11 +42,13 @@ pub(super) struct Source {
     faults: RefCell<Vec<Fault>>,
     /// Where each line begins; found once, as grants and vectors all ask for theirs.
     lines: OnceCell<Vec<usize>>,
+    notes: RefCell<Vec<Fault>>,
 }
 
 impl Source {
     pub(super) fn new(file: &str, text: &str) -> Self {
-        Self { file: file.into(), text: text.into(), faults: RefCell::default(), lines: OnceCell::new() }
+        let (faults, notes, lines) = (RefCell::default(), RefCell::default(), OnceCell::new());
+        Self { file: file.into(), text: text.into(), faults, lines, notes }
     }
 
     pub(super) fn file(&self) -> &Arc<str> {
@@ -75,6 +77,24 @@ impl Source {
         let message = message.to_string().chars().take(MAX_MESSAGE).collect();
         let fix = fix.to_string().chars().take(MAX_MESSAGE).collect();
         self.faults.borrow_mut().push(Fault { file: self.file.clone(), line, column, message, fix });
+    }
+
+    /// Notes something that a file may ask for and that is not built yet; the sentence is what a request that would need
+    /// it is told.
+    pub(super) fn not_yet(&self, span: Span, what: impl Display) -> Arc<str> {
+        let (line, column) = self.position(span.start);
+        let message: String = format!("{what} is not built yet").chars().take(MAX_MESSAGE).collect();
+        let told = format!("{message} ({}:{line}:{column})", self.file).into();
+        let mut notes = self.notes.borrow_mut();
+        if notes.len() < MAX_FAULTS {
+            notes.push(Fault { file: self.file.clone(), line, column, message, fix: String::new() });
+        }
+        told
+    }
+
+    /// What is not built yet, in the order in which it was read.
+    pub(super) fn notes(&self) -> Vec<Fault> {
+        self.notes.borrow().clone()
     }
 
     /// Line and column of a byte, both counted from 1.
@@ -121,6 +141,11 @@ impl<'a> Table<'a> {
     pub(super) fn value(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
         self.know(key);
         self.content.get(key)
+    }
+
+    /// Whether a key is there, asked for or not.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.content.contains_key(key)
     }
 
     fn know(&mut self, key: &'static str) {
@@ -251,6 +276,14 @@ impl<'a> Table<'a> {
             return Vec::new();
         };
         list.iter().filter_map(|item| self.as_table(item, format!("an entry of `{key}`"), key)).collect()
+    }
+
+    /// The same, or a single table.
+    pub(super) fn tables_or_one(&mut self, key: &'static str) -> Vec<Table<'a>> {
+        match self.content.get(key).is_some_and(|value| value.get_ref().is_table()) {
+            true => self.table(key).into_iter().collect(),
+            false => self.tables(key),
+        }
     }
 
     /// Named tables: `[host.NAME]`; a name is letters, digits, `-` and `_`, lower-case.

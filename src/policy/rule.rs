@@ -56,6 +56,8 @@ pub(super) struct Rule {
     pub(super) matchers: Matchers,
     /// The most bytes that a body may have; `None` for any number.
     pub(super) body_max: Option<usize>,
+    /// It has a matcher that is not built yet, and gives nothing.
+    pub(super) never: bool,
 }
 
 /// How a rule and a request met.
@@ -79,7 +81,7 @@ impl Rule {
         } else {
             self.methods.iter().any(|method| **method == *call.method)
         };
-        if !method || !self.is_at(call) || self.protocol != call.protocol {
+        if self.never || !method || !self.is_at(call) || self.protocol != call.protocol {
             return Met::No;
         }
         let Some(placed) = self.placed(call, Reading::Exact) else { return Met::No };

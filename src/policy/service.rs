@@ -9,12 +9,16 @@ use crate::{
     recipe::Place,
 };
 
+pub(super) use super::when::When;
 use super::{
+    Fault,
     credential::{Check, Credential},
+    fields::Fields,
+    issue::Issue,
     matchers::Attribute,
     path::EncodedSlash,
-    path_pattern::{Param, PathPattern, Reading, Shown},
-    rule::Rule,
+    path_pattern::Param,
+    rule::{Call, Rule},
     vector::Vector,
 };
 
@@ -63,6 +67,8 @@ pub enum Missing {
     /// Refused; the default.
     #[default]
     Refuse,
+    /// Sent with the credential of the session's one lease, if the request came by that session's own way in; else refused.
+    Inject,
 }
 
 /// One provider as its file describes it.
@@ -79,7 +85,12 @@ pub struct Service {
     pub(super) credentials: Vec<Credential>,
     pub(super) injects: Vec<InjectRule>,
     pub(super) capabilities: Vec<Capability>,
+    pub(super) issues: Vec<Issue>,
+    /// Fields that none of its answers shows.
+    pub(super) scrub: Arc<Fields>,
     pub(super) vectors: Vec<Vector>,
+    /// What its file asks for that is not built yet.
+    pub(super) not_yet: Vec<Fault>,
 }
 
 impl Service {
@@ -113,6 +124,11 @@ impl Service {
         self.credentials.iter().find(|credential| *credential.name == *name)
     }
 
+    /// What its file asks for that is not built yet, in the order of the file's blocks.
+    pub fn not_yet(&self) -> &[Fault] {
+        &self.not_yet
+    }
+
     /// Its capabilities, in the order of the file.
     pub fn capabilities(&self) -> &[Capability] {
         &self.capabilities
@@ -127,27 +143,19 @@ impl Service {
     /// The block for a host: the most particular pattern; ties were refused at load.
     pub(super) fn block(&self, scheme: Scheme, authority: &Authority) -> Option<(usize, &HostBlock, &OriginPattern)> {
         let fitting = self.hosts.iter().enumerate().filter_map(|(index, block)| {
-            let best = block.origins.iter().filter(|origin| origin.matches(scheme, authority));
+            let fits = |origin: &&OriginPattern| origin.matches(scheme, authority) && block.shows(origin, &authority.host);
+            let best = block.origins.iter().filter(fits);
             let best = best.max_by_key(|origin| origin.pattern.rank())?;
             (!block.except.iter().any(|except| matches(except, &authority.host))).then_some((index, block, best))
         });
         fitting.max_by_key(|(_, _, origin)| origin.pattern.rank())
     }
 
-    /// How a credential goes into a request: the rule whose `when` fits, else the one without.
-    pub(super) fn inject(&self, block: usize, credential: &str, path: &str) -> Option<&InjectRule> {
-        let mut fallback = None;
-        for rule in
-            self.injects.iter().filter(|rule| rule.blocks.contains(&block) && *rule.inject.credential == *credential)
-        {
-            let mut shown = Shown::default();
-            if rule.when.is_empty() {
-                fallback = Some(rule);
-            } else if rule.when.iter().any(|when| when.matches(path, Reading::Exact, &mut shown)) {
-                return Some(rule);
-            }
-        }
-        fallback
+    /// How a credential goes into a request: of the rules that fit, the one with the more literal `when`.
+    pub(super) fn inject(&self, credential: &str, call: &Call<'_>) -> Option<&InjectRule> {
+        let fitting = self.injects.iter().filter(|rule| *rule.inject.credential == *credential);
+        let ranked = fitting.filter_map(|rule| Some((rule.rank_for(call)?, rule)));
+        ranked.max_by_key(|(rank, _)| *rank).map(|(_, rule)| rule)
     }
 }
 
@@ -156,7 +164,18 @@ impl Service {
     pub fn check(&self, credential: &str) -> Option<(&Check, &Place)> {
         let check = self.credential(credential)?.check()?;
         let (index, block, _) = self.block(Scheme::Https, check.authority())?;
-        let rule = self.inject(index, credential, check.path()).filter(|_| block.carries == Carries::Lease)?;
+        let call = Call::of_head(index, check.method().as_str(), &check.authority().host, check.path());
+        let rule = self.inject(credential, &call)?;
+        let is_usable = rule.not_yet.is_none() && block.not_yet.is_none();
+        self.check_as_written(credential).filter(|_| is_usable)
+    }
+
+    /// The same, whether what it needs is built or not.
+    pub(super) fn check_as_written(&self, credential: &str) -> Option<(&Check, &Place)> {
+        let check = self.credential(credential)?.check()?;
+        let (index, block, _) = self.block(Scheme::Https, check.authority())?;
+        let call = Call::of_head(index, check.method().as_str(), &check.authority().host, check.path());
+        let rule = self.inject(credential, &call).filter(|_| block.carries == Carries::Lease)?;
         // A check has no body, and its path is its own.
         let place = |place: &&Place| !place.is_in_body() && !matches!(place, Place::Path { .. });
         Some((check, rule.inject.places.iter().find(place)?))
@@ -194,6 +213,20 @@ pub(super) struct HostBlock {
     pub(super) except: Vec<HostPattern>,
     pub(super) carries: Carries,
     pub(super) slash: EncodedSlash,
+    /// The parameters of its patterns whose values must have a form.
+    pub(super) params: Vec<Param>,
+    /// Why it is never dialled: something that it needs is not built yet.
+    pub(super) not_yet: Option<Arc<str>>,
+}
+
+impl HostBlock {
+    /// Whether what a matching host shows has the form of its parameter; anything else is another host.
+    fn shows(&self, origin: &OriginPattern, host: &Host) -> bool {
+        self.params.iter().all(|param| {
+            let shown = host_value(&origin.pattern, host, &param.name);
+            shown.is_none_or(|value| param.takes(value))
+        })
+    }
 }
 
 /// Whether a host may ever be sent a credential.
@@ -210,6 +243,8 @@ pub(super) struct OriginPattern {
     pub(super) scheme: Scheme,
     pub(super) pattern: HostPattern,
     pub(super) port: u16,
+    /// The protocol, where it is no HTTP.
+    pub(super) raw: Option<&'static str>,
 }
 
 impl OriginPattern {
@@ -238,8 +273,8 @@ impl OriginPattern {
 
 impl fmt::Display for OriginPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.scheme.as_str(), self.pattern)?;
-        if self.port == self.scheme.default_port() { Ok(()) } else { write!(f, ":{}", self.port) }
+        write!(f, "{}://{}", self.raw.unwrap_or(self.scheme.as_str()), self.pattern)?;
+        if self.raw.is_none() && self.port == self.scheme.default_port() { Ok(()) } else { write!(f, ":{}", self.port) }
     }
 }
 
@@ -260,8 +295,14 @@ pub struct Inject {
 #[derive(Debug)]
 pub(super) struct InjectRule {
     pub(super) blocks: Vec<usize>,
-    pub(super) when: Vec<PathPattern>,
+    pub(super) when: When,
     pub(super) inject: Arc<Inject>,
+    /// Why nothing is written: something that it needs is not built yet.
+    pub(super) not_yet: Option<Arc<str>>,
+    /// The grant by which the credential is made.
+    pub(super) mint: Option<&'static str>,
+    /// The scheme by which it signs.
+    pub(super) sign: Option<&'static str>,
 }
 
 /// A named part of a service.
@@ -272,6 +313,7 @@ pub struct Capability {
     pub(super) risk: Risk,
     pub(super) allow: Vec<Rule>,
     pub(super) deny: Vec<Rule>,
+    pub(super) show: Vec<Box<str>>,
 }
 
 impl Capability {
@@ -288,6 +330,11 @@ impl Capability {
     /// Its risk.
     pub fn risk(&self) -> Risk {
         self.risk
+    }
+
+    /// Pointers (RFC 6901) to the values of a JSON body that a prompt quotes.
+    pub fn show(&self) -> &[Box<str>] {
+        &self.show
     }
 }
 
@@ -332,7 +379,7 @@ mod tests {
 
     #[test]
     fn overlap_is_seen_from_both_sides() {
-        let origin = |text: &str| OriginPattern { scheme: Scheme::Https, pattern: text.parse().unwrap(), port: 443 };
+        let origin = |text: &str| OriginPattern { scheme: Scheme::Https, pattern: text.parse().unwrap(), port: 443, raw: None };
         for (a, b, overlap) in [
             ("*.x.com", "a.x.com", true),
             ("{p}.x.com", "*.x.com", true),

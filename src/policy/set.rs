@@ -173,6 +173,11 @@ impl PolicySet {
         self.ordered.iter()
     }
 
+    /// What the files of the folder ask for that is not built yet; by service, in the order of each file's blocks.
+    pub fn not_yet(&self) -> impl Iterator<Item = &Fault> {
+        self.ordered.iter().flat_map(|service| service.not_yet())
+    }
+
     /// Every grant, in the order of the files.
     pub fn grants(&self) -> impl Iterator<Item = &Grant> {
         self.grants.iter()

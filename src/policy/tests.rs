@@ -4,6 +4,7 @@ mod aws;
 mod catalogue;
 mod content;
 mod decisions;
+mod examples;
 mod faults;
 mod git;
 mod graphql;

@@ -19,7 +19,7 @@ use crate::{
     broker::{Permit, Refusal},
     inject::{self, Held, Slot},
     lease::Lease,
-    policy::{Body, Content, GrantedHost, Inject, LeaseFacts, Missing, PolicySet, Protocol, RequestFacts, Verdict},
+    policy::{Body, CHECK_FIX, Content, GrantedHost, Inject, LeaseFacts, Missing, PolicySet, Protocol, RequestFacts, Verdict, Withhold},
 };
 
 /// A request with its permits; none for an anonymous request where the service lets those pass.
@@ -37,6 +37,7 @@ pub(super) struct Decided {
     permits: Vec<Permit>,
     slots: Vec<Slot>,
     body_max: Option<u64>,
+    withhold: Withhold,
 }
 
 /// A request whose record is open.
@@ -49,6 +50,8 @@ pub(super) struct Opened {
     pub(super) expects_continue: bool,
     pub(super) permits: Arc<[Permit]>,
     pub(super) slots: Vec<Slot>,
+    /// What its answer is freed of.
+    pub(super) withhold: Withhold,
     pub(super) flow: Arc<Flow>,
     pub(super) outcome: Outcome,
 }
@@ -81,7 +84,15 @@ pub(super) fn authorize(
         }
     }
     let may_pass = granted.is_none_or(|granted| granted.missing() == Missing::Pass);
+    if let Some(reason) = granted.and_then(GrantedHost::not_yet) {
+        let refusal = Refusal::new(RefusalCode::HostDenied, reason, CHECK_FIX);
+        return Err(Refused::Before(Box::new(received.notes), refusal));
+    }
     if permits.is_empty() && !may_pass {
+        if let Some(reason) = granted.and_then(GrantedHost::unwritten) {
+            let refusal = Refusal::new(RefusalCode::NotYet, reason, CHECK_FIX);
+            return Err(Refused::Before(Box::new(received.notes), refusal));
+        }
         let detail = format!("requests to `{}` need a lease token", site.authority);
         let refusal = Refusal::new(RefusalCode::NoLease, detail, "secrets exec -- sh");
         return Err(Refused::Before(Box::new(received.notes), refusal));
@@ -110,6 +121,13 @@ pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) ->
     let mut body_max: Option<u64> = None;
     let mut refusal = None;
     let mut capability = None;
+    let mut withhold = Withhold::default();
+    if admitted.permits.is_empty()
+        && let Some(decision) = policy.issue_without_lease(&request)
+    {
+        let code = decision.code.unwrap_or(RefusalCode::IssueRefused);
+        refusal = Some(Refusal::new(code, decision.reason, "secrets policy list"));
+    }
     let mut slots = Vec::with_capacity(admitted.permits.len());
     for (at, (permit, held)) in admitted.permits.iter().zip(&admitted.held).enumerate() {
         let lease = permit.lease();
@@ -117,6 +135,7 @@ pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) ->
         let decision = policy.decide(&facts, &request);
         if decision.verdict == Verdict::Allow {
             capability = decision.capability;
+            withhold = withhold.and(&decision.withhold);
             body_max = body_max.into_iter().chain(decision.body_max.map(|most| most as u64)).min();
             if body_max.is_some_and(|most| admitted.received.body.size_hint().lower() > most) {
                 refusal = Some(too_long(explain_command(site, &facts, &request)));
@@ -148,7 +167,7 @@ pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) ->
         return Err(Refused::Before(Box::new(admitted.received.notes), refusal));
     }
     let Admitted { received, permits, .. } = admitted;
-    Ok(Decided { received, permits, slots, body_max })
+    Ok(Decided { received, permits, slots, body_max, withhold })
 }
 
 impl Admitted {
@@ -224,7 +243,7 @@ pub(super) fn explain_command(site: &Site, facts: &LeaseFacts<'_>, request: &Req
 
 /// Station 7: the record is open before the credential exists.
 pub(super) fn open_record(site: &Site, decided: Decided) -> Result<Opened, Refused> {
-    let Decided { received, permits, slots, body_max } = decided;
+    let Decided { received, permits, slots, body_max, withhold } = decided;
     let Received { notes, mut parts, body, upgrading, expects_continue, is_searched, .. } = received;
     if !permits.is_empty() {
         hop::ask_for_readable_answers(&mut parts.headers);
@@ -237,7 +256,7 @@ pub(super) fn open_record(site: &Site, decided: Decided) -> Result<Opened, Refus
         Ok(outcome) => {
             let body = if is_searched { Source::Kept(body.front()) } else { Source::Client(body, None) };
             let permits = permits.into();
-            Ok(Opened { parts, body, body_max, upgrading, expects_continue, permits, slots, flow, outcome })
+            Ok(Opened { parts, body, body_max, upgrading, expects_continue, permits, slots, withhold, flow, outcome })
         }
         Err(refused) => {
             let (notes, refusal) = *refused;

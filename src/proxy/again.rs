@@ -21,6 +21,7 @@ use super::{
 use crate::{
     broker::{Permit, Refusal},
     inject::Slot,
+    policy::Withhold,
 };
 
 /// The room for kept bodies, all requests together.
@@ -119,6 +120,7 @@ pub(super) struct Replay {
     parts: Parts,
     permits: Arc<[Permit]>,
     slots: Vec<Slot>,
+    withhold: Withhold,
     kept: Kept,
 }
 
@@ -144,7 +146,8 @@ pub(super) fn keep(site: &Site, opened: Opened) -> (Opened, Option<Again>) {
     }
     let Some(kept) = room_for(site, &opened) else { return (opened, Some(Again::Later)) };
     let (parts, permits, slots) = (opened.parts.clone(), Arc::clone(&opened.permits), opened.slots.clone());
-    let replay = Replay { parts, permits, slots, kept: kept.clone() };
+    let withhold = opened.withhold.clone();
+    let replay = Replay { parts, permits, slots, withhold, kept: kept.clone() };
     let body = match opened.body {
         Source::Client(body, _) => Source::Client(body, Some(kept)),
         other @ Source::Kept(_) => other,
@@ -208,6 +211,7 @@ impl Replay {
             expects_continue: false,
             permits,
             slots,
+            withhold: self.withhold.clone(),
             flow,
             outcome,
         }

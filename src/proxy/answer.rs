@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
@@ -31,6 +31,9 @@ use crate::{
 
 /// How many pieces of a coded answer are read ahead before its head leaves.
 const AHEAD: usize = 4;
+
+/// The most bytes of an answer that is read whole: credentials come in short ones.
+const MOST_WHOLE: usize = 1024 * 1024;
 
 type Polled = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 
@@ -113,6 +116,9 @@ impl Download {
             self.end();
             return Ok(AnswerBody::Full(Bytes::new()));
         }
+        if self.scrub.as_ref().is_some_and(Scrub::is_whole) {
+            return self.begin_whole().await;
+        }
         let mut first = match &self.source {
             Source::Coded(_) => Poll::Ready(std::future::poll_fn(|cx| self.poll(cx)).await),
             Source::Plain(_) => self.poll_now(),
@@ -137,6 +143,18 @@ impl Download {
         }
         let whole = taken.pop_front().and_then(|frame| frame.into_data().ok());
         Ok(AnswerBody::Full(whole.unwrap_or_default()))
+    }
+
+    /// The body, read to its end before anything of it leaves: what cannot be read is not passed on in part.
+    async fn begin_whole(mut self) -> Result<AnswerBody, Refused> {
+        let mut whole = BytesMut::new();
+        while let Some(frame) = std::future::poll_fn(|cx| self.poll(cx)).await {
+            match frame {
+                Ok(frame) => whole.extend_from_slice(&frame.into_data().unwrap_or_default()),
+                Err(error) => return Err(self.refuse(&error)),
+            }
+        }
+        Ok(AnswerBody::Full(whole.freeze()))
     }
 
     /// What is there without waiting; whoever polls next registers to be woken.
@@ -181,8 +199,9 @@ impl Download {
             match self.poll_source(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(error))),
-                Poll::Pending => match self.scrub.as_mut().map(Scrub::flush) {
-                    Some(short) if !short.is_empty() => return Poll::Ready(Some(Ok(Frame::data(short)))),
+                Poll::Pending => match self.scrub.as_mut().map(Scrub::flush).transpose() {
+                    Err(error) => return Poll::Ready(Some(Err(error))),
+                    Ok(Some(short)) if !short.is_empty() => return Poll::Ready(Some(Ok(Frame::data(short)))),
                     _ => return self.pending(cx),
                 },
             }
@@ -217,40 +236,43 @@ impl Download {
                 let frame = ready!(Pin::new(&mut *incoming).poll_frame(cx)).transpose()?;
                 let over = incoming.is_end_stream();
                 match frame.map(Frame::into_data) {
-                    Some(Ok(data)) => self.data(data, over),
-                    Some(Err(frame)) => self.trailers(frame.into_trailers().ok()),
-                    None => self.trailers(None),
+                    Some(Ok(data)) => self.data(data, over)?,
+                    Some(Err(frame)) => self.trailers(frame.into_trailers().ok())?,
+                    None => self.trailers(None)?,
                 }
             }
             Source::Coded(decoded) => match ready!(decoded.poll_data(cx)) {
-                Some(Ok(data)) => self.data(data, false),
+                Some(Ok(data)) => self.data(data, false)?,
                 Some(Err(error)) => return Poll::Ready(Err(BodyError::Coding(error))),
                 None => {
                     let trailers = decoded.take_trailers();
-                    self.trailers(trailers);
+                    self.trailers(trailers)?;
                 }
             },
         }
         Poll::Ready(Ok(()))
     }
 
-    fn data(&mut self, data: Bytes, over: bool) {
+    fn data(&mut self, data: Bytes, over: bool) -> Result<(), BodyError> {
         self.flow.add_received(data.len());
+        let is_long = self.flow.received() > MOST_WHOLE as u64;
         let clean = match &mut self.scrub {
-            Some(scrub) => scrub.feed(data),
+            Some(scrub) if is_long && scrub.is_whole() => return Err(BodyError::TooMuch(MOST_WHOLE)),
+            Some(scrub) => scrub.feed(data)?,
             None => data,
         };
         if !clean.is_empty() {
             self.ready.push_back(Frame::data(clean));
         }
-        if over {
-            self.trailers(None);
-        }
+        if over { self.trailers(None) } else { Ok(()) }
     }
 
-    fn trailers(&mut self, trailers: Option<HeaderMap>) {
+    fn trailers(&mut self, trailers: Option<HeaderMap>) -> Result<(), BodyError> {
         if let Some(scrub) = &mut self.scrub {
-            let held = scrub.finish();
+            let held = scrub.finish()?;
+            if scrub.withheld() > 0 {
+                self.outcome.withheld();
+            }
             if !held.is_empty() {
                 self.ready.push_back(Frame::data(held));
             }
@@ -263,6 +285,7 @@ impl Download {
             self.ready.push_back(Frame::trailers(trailers));
         }
         self.end();
+        Ok(())
     }
 
     fn end(&mut self) {

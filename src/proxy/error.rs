@@ -30,6 +30,12 @@ pub(super) enum BodyError {
     /// The lease was cut.
     #[error("the lease was cut: {}", .0.as_str())]
     Cut(CutReason),
+    /// Fields of the answer are withheld, and it is no JSON.
+    #[error("fields of the answer are withheld, and it cannot be read as JSON")]
+    NoJson,
+    /// The answer must be read whole first, and is too long for that.
+    #[error("fields of the answer are withheld, and it has more than {0} bytes")]
+    TooMuch(usize),
     /// The request body holds a lease token.
     #[error("the request body holds a lease token")]
     Stray,

@@ -113,7 +113,7 @@ pub(super) fn load(site: &Site, connected: Connected) -> Result<Loaded, Refused>
 /// Station 9: the credentials at their places.
 pub(super) fn arm(loaded: Loaded) -> Result<Ready, Refused> {
     let Loaded { connected: Connected { opened, checkout }, mut credentials, sieve, expect, authority } = loaded;
-    let Opened { mut parts, body, body_max, upgrading, expects_continue, permits, slots, flow, outcome } = opened;
+    let Opened { mut parts, body, body_max, upgrading, expects_continue, permits, slots, withhold, flow, outcome } = opened;
     let waits = expects_continue && !checkout.is_http2();
     if !waits {
         parts.headers.remove(EXPECT);
@@ -140,7 +140,7 @@ pub(super) fn arm(loaded: Loaded) -> Result<Ready, Refused> {
             let tokens = permits.iter().map(|permit| Bytes::copy_from_slice(permit.token())).collect();
             let armed = draft.arm(credentials.values(), proof, RequestBody::fill).map(Outgoing::Armed);
             let armed = armed.map_err(|error| unwritten(&error, &permits));
-            (armed, Some(Scrub::new(credentials.echoes(), tokens)))
+            (armed, Some(Scrub::new(credentials.echoes(), tokens, withhold)))
         }
         (Some(_), None) => (Err(("the connection is not encrypted".to_owned(), "secrets doctor".to_owned())), None),
     };

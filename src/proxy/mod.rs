@@ -10,7 +10,7 @@
 //! | 4 | parse | `request.rs`, with `hop.rs` and `stray.rs` |
 //! | 5, 6, 7 | authorise, decide, open the record | `admit.rs`, with `peek.rs` where rules look into bodies |
 //! | 8, 9, 10 | credential, inject, forward; once more after a 401 | `forward.rs`, with `again.rs` |
-//! | 11 | scrub | `scrub.rs`, with `decode.rs` |
+//! | 11 | scrub | `scrub.rs`, with `decode.rs`, and `fields.rs` where fields are withheld |
 //! | 12 | close the record | `outcome.rs` |
 //!
 //! `exchange.rs` calls stations 4 to 12 in this order; each consumes what the one before gave.
@@ -25,6 +25,7 @@ mod decode;
 mod entrance;
 mod error;
 mod exchange;
+mod fields;
 mod flow;
 mod forward;
 mod front;

@@ -150,6 +150,16 @@ impl Outcome {
         self.details = Some("answered with 401, and made again with a new value");
     }
 
+    /// The credential was set in a request that carried none.
+    pub(super) const fn set_by_us(&mut self) {
+        self.details = Some("it carried no lease token; the session's own lease was used");
+    }
+
+    /// Fields of the answer were withheld.
+    pub(super) const fn withheld(&mut self) {
+        self.details = Some("fields of the answer were withheld");
+    }
+
     /// The exchange ran to its end.
     pub(super) fn done(&mut self) {
         self.close(End::Ok, None, None);

@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Response,
-    header::{ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, ETAG},
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
+    header::{ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG},
+    response::Parts,
 };
 use hyper::body::{Body as _, Incoming};
 
 use super::{
     answer::{AnswerBody, Download},
     decode::{Decoded, codings},
+    error::BodyError,
     exchange::Refused,
+    fields::FieldScrubber,
     flow::Flow,
     hop::{self, Upgrading},
     limits::Limits,
@@ -24,6 +27,7 @@ use crate::{
     broker::Refusal,
     inject::{Echoes, Scrubber},
     net::Seat,
+    policy::Withhold,
 };
 
 /// What an exchange's answer is freed of.
@@ -31,12 +35,43 @@ pub(super) struct Scrub {
     echoes: Arc<Echoes>,
     tokens: Vec<Bytes>,
     body: Scrubber,
+    withhold: Withhold,
+    fields: Option<FieldScrubber>,
 }
 
 impl Scrub {
-    /// Echoes, and the lease tokens to put in their place.
-    pub(super) fn new(echoes: Arc<Echoes>, tokens: Vec<Bytes>) -> Self {
-        Self { body: Scrubber::new(Arc::clone(&echoes), tokens.clone()), echoes, tokens }
+    /// Echoes, the lease tokens to put in their place, and fields.
+    pub(super) fn new(echoes: Arc<Echoes>, tokens: Vec<Bytes>, withhold: Withhold) -> Self {
+        Self { body: Scrubber::new(Arc::clone(&echoes), tokens.clone()), echoes, tokens, withhold, fields: None }
+    }
+
+    /// Withholds fields from here on, if those of this answer are to be. An answer that is a part of another is none
+    /// that can be read.
+    fn begin_fields(&mut self, parts: &Parts) -> Result<(), Refusal> {
+        if self.withhold.is_nothing() || !(self.withhold.whole || is_json(&parts.headers)) {
+            return Ok(());
+        }
+        if parts.status == StatusCode::PARTIAL_CONTENT || parts.headers.contains_key(CONTENT_RANGE) {
+            let detail = "fields of the answer are withheld, and it is only a part of it";
+            return Err(Refusal::new(RefusalCode::UpstreamFailed, detail, "send the request without `Range`"));
+        }
+        self.fields = Some(FieldScrubber::new(Arc::clone(&self.withhold.fields)));
+        Ok(())
+    }
+
+    /// Whether the answer must be read whole before anything of it leaves.
+    pub(super) fn is_whole(&self) -> bool {
+        self.fields.is_some() && self.withhold.whole
+    }
+
+    /// How many fields were withheld.
+    pub(super) fn withheld(&self) -> u64 {
+        self.fields.as_ref().map_or(0, FieldScrubber::found)
+    }
+
+    fn pass(&mut self, clean: Bytes) -> Result<Bytes, BodyError> {
+        let Some(fields) = &mut self.fields else { return Ok(clean) };
+        fields.feed(clean).map_err(|_| BodyError::NoJson)
     }
 
     /// Replaces echoes in header values; a name that holds one is dropped (attacks 68, 74).
@@ -54,8 +89,9 @@ impl Scrub {
         }
     }
 
-    pub(super) fn feed(&mut self, data: Bytes) -> Bytes {
-        self.body.feed(data)
+    pub(super) fn feed(&mut self, data: Bytes) -> Result<Bytes, BodyError> {
+        let clean = self.body.feed(data);
+        self.pass(clean)
     }
 
     /// What may be passed on after these bytes, and whether an echo was among them.
@@ -67,12 +103,16 @@ impl Scrub {
     }
 
     /// What need not wait for data that is not there yet.
-    pub(super) fn flush(&mut self) -> Bytes {
-        self.body.flush()
+    pub(super) fn flush(&mut self) -> Result<Bytes, BodyError> {
+        let clean = self.body.flush();
+        self.pass(clean)
     }
 
-    pub(super) fn finish(&mut self) -> Bytes {
-        self.body.finish()
+    pub(super) fn finish(&mut self) -> Result<Bytes, BodyError> {
+        let clean = self.body.finish();
+        let clean = self.pass(clean)?;
+        self.fields.as_ref().map_or(Ok(()), FieldScrubber::finish).map_err(|_| BodyError::NoJson)?;
+        Ok(clean)
     }
 }
 
@@ -101,7 +141,7 @@ pub(super) async fn clean(
     parts.version = http::Version::default();
     hop::clean_answer(&mut parts.headers, Upgrading::No);
     outcome.status(parts.status.as_u16());
-    let Some(scrub) = scrub else {
+    let Some(mut scrub) = scrub else {
         let body = Download::plain(incoming, None, flow, outcome, seat).begin().await?;
         return Ok(Response::from_parts(parts, body));
     };
@@ -117,6 +157,9 @@ pub(super) async fn clean(
         let body = Download::plain(incoming, None, flow, outcome, seat).begin().await?;
         return Ok(Response::from_parts(parts, body));
     }
+    if let Err(refusal) = scrub.begin_fields(&parts) {
+        return Err(Refused::After(Box::new(outcome), refusal));
+    }
     parts.headers.remove(ACCEPT_RANGES);
     let download = if codings.is_empty() {
         Download::plain(incoming, Some(scrub), flow, outcome, seat)
@@ -130,4 +173,12 @@ pub(super) async fn clean(
     parts.headers.remove(CONTENT_LENGTH); // a replaced echo changes it; hyper writes the new one where it is known
     let body = download.begin().await?;
     Ok(Response::from_parts(parts, body))
+}
+
+/// Whether an answer says that it is JSON, in any of the ways in which it is said.
+fn is_json(headers: &HeaderMap) -> bool {
+    headers.get_all(CONTENT_TYPE).iter().filter_map(|kind| kind.to_str().ok()).any(|kind| {
+        let kind = kind.split([';', ',']).next().unwrap_or("").trim().to_ascii_lowercase();
+        kind.ends_with("/json") || kind.ends_with("+json") || kind.ends_with("-json") || kind.ends_with("/x-ndjson")
+    })
 }

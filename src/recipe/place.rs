@@ -93,6 +93,11 @@ impl Place {
         }
     }
 
+    /// Whether it can be written into a request that has nothing there yet.
+    pub const fn can_begin(&self) -> bool {
+        matches!(self, Self::Basic { .. } | Self::Cookie { .. } | Self::Header { .. } | Self::Query { .. })
+    }
+
     /// Whether it is in the body, which must be read to look there.
     pub const fn is_in_body(&self) -> bool {
         matches!(self, Self::Form { .. } | Self::Json { .. })

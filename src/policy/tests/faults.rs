@@ -32,10 +32,9 @@ fn all_faults_of_all_files_are_told_at_once_with_line_and_column() {
         all,
         [
             "a.toml:5:1: unknown key `colour` in the file; expected one of `schema`, `kind`, `id`, `name`, \
-            `aliases`, `host`, \
-             `param`, `credential`, `inject`, `cap`, `test`",
+            `aliases`, `param`, `host`, `credential`, `inject`, `cap`, `issue`, `scrub`, `emulate`, `test`",
             "a.toml:8:1: unknown key `port` in `[host.api]`; expected one of `origin`, `except`, `credential`, \
-            `encoded_slash`",
+            `encoded_slash`, `raw`, `tls`",
             "p.toml:4:11: there is no service `b`; `secrets policy list` shows the known ones",
             "p.toml:6:1: unknown key `alow` in an entry of `grant`; did you mean `allow`?",
         ]
@@ -94,7 +93,7 @@ fn unusable_services_say_why() {
         ("\"https://api.acme.example\"", "\"https://{t}.acme.example\"", "ties with"),
         ("prefix = \"acme_\", length = 31", "prefix = \"acme_\", length = 32", "from 1 to 31"),
         ("prefix = \"acme_\", length = 31", "prefix = \"acme_acme_acme_acme_\"", "random bits"),
-        ("type   = \"token\"", "type = \"oauth2\"", "expected one of `token`"),
+        ("type   = \"token\"", "type = \"oauth\"", "did you mean `oauth2`?"),
         ("use     = \"key\"", "use = \"kee\"", "did you mean `key`?"),
         ("host    = [\"api\"]", "host = [\"downloads\"]", "never gets a credential"),
         ("host    = [\"api\"]", "host = [\"apy\"]", "did you mean `api`?"),
@@ -108,7 +107,7 @@ fn unusable_services_say_why() {
         ("header = \"x-api-key\"", "header = \"x api\"", "no header name"),
         ("header = \"x-api-key\"", "header = \"x-api-key\", query = \"q\"", "exactly one of"),
         ("\"Bearer {}\"", "\"Bearer\"", "exactly once"),
-        ("missing = \"refuse\"", "missing = \"inject\"", "expected one of `refuse`, `pass`"),
+        ("missing = \"refuse\"", "missing = \"injekt\"", "did you mean `inject`?"),
         ("risk  = \"read\"     ", "risk = \"raed\"", "did you mean `read`?"),
         ("method = [\"GET\", \"HEAD\"]", "method = [\"get\"]", "no method"),
         ("method = [\"GET\", \"HEAD\"]", "method = []", "lists nothing"),

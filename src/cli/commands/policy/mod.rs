@@ -1,6 +1,7 @@
 //! `secrets policy`: what would be allowed and why, what is known, checking files, and reading them again.
 
 mod diff;
+mod dump;
 mod lint;
 mod new;
 mod prove;
@@ -47,6 +48,12 @@ enum Act {
     /// The requests are those of the audit log that carried a lease. What the log does not hold, queries and bodies,
     /// counts as unread; what projects took away is left out on both sides.
     Diff(diff::Arguments),
+    /// List where each service takes its credential, one record per place; needs no daemon
+    Dump {
+        /// Ids, names or aliases of services [default: every service]
+        #[arg(value_name = "SERVICE")]
+        services: Vec<String>,
+    },
     /// Show every layer's verdict on one request
     Explain {
         /// The HTTP method, in the letters in which it is sent
@@ -111,6 +118,7 @@ impl Arguments {
     pub(super) fn offline(&self, context: &Context) -> Option<Result<Outcome, Report>> {
         match &self.act {
             Act::Check { paths } => Some(check(context, paths)),
+            Act::Dump { services } => Some(dump::run(context, services)),
             Act::Lint { services, all } => Some(lint::run(context, services, *all)),
             Act::New(arguments) => Some(new::run(context, arguments)),
             Act::Prove { claim } => Some(prove::run(context, claim)),
@@ -124,6 +132,7 @@ impl Arguments {
         match self.act {
             Act::Check { .. } => "secrets policy check",
             Act::Diff(_) => "secrets policy diff",
+            Act::Dump { .. } => "secrets policy dump",
             Act::Explain { .. } => "secrets policy explain",
             Act::Lint { .. } => "secrets policy lint",
             Act::List => "secrets policy list",
@@ -172,20 +181,21 @@ fn check(context: &Context, paths: &[PathBuf]) -> Result<Outcome, Report> {
         let nearest = context.folder.ancestors().map(|folder| folder.join(".secrets.toml")).find(|path| path.exists());
         paths.extend(nearest);
     }
-    let mut faults = Vec::new();
+    let (mut faults, mut notes) = (Vec::new(), Vec::new());
     for path in &paths {
         let path = absolute(path)?;
         // The home's own folder need not be there; a path that was named has to.
         if path != own {
             path.metadata().map_err(|error| Report::io("look at", &path, &error))?;
         }
-        let found = if path.is_file() { check_project(&own, &path) } else { PolicySet::load(&path).map(drop) };
-        if let Err(errors) = found {
-            faults.extend(errors.faults().iter().map(fault));
+        let found = if path.is_file() { check_project(&own, &path) } else { PolicySet::load(&path) };
+        match found {
+            Ok(set) => notes.extend(set.not_yet().map(fault)),
+            Err(errors) => faults.extend(errors.faults().iter().map(fault)),
         }
     }
     let message = match faults.as_slice() {
-        [] => return Ok(without_fault(&paths)),
+        [] => return Ok(without_fault(&paths, &notes)),
         [PolicyFault { place, message, fix: Some(hint) }] => format!("{place}: {message}; {hint}"),
         [one] => format!("{}: {}", one.place, one.message),
         [first, rest @ ..] => format!("{}: {}; and {} more", first.place, first.message, rest.len()),
@@ -196,18 +206,24 @@ fn check(context: &Context, paths: &[PathBuf]) -> Result<Outcome, Report> {
     Err(Report::new(ExitStatus::Data, message, fix).with_result(json!({"checked": paths, "faults": faults}), human))
 }
 
-fn without_fault(paths: &[PathBuf]) -> Outcome {
+/// What is not built yet is no fault: the file loads, and a request that needs it is refused.
+fn without_fault(paths: &[PathBuf], notes: &[PolicyFault]) -> Outcome {
     let shown = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+    let mut table = Table::new(&["not yet", "message"]);
+    notes.iter().for_each(|note| table.row([&note.place, &note.message]));
+    let notes_table = if notes.is_empty() { String::new() } else { format!("\n{}", table.render("")) };
     Outcome::Shown {
-        result: json!({"checked": paths, "faults": []}),
-        human: format!("no fault in {shown}\n"),
+        result: json!({"checked": paths, "faults": [], "not_yet": notes}),
+        human: format!("no fault in {shown}\n{notes_table}"),
         next: vec![NextAction::new("secrets policy list", "See services and grants")],
     }
 }
 
 /// A project's file names capabilities of services, so those have to load first.
-fn check_project(own: &Path, path: &Path) -> Result<(), LoadErrors> {
-    PolicySet::load(own)?.read_project(path).map(drop)
+fn check_project(own: &Path, path: &Path) -> Result<PolicySet, LoadErrors> {
+    let set = PolicySet::load(own)?;
+    set.read_project(path)?;
+    Ok(set)
 }
 
 fn fault(fault: &policy::Fault) -> PolicyFault {

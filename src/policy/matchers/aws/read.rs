@@ -11,8 +11,8 @@ use super::{
     Aws, rest, s3,
 };
 
-/// Names that are not those of signatures, and the ones that are.
-const MISNAMED: &[(&str, &str)] = &[
+/// Names by which people know services, and those that their signatures have; either may be written.
+const ALSO: &[(&str, &str)] = &[
     ("bedrock-runtime", "bedrock"),
     ("cloudwatch", "monitoring"),
     ("elb", "elasticloadbalancing"),
@@ -28,7 +28,10 @@ pub(in crate::policy::matchers) fn read_aws(rule: &mut Table<'_>) -> Option<Aws>
     if table.value("service").is_none() {
         table.fault("`aws` has no `service`", "add `service = \"s3\"`, the name in the scope of signatures");
     }
-    let services = table.texts("service").unwrap_or_default();
+    let mut services = table.texts("service").unwrap_or_default();
+    for service in &mut services {
+        service.value = ALSO.iter().find(|(also, _)| *also == service.value).map_or(service.value, |(_, name)| name);
+    }
     let has_actions = table.value("action").is_some();
     let actions = table.texts("action").unwrap_or_default();
     for (key, is_empty) in [("service", services.is_empty()), ("action", has_actions && actions.is_empty())] {
@@ -38,13 +41,10 @@ pub(in crate::policy::matchers) fn read_aws(rule: &mut Table<'_>) -> Option<Aws>
     }
     let source = table.source();
     for service in &services {
-        let right = MISNAMED.iter().find(|(wrong, _)| *wrong == service.value).map(|(_, right)| *right);
         let usable = service.value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-*".contains(&b));
-        if right.is_some() || !usable {
+        if !usable {
             let message = format!("no request is signed for `{}`", service.value.escape_debug());
-            let right =
-                right.map_or_else(|| "a name such as `s3`, in lower case".to_owned(), |name| format!("`{name}`"));
-            source.fault(service.span.clone(), message, format!("write {right}"));
+            source.fault(service.span.clone(), message, "write a name such as `s3`, in lower case");
         }
     }
     let known = known(&services);

@@ -43,12 +43,21 @@ fn a_rule_can_want_to_see_a_parameter() {
 }
 
 #[test]
+fn a_service_may_be_called_by_the_name_that_people_know() {
+    let host = "monitoring.eu-west-1.amazonaws.com";
+    let fields = [("x-amz-target", "X.GetMetricData"), ("content-type", "application/x-amz-json-1.0")];
+    let call = |scope| Sent { fields: &fields, ..sent(host, scope, "POST /") };
+    assert!(call("eu-west-1/monitoring").is("monitoring", "GetMetricData"));
+    assert!(call("eu-west-1/monitoring").is("cloudwatch", "GetMetricData"));
+    assert!(!call("eu-west-1/cloudwatch").is("cloudwatch", "GetMetricData"), "nothing is signed like that");
+}
+
+#[test]
 fn aws_rules_that_can_match_nothing_are_faults() {
     for (rule, why) in [
         ("aws = { action = \"GetItem\" }", "`aws` has no `service`"),
         ("aws = { service = [] }", "`service` lists nothing"),
         ("aws = { service = \"sts\", action = [] }", "`action` lists nothing"),
-        ("aws = { service = \"cloudwatch\" }", "write `monitoring`"),
         ("aws = { service = \"S3\" }", "no request is signed for `S3`"),
         ("aws = { service = \"s3\", action = \"s3:GetObject\" }", "`s3:GetObject` is no action"),
         ("aws = { service = \"s3\", action = \"GetObjct\" }", "did you mean `GetObject`?"),
