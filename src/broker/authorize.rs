@@ -2,11 +2,13 @@
 //!
 //! Invariant: watch, then check. The watch is taken before the lease is looked at, so a revocation in between cuts.
 
+use std::sync::Arc;
+
 use zeroize::Zeroizing;
 
 use super::{Broker, Error, OnStray, Permit, Refusal, Session, error::AGAIN};
 use crate::{
-    base::{CutReason, RefusalCode, SessionId},
+    base::{CutReason, RefusalCode, ServiceId, SessionId},
     lease::{Found, Lease, looks_like_lease},
 };
 
@@ -42,6 +44,24 @@ impl Broker {
         Ok(Permit::new(lease, watch, Zeroizing::new(text.to_vec())))
     }
 
+    /// A permit for the one lease of a session that is for this credential of this service; `None` when there is none,
+    /// or more than one. For requests that carry no token and came by the session's own credentials; what stands for
+    /// the token is [`Self::NO_TOKEN`].
+    pub fn authorize_session(&self, session: &Session, service: &ServiceId, credential: &str) -> Option<Permit> {
+        let fits = |lease: &Arc<Lease>| {
+            let scope = lease.scope().is_some_and(|scope| scope.service == *service && *scope.credential == *credential);
+            scope && lease.session == Some(session.id()) && lease.client == *session.client()
+        };
+        let mut fitting = self.parts.leases.list().into_iter().filter(fits);
+        let (lease, None) = (fitting.next()?, fitting.next()) else { return None };
+        let watch = lease.watch();
+        let lives = watch.reason().is_none() && !lease.deadline.is_past(&self.parts.clock);
+        lives.then(|| Permit::new(lease, watch, Zeroizing::new(Self::NO_TOKEN.to_vec())))
+    }
+
+    /// What an echo is replaced by where the client presented no token.
+    pub const NO_TOKEN: &[u8] = b"[scrubbed]";
+
     /// A miss; too many of them by one way in are answered without saying even that (attack 48).
     fn unknown(&self, session: Option<SessionId>) -> Refusal {
         let session = session.and_then(|id| self.session(id));
@@ -64,7 +84,7 @@ impl Broker {
     }
 
     /// The session that these proxy credentials open.
-    pub fn session_by_credentials(&self, user: &[u8], password: &[u8]) -> Option<std::sync::Arc<Session>> {
+    pub fn session_by_credentials(&self, user: &[u8], password: &[u8]) -> Option<Arc<Session>> {
         self.sessions.by_credentials(user, password)
     }
 

@@ -43,6 +43,15 @@ pub(super) fn check(part: BasicPart, credential: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
+/// A field value with a stand-in for the credential.
+pub(super) fn stand_in(part: BasicPart, other: &str, stand_in: &str) -> String {
+    let joined = match part {
+        BasicPart::Password => [other, ":", stand_in].concat(),
+        BasicPart::User => [stand_in, ":", other].concat(),
+    };
+    format!("Basic {}", general_purpose::STANDARD.encode(joined))
+}
+
 /// Writes a field value with one part replaced and the other as the recipe wants it.
 pub(super) fn write(
     parts: &Parts,

@@ -4,6 +4,7 @@
 //! dial can give.
 
 mod basic;
+mod begin;
 mod body;
 mod cookie;
 mod draft;
@@ -14,6 +15,7 @@ mod scrubber;
 mod slot;
 mod spellings;
 
+pub use begin::begin;
 pub use draft::{Armed, Draft, Filling};
 pub use echoes::Echoes;
 pub use error::Error;

@@ -19,7 +19,7 @@ use crate::{
     broker::{Permit, Refusal},
     inject::{self, Held, Slot},
     lease::Lease,
-    policy::{Body, CHECK_FIX, Content, GrantedHost, Inject, LeaseFacts, Missing, PolicySet, Protocol, RequestFacts, Verdict, Withhold},
+    policy::{Body, CHECK_FIX, Content, GrantedHost, Inject, LeaseFacts, ListedPlace, Missing, PolicySet, Protocol, RequestFacts, Verdict, Withhold},
 };
 
 /// A request with its permits; none for an anonymous request where the service lets those pass.
@@ -29,6 +29,8 @@ pub(super) struct Admitted {
     held: Vec<Held>,
     /// Its body, if that was read to be judged.
     pub(super) seen: Body,
+    /// It carried no token, and its session's own lease is used.
+    begun: bool,
 }
 
 /// A request that policy allows, with the places where its credentials go.
@@ -38,6 +40,7 @@ pub(super) struct Decided {
     slots: Vec<Slot>,
     body_max: Option<u64>,
     withhold: Withhold,
+    begun: bool,
 }
 
 /// A request whose record is open.
@@ -83,6 +86,13 @@ pub(super) fn authorize(
             Err(refusal) => return Err(Refused::Before(Box::new(received.notes), refusal)),
         }
     }
+    let begun = if permits.is_empty() { begin(site, granted, &mut received) } else { None };
+    let is_begun = begun.is_some();
+    if let Some((permit, held)) = begun {
+        note_permit(&mut received.notes, &permit);
+        permits.push(permit);
+        all_held.push(held);
+    }
     let may_pass = granted.is_none_or(|granted| granted.missing() == Missing::Pass);
     if let Some(reason) = granted.and_then(GrantedHost::not_yet) {
         let refusal = Refusal::new(RefusalCode::HostDenied, reason, CHECK_FIX);
@@ -93,11 +103,33 @@ pub(super) fn authorize(
             let refusal = Refusal::new(RefusalCode::NotYet, reason, CHECK_FIX);
             return Err(Refused::Before(Box::new(received.notes), refusal));
         }
-        let detail = format!("requests to `{}` need a lease token", site.authority);
-        let refusal = Refusal::new(RefusalCode::NoLease, detail, "secrets exec -- sh");
-        return Err(Refused::Before(Box::new(received.notes), refusal));
+        return Err(Refused::Before(Box::new(received.notes), no_lease(site)));
     }
-    Ok(Admitted { received, permits, held: all_held, seen: Body::unread() })
+    Ok(Admitted { received, permits, held: all_held, seen: Body::unread(), begun: is_begun })
+}
+
+/// The one lease that the request's session has for the host, with a place made for its credential: only where the
+/// service says so, and only for requests that came with that session's own proxy credentials.
+fn begin(site: &Site, granted: Option<&GrantedHost<'_>>, received: &mut Received) -> Option<(Permit, Held)> {
+    let session = site.entrance.proven_session()?;
+    let mut listed: Vec<&ListedPlace> = Vec::new();
+    for place in granted?.begins() {
+        if !listed.iter().any(|other| other.service == place.service && other.credential == place.credential) {
+            listed.push(place);
+        }
+    }
+    let permits = listed.into_iter().filter_map(|place| {
+        Some((place, site.broker.authorize_session(session, &place.service, &place.credential)?))
+    });
+    let mut permits: Vec<_> = permits.collect();
+    let (listed, permit) = permits.pop().filter(|_| permits.is_empty())?;
+    let held = inject::begin(&mut received.parts, &listed.place)?;
+    Some((permit, held))
+}
+
+fn no_lease(site: &Site) -> Refusal {
+    let detail = format!("requests to `{}` need a lease token", site.authority);
+    Refusal::new(RefusalCode::NoLease, detail, "secrets exec -- sh")
 }
 
 fn note_permit(notes: &mut Notes, permit: &Permit) {
@@ -144,6 +176,10 @@ pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) ->
             let earlier = admitted.permits.get(..at).unwrap_or_default();
             let again = earlier.iter().any(|other| other.lease().scope() == Some(scope));
             let whole = admitted.received.is_searched.then(|| admitted.received.body.front());
+            if admitted.begun && decision.inject.as_ref().is_none_or(|inject| inject.missing != Missing::Inject) {
+                refusal = Some(no_lease(site));
+                break;
+            }
             if let Some(slot) = place_of(parts, whole.as_deref(), held, decision.inject.as_deref()).filter(|_| !again) {
                 slots.push(slot);
                 continue;
@@ -166,8 +202,8 @@ pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) ->
     if let Some(refusal) = refusal {
         return Err(Refused::Before(Box::new(admitted.received.notes), refusal));
     }
-    let Admitted { received, permits, .. } = admitted;
-    Ok(Decided { received, permits, slots, body_max, withhold })
+    let Admitted { received, permits, begun, .. } = admitted;
+    Ok(Decided { received, permits, slots, body_max, withhold, begun })
 }
 
 impl Admitted {
@@ -243,7 +279,7 @@ pub(super) fn explain_command(site: &Site, facts: &LeaseFacts<'_>, request: &Req
 
 /// Station 7: the record is open before the credential exists.
 pub(super) fn open_record(site: &Site, decided: Decided) -> Result<Opened, Refused> {
-    let Decided { received, permits, slots, body_max, withhold } = decided;
+    let Decided { received, permits, slots, body_max, withhold, begun } = decided;
     let Received { notes, mut parts, body, upgrading, expects_continue, is_searched, .. } = received;
     if !permits.is_empty() {
         hop::ask_for_readable_answers(&mut parts.headers);
@@ -253,7 +289,10 @@ pub(super) fn open_record(site: &Site, decided: Decided) -> Result<Opened, Refus
         return Err(Refused::Before(Box::new(notes), refusal));
     }
     match notes.begin(site.broker.audit().clone(), Arc::clone(&flow), site.broker.clock().clone()) {
-        Ok(outcome) => {
+        Ok(mut outcome) => {
+            if begun {
+                outcome.set_by_us();
+            }
             let body = if is_searched { Source::Kept(body.front()) } else { Source::Client(body, None) };
             let permits = permits.into();
             Ok(Opened { parts, body, body_max, upgrading, expects_continue, permits, slots, withhold, flow, outcome })

@@ -19,17 +19,29 @@ pub enum Demand {
 pub(super) struct Entrance {
     session: Option<Arc<Session>>,
     demand: Demand,
+    /// The session's proxy credentials were presented: a port alone is anybody's.
+    proven: bool,
 }
 
 impl Entrance {
     /// A session's own port.
     pub(super) fn of_session(session: Arc<Session>) -> Arc<Self> {
-        Arc::new(Self { session: Some(session), demand: Demand::Nothing })
+        Arc::new(Self { session: Some(session), demand: Demand::Nothing, proven: false })
+    }
+
+    /// A session's proxy credentials, at whatever port.
+    pub(super) fn proven(session: Arc<Session>) -> Arc<Self> {
+        Arc::new(Self { session: Some(session), demand: Demand::Nothing, proven: true })
     }
 
     /// The main listener.
     pub(super) fn main(demand: Demand) -> Arc<Self> {
-        Arc::new(Self { session: None, demand })
+        Arc::new(Self { session: None, demand, proven: false })
+    }
+
+    /// The session whose proxy credentials this request or its tunnel came with.
+    pub(super) fn proven_session(&self) -> Option<&Session> {
+        self.session().filter(|_| self.proven)
     }
 
     pub(super) const fn demand(&self) -> Demand {

@@ -75,8 +75,8 @@ impl Front {
                     self.shared.broker.session_by_credentials(user, password.get(1..)?)
                 });
                 match (session, self.entrance.session()) {
-                    (Some(session), None) => Ok(Entrance::of_session(session)),
-                    (Some(session), Some(own)) if session.id() == own.id() => Ok(Arc::clone(&self.entrance)),
+                    (Some(session), None) => Ok(Entrance::proven(session)),
+                    (Some(session), Some(own)) if session.id() == own.id() => Ok(Entrance::proven(session)),
                     _ => Err(wanted("the proxy credentials belong to no session that lives here")),
                 }
             }

@@ -16,6 +16,7 @@ mod house;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod blocks;
 mod bodies;
 #[expect(clippy::print_stderr, reason = "how long each cut took is for whoever reads the run")]
 mod cutting;
