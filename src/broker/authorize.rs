@@ -49,7 +49,8 @@ impl Broker {
     /// the token is [`Self::NO_TOKEN`].
     pub fn authorize_session(&self, session: &Session, service: &ServiceId, credential: &str) -> Option<Permit> {
         let fits = |lease: &Arc<Lease>| {
-            let scope = lease.scope().is_some_and(|scope| scope.service == *service && *scope.credential == *credential);
+            let scope =
+                lease.scope().is_some_and(|scope| scope.service == *service && *scope.credential == *credential);
             scope && lease.session == Some(session.id()) && lease.client == *session.client()
         };
         let mut fitting = self.parts.leases.list().into_iter().filter(fits);

@@ -24,7 +24,9 @@ pub(super) fn failure(error: Error) -> Failure {
         Error::GivenUp(_) | Error::NoService(_) | Error::NotGranted { .. } => {
             Failure::new(FailureCode::Policy, message).with_fix("secrets policy list")
         }
-        Error::Policy(_) | Error::NotYet { .. } => Failure::new(FailureCode::Policy, message).with_fix("secrets policy check"),
+        Error::Policy(_) | Error::NotYet { .. } => {
+            Failure::new(FailureCode::Policy, message).with_fix("secrets policy check")
+        }
         Error::PolicyFile(error) => policy_failure(&error),
         Error::RawDenied(name) => {
             Failure::new(FailureCode::Unauthorized, message).with_fix(format!("secrets lease {} --token", word(&name)))

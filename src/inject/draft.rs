@@ -125,6 +125,19 @@ mod tests {
     }
 
     #[test]
+    fn a_bare_wording_does_not_hide_the_one_that_a_client_used() {
+        for order in [["{}", "Bearer {}"], ["Bearer {}", "{}"]] {
+            let wordings = order.map(|wording| wording.parse().unwrap()).to_vec();
+            let place = Place::Header { name: http::HeaderName::from_static("authorization"), wordings };
+            for (sent, armed) in [("Bearer LEASE", "Bearer real"), ("LEASE", "real")] {
+                let request = Request::get("https://api.acme.test/").header("authorization", sent).body(()).unwrap();
+                let request = arm(request, std::slice::from_ref(&place), &[b"real"]).unwrap();
+                assert_eq!(request.headers()["authorization"], armed, "{order:?}");
+            }
+        }
+    }
+
+    #[test]
     fn two_keys_in_one_query_are_written_in_any_order() {
         let request = Request::get("https://api.acme.test/?key=AAAA&token=B").body(()).unwrap();
         let places = [Place::Query { name: "key".into() }, Place::Query { name: "token".into() }];

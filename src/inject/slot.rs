@@ -88,7 +88,9 @@ pub fn find(parts: &Parts, place: &Place) -> Result<Option<Held>, Error> {
         }
         Place::Header { name, wordings } => {
             let Some(value) = single(parts, name)? else { return Ok(None) };
-            let hole = wordings.iter().find_map(|wording| wording.find(value.as_bytes()));
+            // The wording that says most: a bare hole takes everything, whatever its place in the list.
+            let holes = wordings.iter().filter_map(|wording| wording.find(value.as_bytes()));
+            let hole = holes.min_by_key(std::ops::Range::len);
             Ok(hole.and_then(|hole| {
                 let text = Zeroizing::new(value.as_bytes().get(hole.clone())?.to_vec());
                 Some(Held { text, slot: Slot(Kind::Header { name: name.clone(), hole }) })

@@ -44,7 +44,8 @@ pub(super) fn read_credential(name: &At<&str>, mut table: Table<'_>) -> (Credent
     let kind = word.as_ref().and_then(|_| table.choice("type", &KINDS)).unwrap_or(Kind::Token);
     table.text("about");
     let mut not_yet = None;
-    let note = |span: &Span, what: &str| source.not_yet(span.clone(), format_args!("{what} of `[credential.{}]`", name.value));
+    let note =
+        |span: &Span, what: &str| source.not_yet(span.clone(), format_args!("{what} of `[credential.{}]`", name.value));
     if let Some(word) = word.as_ref().filter(|_| kind == Kind::Made) {
         not_yet = Some(note(&word.span, &format!("`type = \"{}\"`", word.value)));
     }
@@ -60,7 +61,11 @@ pub(super) fn read_credential(name: &At<&str>, mut table: Table<'_>) -> (Credent
         for (variable, texts) in file.all_texts() {
             check_variable(source, &variable);
             for text in texts.iter().filter(|text| text.value.is_empty() || text.value.contains(['/', '\0'])) {
-                source.fault(text.span.clone(), "a file that is written for an agent has a plain name", "leave out folders");
+                source.fault(
+                    text.span.clone(),
+                    "a file that is written for an agent has a plain name",
+                    "leave out folders",
+                );
             }
         }
         note(&span, "`file`");
@@ -122,7 +127,9 @@ fn read_env(table: &mut Table<'_>, name: &At<&str>) -> Vec<Box<str>> {
     let source = table.source();
     if !table.value("env").is_some_and(|value| value.get_ref().is_table()) {
         let variables = table.texts("env").unwrap_or_default();
-        variables.iter().for_each(|variable| check_variable(source, variable));
+        for variable in &variables {
+            check_variable(source, variable);
+        }
         return variables.into_iter().map(|variable| variable.value.into()).collect();
     }
     let Some(inner) = table.table("env") else { return Vec::new() };
@@ -132,7 +139,11 @@ fn read_env(table: &mut Table<'_>, name: &At<&str>) -> Vec<Box<str>> {
         match texts.as_slice() {
             [text] if text.value == "{lease}" => env.push(variable.value.into()),
             [text] => {
-                let what = format!("`{}` as the value of a variable of `[credential.{}]`", text.value.escape_debug(), name.value);
+                let what = format!(
+                    "`{}` as the value of a variable of `[credential.{}]`",
+                    text.value.escape_debug(),
+                    name.value
+                );
                 source.not_yet(text.span.clone(), what);
             }
             _ => source.fault(variable.span, "a variable has one value", "write `NAME = \"{lease}\"`"),

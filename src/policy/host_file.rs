@@ -132,7 +132,8 @@ fn read_tls(table: &mut Table<'_>, name: &At<&str>) -> Option<Arc<str>> {
         }
     }
     tls.finish();
-    let not_yet = |at: &At<&str>, key| source.not_yet(at.span.clone(), format_args!("`tls.{key}` of `[host.{}]`", name.value));
+    let not_yet =
+        |at: &At<&str>, key| source.not_yet(at.span.clone(), format_args!("`tls.{key}` of `[host.{}]`", name.value));
     let client = client.as_ref().map(|at| not_yet(at, "client_cert"));
     let ca = ca.as_ref().map(|at| not_yet(at, "ca"));
     client.or(ca)

@@ -64,7 +64,9 @@ impl Entry {
             }
             let missing = if inject.missing == Missing::Inject { Missing::Refuse } else { inject.missing };
             self.missing = self.missing.max(Some(missing));
-            if let Some(place) = inject.places.iter().find(|place| place.can_begin() && inject.missing == Missing::Inject) {
+            if let Some(place) =
+                inject.places.iter().find(|place| place.can_begin() && inject.missing == Missing::Inject)
+            {
                 let (service, credential) = (service.id.clone(), inject.credential.clone());
                 self.begins.push(ListedPlace { service, credential, place: place.clone() });
             }

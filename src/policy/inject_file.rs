@@ -28,9 +28,14 @@ pub(super) fn read_injects(file: &mut Table<'_>, names: &Names<'_>, id: &Service
     for mut table in file.tables("inject") {
         let Some(rule) = read_inject(&mut table, names, id) else { continue };
         if rules.iter().any(|other| other.ties_with(&rule)) {
-            let message =
-                format!("two `[[inject]]` of `{}` fit the same request, and neither is more literal", rule.inject.credential);
-            table.fault(message, "give one of them a `when` that is more literal, such as `when = { path = \"/v1/**\" }`");
+            let message = format!(
+                "two `[[inject]]` of `{}` fit the same request, and neither is more literal",
+                rule.inject.credential
+            );
+            table.fault(
+                message,
+                "give one of them a `when` that is more literal, such as `when = { path = \"/v1/**\" }`",
+            );
         }
         table.finish();
         rules.push(rule);
@@ -58,13 +63,12 @@ fn read_inject(table: &mut Table<'_>, names: &Names<'_>, id: &ServiceId) -> Opti
         found
     });
     let engine = read_engine(table);
-    let (at, count) = match engine.as_ref().is_some_and(|engine| engine.writes_anew) {
-        true => (Vec::new(), read_written(table)),
-        false => {
-            let places = read_places(table);
-            let count = places.len();
-            (places, count)
-        }
+    let (at, count) = if engine.as_ref().is_some_and(|engine| engine.writes_anew) {
+        (Vec::new(), read_written(table))
+    } else {
+        let places = read_places(table);
+        let count = places.len();
+        (places, count)
     };
     let lease_at = read_lease_at(table);
     let when = table.table("when").map(|inner| read_when(inner, names));
@@ -104,7 +108,8 @@ fn read_engine(table: &mut Table<'_>) -> Option<Engine> {
     let source = table.source();
     let present: Vec<&str> = ["mint", "sign", "login"].into_iter().filter(|key| table.has(key)).collect();
     if let [first, second, ..] = present.as_slice() {
-        let message = format!("an `[[inject]]` has one of `mint`, `sign` and `login`, not both `{first}` and `{second}`");
+        let message =
+            format!("an `[[inject]]` has one of `mint`, `sign` and `login`, not both `{first}` and `{second}`");
         table.fault(message, format!("leave `{second}` out"));
     }
     let not_yet = |span: Span, what: &str| source.not_yet(span, format_args!("`{what}` of `[[inject]]`"));
@@ -211,7 +216,10 @@ fn read_written(table: &mut Table<'_>) -> usize {
             source.fault(header.span.clone(), message, "name an end-to-end header");
         }
         if header.is_some() == query.is_some() {
-            place.fault("where `sign` writes there is either a `header` or a `query`", "such as `{ header = \"x-sign\", as = \"{sig.hex}\" }`");
+            place.fault(
+                "where `sign` writes there is either a `header` or a `query`",
+                "such as `{ header = \"x-sign\", as = \"{sig.hex}\" }`",
+            );
         }
         if let Some(text) = place.required_text("as") {
             check_pieces(&place, &text);
@@ -224,9 +232,30 @@ fn read_written(table: &mut Table<'_>) -> usize {
 
 /// The pieces that texts of `sign` are made of; one that ends in a dot takes a name.
 const PIECES: [&str; 24] = [
-    "method", "host", "path", "target", "query", "query.sorted", "body", "body.sha1", "body.sha256", "body.sha512",
-    "body.sha256.hex", "body.sha256.base64", "body.sha512.hex", "body.md5.base64", "header.", "ts.unix", "ts.unix_ms",
-    "ts.iso", "ts.http", "nonce", "cred.", "sig.hex", "sig.base64", "sig.base64url",
+    "method",
+    "host",
+    "path",
+    "target",
+    "query",
+    "query.sorted",
+    "body",
+    "body.sha1",
+    "body.sha256",
+    "body.sha512",
+    "body.sha256.hex",
+    "body.sha256.base64",
+    "body.sha512.hex",
+    "body.md5.base64",
+    "header.",
+    "ts.unix",
+    "ts.unix_ms",
+    "ts.iso",
+    "ts.http",
+    "nonce",
+    "cred.",
+    "sig.hex",
+    "sig.base64",
+    "sig.base64url",
 ];
 
 fn check_pieces(table: &Table<'_>, text: &At<&str>) {
@@ -265,9 +294,14 @@ fn read_when(mut when: Table<'_>, names: &Names<'_>) -> When {
     let methods = read_methods(&mut when);
     let hosts = when.texts("name").unwrap_or_default();
     let hosts: Vec<_> = hosts.iter().filter_map(|text| source.parse_at(text)).map(|at| at.value).collect();
-    for (key, is_empty) in [("path", has_paths && paths.is_empty()), ("method", when.has("method") && methods.is_empty())] {
+    for (key, is_empty) in
+        [("path", has_paths && paths.is_empty()), ("method", when.has("method") && methods.is_empty())]
+    {
         if is_empty {
-            when.fault(format!("`{key}` lists nothing, so the rule never fits"), format!("leave `{key}` out to match all"));
+            when.fault(
+                format!("`{key}` lists nothing, so the rule never fits"),
+                format!("leave `{key}` out to match all"),
+            );
         }
     }
     if paths.is_empty() && methods.is_empty() && hosts.is_empty() {

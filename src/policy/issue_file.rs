@@ -27,13 +27,11 @@ pub(super) fn read_issues(file: &mut Table<'_>, names: &Names<'_>) -> Vec<Issue>
 
 fn read_issue(mut table: Table<'_>, names: &Names<'_>) -> Option<Issue> {
     let source = table.source();
-    let on = match table.table("on") {
-        Some(on) => Some(read_rule(on, names, true)),
-        None => {
-            table.fault("this `[[issue]]` has no `on`", "add `on = { host = \"api\", method = \"POST\", path = \"/v1/keys\" }`");
-            None
-        }
-    };
+    let on = table.table("on").map(|on| read_rule(on, names, true));
+    if on.is_none() && !table.has("on") {
+        let fix = "add `on = { host = \"api\", method = \"POST\", path = \"/v1/keys\" }`";
+        table.fault("this `[[issue]]` has no `on`", fix);
+    }
     let word = table.required_text("then");
     let then = word.as_ref().and_then(|_| table.choice("then", &WORDS));
     let takes = table.has("take");
@@ -76,7 +74,10 @@ fn read_take(mut take: Table<'_>) -> Option<FieldPath> {
     let field = json.as_ref().and_then(|text| read_field(&take, text));
     let others: Vec<At<&str>> = ["form", "aws_credentials"].into_iter().filter_map(|key| take.text(key)).collect();
     if usize::from(json.is_some()) + others.len() != 1 {
-        take.fault("an entry of `take` has one of `json`, `form` and `aws_credentials`", "such as `{ json = \"/access_token\" }`");
+        take.fault(
+            "an entry of `take` has one of `json`, `form` and `aws_credentials`",
+            "such as `{ json = \"/access_token\" }`",
+        );
     }
     for text in others.iter().filter(|text| text.value.is_empty()) {
         take.source().fault(text.span.clone(), "a field needs a name", "");
@@ -109,7 +110,10 @@ fn read_give(mut give: Table<'_>) {
 fn read_lease_from(mut from: Table<'_>) {
     let places: Vec<_> = ["form", "json", "header"].into_iter().filter_map(|key| from.text(key)).collect();
     if places.len() != 1 {
-        from.fault("`lease_from` has one of `form`, `json` and `header`", "such as `{ form = \"assertion\", jwt = \"lease-key\" }`");
+        from.fault(
+            "`lease_from` has one of `form`, `json` and `header`",
+            "such as `{ form = \"assertion\", jwt = \"lease-key\" }`",
+        );
     }
     from.choice("jwt", &[("lease-key", ())]);
     from.finish();

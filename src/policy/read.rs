@@ -280,10 +280,8 @@ impl<'a> Table<'a> {
 
     /// The same, or a single table.
     pub(super) fn tables_or_one(&mut self, key: &'static str) -> Vec<Table<'a>> {
-        match self.content.get(key).is_some_and(|value| value.get_ref().is_table()) {
-            true => self.table(key).into_iter().collect(),
-            false => self.tables(key),
-        }
+        let is_one = self.content.get(key).is_some_and(|value| value.get_ref().is_table());
+        if is_one { self.table(key).into_iter().collect() } else { self.tables(key) }
     }
 
     /// Named tables: `[host.NAME]`; a name is letters, digits, `-` and `_`, lower-case.

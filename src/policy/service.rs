@@ -143,7 +143,8 @@ impl Service {
     /// The block for a host: the most particular pattern; ties were refused at load.
     pub(super) fn block(&self, scheme: Scheme, authority: &Authority) -> Option<(usize, &HostBlock, &OriginPattern)> {
         let fitting = self.hosts.iter().enumerate().filter_map(|(index, block)| {
-            let fits = |origin: &&OriginPattern| origin.matches(scheme, authority) && block.shows(origin, &authority.host);
+            let fits =
+                |origin: &&OriginPattern| origin.matches(scheme, authority) && block.shows(origin, &authority.host);
             let best = block.origins.iter().filter(fits);
             let best = best.max_by_key(|origin| origin.pattern.rank())?;
             (!block.except.iter().any(|except| matches(except, &authority.host))).then_some((index, block, best))
@@ -379,7 +380,8 @@ mod tests {
 
     #[test]
     fn overlap_is_seen_from_both_sides() {
-        let origin = |text: &str| OriginPattern { scheme: Scheme::Https, pattern: text.parse().unwrap(), port: 443, raw: None };
+        let origin =
+            |text: &str| OriginPattern { scheme: Scheme::Https, pattern: text.parse().unwrap(), port: 443, raw: None };
         for (a, b, overlap) in [
             ("*.x.com", "a.x.com", true),
             ("{p}.x.com", "*.x.com", true),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt, path::Path};
 
 use super::{
-    Grant, LeaseFacts, PolicySet, Service, UnknownHost, Verdict, catalogue::CATALOGUE, glob::Glob, grant::Those,
+    Grant, Inject, LeaseFacts, PolicySet, Service, UnknownHost, Verdict, catalogue::CATALOGUE, glob::Glob, grant::Those,
     set::MAX_FILE,
 };
 use crate::{
@@ -60,6 +60,18 @@ impl Service {
     pub fn places_of<'a>(&'a self, credential: &'a str) -> impl Iterator<Item = &'a Place> {
         let rules = self.injects.iter().filter(move |rule| *rule.inject.credential == *credential);
         rules.flat_map(|rule| &rule.inject.places)
+    }
+}
+
+impl Service {
+    /// Every way in which a credential is written into requests: the origins, a path that it is for, and the places.
+    pub fn injections(&self) -> impl Iterator<Item = (Vec<String>, String, &Inject)> {
+        self.injects.iter().map(|rule| {
+            let blocks = rule.blocks.iter().filter_map(|block| self.hosts.get(*block));
+            let origins = blocks.flat_map(|block| block.origins.iter().map(ToString::to_string)).collect();
+            let path = rule.when.paths.first().map_or("/v1/x", |path| path.as_str());
+            (origins, path.to_owned(), &*rule.inject)
+        })
     }
 }
 

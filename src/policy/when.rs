@@ -40,10 +40,10 @@ impl InjectRule {
         let head = self.blocks.contains(&call.block)
             && (methods.is_empty() || methods.iter().any(|method| **method == *call.method))
             && (names.is_empty() || names.contains(call.host));
-        let fits = |path: &Option<&PathPattern>| {
+        let fits = |path: Option<&PathPattern>| {
             path.is_none_or(|path| path.matches(call.path, Reading::Exact, &mut Shown::default()))
         };
-        self.when.alternatives().filter(|path| head && fits(path)).map(|path| self.when.rank(path)).max()
+        self.when.alternatives().filter(|path| head && fits(*path)).map(|path| self.when.rank(path)).max()
     }
 
     /// Whether some request could fit both equally well.

@@ -19,7 +19,10 @@ use crate::{
     broker::{Permit, Refusal},
     inject::{self, Held, Slot},
     lease::Lease,
-    policy::{Body, CHECK_FIX, Content, GrantedHost, Inject, LeaseFacts, ListedPlace, Missing, PolicySet, Protocol, RequestFacts, Verdict, Withhold},
+    policy::{
+        Body, CHECK_FIX, Content, GrantedHost, Inject, LeaseFacts, ListedPlace, Missing, PolicySet, Protocol,
+        RequestFacts, Verdict, Withhold,
+    },
 };
 
 /// A request with its permits; none for an anonymous request where the service lets those pass.
@@ -118,9 +121,9 @@ fn begin(site: &Site, granted: Option<&GrantedHost<'_>>, received: &mut Received
             listed.push(place);
         }
     }
-    let permits = listed.into_iter().filter_map(|place| {
-        Some((place, site.broker.authorize_session(session, &place.service, &place.credential)?))
-    });
+    let permits = listed
+        .into_iter()
+        .filter_map(|place| Some((place, site.broker.authorize_session(session, &place.service, &place.credential)?)));
     let mut permits: Vec<_> = permits.collect();
     let (listed, permit) = permits.pop().filter(|_| permits.is_empty())?;
     let held = inject::begin(&mut received.parts, &listed.place)?;

@@ -276,7 +276,19 @@ mod tests {
 
     #[test]
     fn what_is_not_listed_passes_as_it_is() {
-        for text in ["", " ", "[]", "{}", "[1,2]", "null", "\"a\"", "{\"a\":{}}", "\u{feff}{\"b\":[]}", "{\"a\":1}\n{\"a\":2}\n", "12"] {
+        for text in [
+            "",
+            " ",
+            "[]",
+            "{}",
+            "[1,2]",
+            "null",
+            "\"a\"",
+            "{\"a\":{}}",
+            "\u{feff}{\"b\":[]}",
+            "{\"a\":1}\n{\"a\":2}\n",
+            "12",
+        ] {
             assert_eq!(scrub(&["/**/token"], &[text.as_bytes()]).unwrap(), text);
         }
         let whole = Bytes::from_static(b"{\"a\":[1,2,3]}");
@@ -295,8 +307,24 @@ mod tests {
     #[test]
     fn what_is_no_json_ends_the_answer() {
         for text in [
-            "{", "[1", "\"a", "{\"a\"}", "{a:1}", "[1}", "{]", "{\"a\":1,}", "{'token':'x'}", "<html>", "[1 2]", "[1,,2]",
-            "/*x*/{}", "{\"a\":1]", "]", ",", "{\"\u{1}\":1}", "\u{ef}{}",
+            "{",
+            "[1",
+            "\"a",
+            "{\"a\"}",
+            "{a:1}",
+            "[1}",
+            "{]",
+            "{\"a\":1,}",
+            "{'token':'x'}",
+            "<html>",
+            "[1 2]",
+            "[1,,2]",
+            "/*x*/{}",
+            "{\"a\":1]",
+            "]",
+            ",",
+            "{\"\u{1}\":1}",
+            "\u{ef}{}",
         ] {
             assert!(scrub(&["/**/token"], &[text.as_bytes()]).is_err(), "{text}");
         }

@@ -113,7 +113,8 @@ pub(super) fn load(site: &Site, connected: Connected) -> Result<Loaded, Refused>
 /// Station 9: the credentials at their places.
 pub(super) fn arm(loaded: Loaded) -> Result<Ready, Refused> {
     let Loaded { connected: Connected { opened, checkout }, mut credentials, sieve, expect, authority } = loaded;
-    let Opened { mut parts, body, body_max, upgrading, expects_continue, permits, slots, withhold, flow, outcome } = opened;
+    let Opened { mut parts, body, body_max, upgrading, expects_continue, permits, slots, withhold, flow, outcome } =
+        opened;
     let waits = expects_continue && !checkout.is_http2();
     if !waits {
         parts.headers.remove(EXPECT);

@@ -42,6 +42,8 @@ mod scrub;
 mod shared;
 mod sieve;
 mod stray;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod tongue;
 mod turns;

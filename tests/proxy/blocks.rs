@@ -4,6 +4,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use leasehold::{
+    base::hex,
     broker::Around,
     control::{Client, OpenSession, SessionSecret},
 };
@@ -46,7 +47,7 @@ const PAIRS: [(&[&[u8]], Speaks); 4] =
 
 /// A request for an answer with this type and body.
 fn given(kind: &str, body: &str) -> String {
-    let coded = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+    let coded = |text: &str| text.bytes().map(|byte| ["%", &hex(&[byte])].concat()).collect::<String>();
     format!("/answer?status=200&header=content-type:{}&body={}", coded(kind), coded(body))
 }
 
@@ -69,7 +70,10 @@ async fn what_hands_out_a_credential_is_refused_before_anything_is_sent() {
         }
         let answer = ask(&house, alpn, &lease, "/oauth/token").await;
         assert_problem(&answer, 403, "issue_refused");
-        assert!(answer.json()["detail"].as_str().unwrap().contains("`then = \"capture\"` is not built yet"), "{answer:?}");
+        assert!(
+            answer.json()["detail"].as_str().unwrap().contains("`then = \"capture\"` is not built yet"),
+            "{answer:?}"
+        );
         assert_eq!(house.origin.requests().len(), 0, "nothing was forwarded");
         let refused = house.records_of("request_refused");
         assert!(refused.len() == 6 && refused.iter().all(|r| r.code.as_deref() == Some("issue_refused")));
@@ -97,7 +101,8 @@ async fn a_request_without_a_lease_is_refused_too_where_its_answer_would_carry_a
 }
 
 const KEYS: &str = r#"{"name":"a","items":[{"api_key":"top-1","n":1},{"x":{"api_key":{"id":2}}}],"api_key":null}"#;
-const CLEAN: &str = r#"{"name":"a","items":[{"api_key":"[withheld]","n":1},{"x":{"api_key":"[withheld]"}}],"api_key":null}"#;
+const CLEAN: &str =
+    r#"{"name":"a","items":[{"api_key":"[withheld]","n":1},{"x":{"api_key":"[withheld]"}}],"api_key":null}"#;
 
 #[tokio::test]
 async fn listed_fields_of_every_json_answer_are_withheld() {
@@ -121,7 +126,10 @@ async fn listed_fields_of_every_json_answer_are_withheld() {
             assert_eq!(answer.header("content-encoding"), None);
         }
         let ended = house.ended(8).await;
-        assert_eq!(ended.iter().filter(|r| r.details.as_deref() == Some("fields of the answer were withheld")).count(), 7);
+        assert_eq!(
+            ended.iter().filter(|r| r.details.as_deref() == Some("fields of the answer were withheld")).count(),
+            7
+        );
         assert_paired(&records(house.broker(), &house.home));
     }
 }
@@ -154,7 +162,9 @@ async fn an_answer_with_a_fresh_credential_leaves_only_when_it_could_be_read_who
         assert_eq!(ask(&house, alpn, &lease, "/echo").await.json()["target"], "/echo", "another request");
         assert_eq!(ask(&house, alpn, &lease, &given("text/plain", "")).await.text(), "", "nothing is nothing");
         let long = format!("[{{\"api_key\":\"top-1\"}}{}]", ",1".repeat(200));
-        for path in ["/bytes/2000000", &given("application/json", "key=top-1"), &given("application/json", &long[..100])] {
+        for path in
+            ["/bytes/2000000", &given("application/json", "key=top-1"), &given("application/json", &long[..100])]
+        {
             let answer = ask(&house, alpn, &lease, path).await;
             assert_problem(&answer, 502, "upstream_failed");
             assert_eq!(answer.count(b"top-1"), 0, "{path}");
@@ -214,7 +224,8 @@ async fn a_missing_credential_is_set_for_the_session_s_own_way_in_and_for_nobody
 async fn two_leases_of_a_session_are_no_answer_to_a_missing_one() {
     let inject = format!("missing = \"inject\"\n{BEARER}");
     let (house, _) = with_service(&service(&inject, ""), Speaks::Both, "").await;
-    let other = "schema = 1\nkind = \"policy\"\n[[grant]]\nservice = \"acme\"\nitem = \"second_key\"\nallow = [\"all\"]\n";
+    let other =
+        "schema = 1\nkind = \"policy\"\n[[grant]]\nservice = \"acme\"\nitem = \"second_key\"\nallow = [\"all\"]\n";
     std::fs::write(house.home.policies().join("second.toml"), other).unwrap();
     house.broker().live_policy().reload().unwrap();
     let new = leasehold::broker::NewValue {
@@ -238,12 +249,20 @@ async fn two_leases_of_a_session_are_no_answer_to_a_missing_one() {
 #[tokio::test]
 async fn nothing_is_sent_where_what_a_service_needs_is_not_built_yet() {
     for (from, to, what) in [
-        (BEARER, &*format!("{BEARER}\n[inject.mint]\ngrant = \"refresh_token\"\nurl = \"https://api.acme.test/t\""), "mint"),
+        (
+            BEARER,
+            &*format!("{BEARER}\n[inject.mint]\ngrant = \"refresh_token\"\nurl = \"https://api.acme.test/t\""),
+            "mint",
+        ),
         (BEARER, "[inject.sign]\nscheme = \"sigv4\"", "sign"),
         (BEARER, &*format!("lease_at = [{{ header = \"x-lease\" }}]\n{BEARER}"), "lease_at"),
         ("type = \"token\"", "type = \"oauth2\"", "type"),
         ("type = \"token\"", "type = \"fields\"\nfields = { a = \"secret\", b = \"secret\" }", "fields"),
-        ("origin = \"https://api.acme.test\"", "origin = \"https://api.acme.test\"\ntls = { client_cert = \"cred.cert\" }", "client_cert"),
+        (
+            "origin = \"https://api.acme.test\"",
+            "origin = \"https://api.acme.test\"\ntls = { client_cert = \"cred.cert\" }",
+            "client_cert",
+        ),
     ] {
         let text = service(BEARER, "").replacen(from, to, 1);
         let (house, lease) = with_service(&service(BEARER, ""), Speaks::Both, "").await;

@@ -3,7 +3,7 @@
 use super::{ASKER, Asker, ask};
 use crate::{
     base::{Authority, RefusalCode, Scheme},
-    policy::{LoadErrors, Missing, PolicySet, Reach, Verdict},
+    policy::{Capability, LoadErrors, Missing, PolicySet, Reach, Verdict},
 };
 
 const EXAMPLES: [(&str, &str); 6] = [
@@ -30,7 +30,7 @@ fn granted(id: &str, credential: &str) -> PolicySet {
     let (name, text) = texts.iter().find(|(name, _)| *name == format!("{id}.toml")).unwrap();
     let bare = set_of(&[(name, text)]).unwrap_or_else(|errors| panic!("{errors}"));
     let service = bare.service(&id.parse().unwrap()).unwrap();
-    let all: Vec<&str> = service.capabilities().iter().map(|capability| capability.name()).collect();
+    let all: Vec<&str> = service.capabilities().iter().map(Capability::name).collect();
     let policy = format!(
         "schema = 1\nkind = \"policy\"\n[[grant]]\nservice = \"{id}\"\nitem = {{ {credential} = \"k\" }}\nallow = {all:?}\n"
     );
@@ -147,7 +147,12 @@ fn fresh_credentials_are_refused_whatever_is_granted() {
         ("github", "token", "POST https://github.com/login/oauth/access_token", "`then = \"capture\"`"),
         ("github", "token", "POST https://api.github.com/repos/a/b/actions/runners/registration-token", "no agent"),
         ("google-service-account", "sa", "POST https://oauth2.googleapis.com/token", "`then = \"answer\"`"),
-        ("google-service-account", "sa", "POST https://iam.googleapis.com/v1/projects/p/serviceAccounts/a/keys", "no agent is given"),
+        (
+            "google-service-account",
+            "sa",
+            "POST https://iam.googleapis.com/v1/projects/p/serviceAccounts/a/keys",
+            "no agent is given",
+        ),
     ] {
         let (code, reason) = judged(id, credential, call);
         assert_eq!(code, Some(RefusalCode::IssueRefused), "{call}: {reason}");
@@ -163,7 +168,7 @@ fn prompts_quote_what_a_capability_shows() {
     let service = set.service(&"acme-ledger".parse().unwrap()).unwrap();
     let show = |name: &str| {
         let capability = service.capabilities().iter().find(|capability| capability.name() == name).unwrap();
-        capability.show().iter().map(|pointer| pointer.to_string()).collect::<Vec<_>>()
+        capability.show().iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     assert_eq!(show("transfer"), ["/amount", "/currency", "/to"]);
     assert_eq!(show("read"), [""; 0]);

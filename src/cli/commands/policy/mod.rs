@@ -210,7 +210,9 @@ fn check(context: &Context, paths: &[PathBuf]) -> Result<Outcome, Report> {
 fn without_fault(paths: &[PathBuf], notes: &[PolicyFault]) -> Outcome {
     let shown = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
     let mut table = Table::new(&["not yet", "message"]);
-    notes.iter().for_each(|note| table.row([&note.place, &note.message]));
+    for note in notes {
+        table.row([&note.place, &note.message]);
+    }
     let notes_table = if notes.is_empty() { String::new() } else { format!("\n{}", table.render("")) };
     Outcome::Shown {
         result: json!({"checked": paths, "faults": [], "not_yet": notes}),
