@@ -23,7 +23,7 @@ pub struct Taken {
     /// The field, parameter, cookie or pointer, in lower case for header fields; of basic credentials `password` or
     /// `user`; of a path its form.
     pub name: String,
-    /// The text with `{}` for the credential; of basic credentials both parts.
+    /// The text with `{}` for the credential; of basic credentials both parts; of a signature its pieces.
     pub format: String,
     /// How the credential is made first, such as `refresh_token`; `null` where it is stored as it is.
     pub mint: Option<String>,
@@ -57,7 +57,8 @@ impl Service {
             mint: rule.mint.map(str::to_owned),
             sign: rule.sign.map(str::to_owned),
         };
-        let listed: Vec<Taken> = rule.inject.places.iter().flat_map(shown).map(record).collect();
+        let written = rule.written.iter().map(|one| (one.place, one.name.clone(), one.text.clone()));
+        let listed: Vec<Taken> = rule.inject.places.iter().flat_map(shown).chain(written).map(record).collect();
         if listed.is_empty() {
             // A signer writes where its scheme says.
             return vec![record(("", String::new(), String::new()))];

@@ -13,7 +13,7 @@ use super::{
     place_file::{NEVER, read_places},
     read::{At, Span, Table, expected},
     rule_file::{Names, read_methods, read_size},
-    service::{Carries, Inject, InjectRule, Missing, When},
+    service::{Carries, Inject, InjectRule, Missing, When, Written},
 };
 
 const GRANTS: [&str; 7] =
@@ -63,13 +63,12 @@ fn read_inject(table: &mut Table<'_>, names: &Names<'_>, id: &ServiceId) -> Opti
         found
     });
     let engine = read_engine(table);
-    let (at, count) = if engine.as_ref().is_some_and(|engine| engine.writes_anew) {
+    let (at, written) = if engine.as_ref().is_some_and(|engine| engine.writes_anew) {
         (Vec::new(), read_written(table))
     } else {
-        let places = read_places(table);
-        let count = places.len();
-        (places, count)
+        (read_places(table), Vec::new())
     };
+    let count = at.len() + written.len();
     let lease_at = read_lease_at(table);
     let when = table.table("when").map(|inner| read_when(inner, names));
     let words = [("refuse", Missing::Refuse), ("pass", Missing::Pass), ("inject", Missing::Inject)];
@@ -90,7 +89,8 @@ fn read_inject(table: &mut Table<'_>, names: &Names<'_>, id: &ServiceId) -> Opti
     let (mint, sign) = engine.as_ref().map_or((None, None), |engine| (engine.mint, engine.sign));
     let not_yet = engine.map(|engine| engine.not_yet).or(lease_at).or_else(|| credential.not_yet.clone());
     let inject = Inject { service: id.clone(), credential: credential.name.clone(), places: at, missing };
-    Some(InjectRule { blocks, when: when.unwrap_or_default(), inject: Arc::new(inject), not_yet, mint, sign })
+    let when = when.unwrap_or_default();
+    Some(InjectRule { blocks, when, inject: Arc::new(inject), not_yet, mint, sign, written })
 }
 
 /// What must be made before anything can be written.
@@ -202,10 +202,10 @@ fn read_login(mut login: Table<'_>) {
     login.finish();
 }
 
-/// Places whose texts are made of pieces; how many there are.
-fn read_written(table: &mut Table<'_>) -> usize {
+/// Places whose texts are made of pieces.
+fn read_written(table: &mut Table<'_>) -> Vec<Written> {
     let source = table.source();
-    let mut count = 0;
+    let mut written = Vec::new();
     for mut place in table.tables("at") {
         let header = place.text("header");
         let query = place.text("query");
@@ -223,11 +223,14 @@ fn read_written(table: &mut Table<'_>) -> usize {
         }
         if let Some(text) = place.required_text("as") {
             check_pieces(&place, &text);
+            let (place, name) = header.map_or(("query", query), |header| ("header", Some(header)));
+            let name = name.map_or("", |name| name.value).to_owned();
+            let name = if place == "header" { name.to_ascii_lowercase() } else { name };
+            written.push(Written { place, name, text: text.value.to_owned() });
         }
         place.finish();
-        count += 1;
     }
-    count
+    written
 }
 
 /// The pieces that texts of `sign` are made of; one that ends in a dot takes a name.

@@ -9,7 +9,7 @@ use crate::{
     recipe::Place,
 };
 
-pub(super) use super::when::When;
+pub(super) use super::when::{InjectRule, When, Written};
 use super::{
     Fault,
     credential::{Check, Credential},
@@ -290,20 +290,6 @@ pub struct Inject {
     pub places: Vec<Place>,
     /// What happens without a lease.
     pub missing: Missing,
-}
-
-/// An injection and where it applies.
-#[derive(Debug)]
-pub(super) struct InjectRule {
-    pub(super) blocks: Vec<usize>,
-    pub(super) when: When,
-    pub(super) inject: Arc<Inject>,
-    /// Why nothing is written: something that it needs is not built yet.
-    pub(super) not_yet: Option<Arc<str>>,
-    /// The grant by which the credential is made.
-    pub(super) mint: Option<&'static str>,
-    /// The scheme by which it signs.
-    pub(super) sign: Option<&'static str>,
 }
 
 /// A named part of a service.

@@ -1,9 +1,11 @@
 //! Tests of the policy language as a whole: what loads, what is refused, what is decided.
 
 mod aws;
+mod block_faults;
 mod catalogue;
 mod content;
 mod decisions;
+mod dump;
 mod examples;
 mod faults;
 mod git;

@@ -1,12 +1,39 @@
 //! Which of several injections fits a request: the more literal `when`; a tie was refused at load.
 
+use std::sync::Arc;
+
 use crate::base::Host;
 
 use super::{
     path_pattern::{PathPattern, Reading, Shown},
     rule::Call,
-    service::InjectRule,
+    service::Inject,
 };
+
+/// An injection and where it applies.
+#[derive(Debug)]
+pub(super) struct InjectRule {
+    pub(super) blocks: Vec<usize>,
+    pub(super) when: When,
+    pub(super) inject: Arc<Inject>,
+    /// Why nothing is written: something that it needs is not built yet.
+    pub(super) not_yet: Option<Arc<str>>,
+    /// The grant by which the credential is made.
+    pub(super) mint: Option<&'static str>,
+    /// The scheme by which it signs.
+    pub(super) sign: Option<&'static str>,
+    /// Where and how it signs.
+    pub(super) written: Vec<Written>,
+}
+
+/// A place that a signer writes, with the pieces of its text.
+#[derive(Debug)]
+pub(super) struct Written {
+    /// `header` or `query`.
+    pub(super) place: &'static str,
+    pub(super) name: String,
+    pub(super) text: String,
+}
 
 /// To which requests an injection is limited; matchers are ANDed, an empty one fits all.
 #[derive(Debug, Default)]

@@ -50,3 +50,38 @@ fn vectors_of_every_service_hold_and_a_broken_one_is_shown_with_its_place() {
     let (code, unknown) = hand.envelope(&["policy", "test", "nowhere"], b"");
     assert_eq!((code, &unknown["fix"]), (2, &"secrets policy list".into()), "{unknown}");
 }
+
+#[test]
+fn what_is_not_built_yet_is_listed_with_its_place_and_is_no_fault() {
+    let hand = Hand::with_home();
+    let policies = hand.home.join("policies");
+    std::fs::create_dir_all(&policies).unwrap();
+    std::fs::write(policies.join("own.toml"), OWN.replace("\"token\"", "\"oauth2\"")).unwrap();
+    let (code, checked) = hand.envelope(&["policy", "check"], b"");
+    assert_eq!((code, &checked["result"]["faults"]), (0, &serde_json::json!([])), "{checked}");
+    let notes = checked["result"]["not_yet"].as_array().unwrap();
+    assert!(notes.len() == 1 && notes[0]["place"].as_str().unwrap().ends_with("own.toml:9:8"), "{checked}");
+    assert_eq!(notes[0]["message"], "`type = \"oauth2\"` of `[credential.key]` is not built yet");
+    let human = Hand::feed(&mut hand.command(&["--output", "human", "policy", "check"]), b"");
+    let text = String::from_utf8_lossy(&human.stdout).into_owned();
+    assert!(text.contains("own.toml:9:8") && text.contains("is not built yet"), "{text}");
+}
+
+#[test]
+fn places_are_dumped_without_a_daemon_as_records_or_as_a_table() {
+    let hand = Hand::with_home();
+    let (code, all) = hand.envelope(&["policy", "dump"], b"");
+    assert_eq!(code, 0, "{all}");
+    assert!(all["result"].as_array().unwrap().len() > 285);
+    let (code, one) = hand.envelope(&["policy", "dump", "openai"], b"");
+    let record = serde_json::json!({
+        "service": "openai", "hosts": ["https://api.openai.com"], "scheme": "bearer", "place": "header",
+        "name": "authorization", "format": "Bearer {}", "mint": null, "sign": null
+    });
+    assert_eq!((code, &one["result"]), (0, &serde_json::json!([record])), "{one}");
+    let human = Hand::feed(&mut hand.command(&["--output", "human", "policy", "dump", "openai"]), b"");
+    let text = String::from_utf8_lossy(&human.stdout).into_owned();
+    assert!(text.contains("https://api.openai.com") && text.contains("Bearer {}"), "{text}");
+    let (code, unknown) = hand.envelope(&["policy", "dump", "nowhere"], b"");
+    assert_eq!((code, &unknown["fix"]), (2, &"secrets policy list".into()), "{unknown}");
+}

@@ -16,8 +16,13 @@ const EXAMPLES: [(&str, &str); 6] = [
 ];
 
 /// Their texts; what counts usage is read elsewhere.
-fn texts() -> Vec<(&'static str, &'static str)> {
+pub(super) fn texts() -> Vec<(&'static str, &'static str)> {
     EXAMPLES.iter().map(|(name, text)| (*name, text.split("[meter.").next().unwrap())).collect()
+}
+
+/// The text of one of them.
+pub(super) fn text(id: &str) -> &'static str {
+    texts().into_iter().find(|(name, _)| *name == format!("{id}.toml")).unwrap().1
 }
 
 fn set_of(texts: &[(&str, &str)]) -> Result<PolicySet, LoadErrors> {
