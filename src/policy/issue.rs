@@ -77,6 +77,11 @@ impl Service {
         Some(Decision::refuse(RefusalCode::IssueRefused, reason))
     }
 
+    /// The rules whose requests go nowhere.
+    pub(super) fn refused_issues(&self) -> impl Iterator<Item = &Rule> {
+        self.issues.iter().filter(|issue| !matches!(issue.then, Then::Scrub(_))).map(|issue| &issue.on)
+    }
+
     /// What the answer to a request is freed of.
     pub(super) fn withheld(&self, call: &Call<'_>) -> Withhold {
         let always = Withhold { fields: Arc::clone(&self.scrub), whole: false };

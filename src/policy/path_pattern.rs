@@ -139,11 +139,6 @@ impl PathPattern {
         (letters.sum(), !self.pieces.iter().any(|piece| matches!(piece, Piece::AnyDepth)))
     }
 
-    /// Whether some path could match both; never wrongly `false`.
-    pub(super) fn overlaps(&self, other: &Self) -> bool {
-        meet(&self.pieces, &other.pieces)
-    }
-
     /// How many leading segments of the path agree, for naming the nearest call.
     pub(super) fn likeness(&self, path: &str) -> usize {
         let segments = path.trim_start_matches('/').split('/');
@@ -153,48 +148,6 @@ impl PathPattern {
             Piece::Glob(_) | Piece::Param { .. } => !segment.is_empty(),
         };
         self.pieces.iter().zip(segments).take_while(alike).count()
-    }
-}
-
-/// Whether some path could match both lists of pieces, from the end on. A parameter of several segments is taken to
-/// match anything.
-fn meet(a: &[Piece], b: &[Piece]) -> bool {
-    let wide = |piece: Option<&Piece>| match piece {
-        Some(Piece::AnyDepth) => true,
-        Some(Piece::Param { param, .. }) => param.segments > 1,
-        _ => false,
-    };
-    let mut below: Vec<bool> = Vec::new();
-    for i in (0..=a.len()).rev() {
-        let mut row = vec![false; b.len() + 1];
-        for j in (0..=b.len()).rev() {
-            let (one, two) = (a.get(i), b.get(j));
-            let at = |row: &[bool], j: usize| row.get(j).copied().unwrap_or(false);
-            let meets = match (one, two) {
-                (None, None) => true,
-                _ if wide(one) || wide(two) => at(&below, j) || at(&row, j + 1),
-                (Some(one), Some(two)) => could_be(one, two) && at(&below, j + 1),
-                _ => false,
-            };
-            if let Some(cell) = row.get_mut(j) {
-                *cell = meets;
-            }
-        }
-        below = row;
-    }
-    below.first().copied().unwrap_or(false)
-}
-
-fn could_be(one: &Piece, two: &Piece) -> bool {
-    match (one, two) {
-        (Piece::Literal(one), Piece::Literal(two)) => one == two,
-        (Piece::Literal(text), Piece::Glob(glob)) | (Piece::Glob(glob), Piece::Literal(text)) => {
-            segment_glob(glob.as_bytes(), text.as_bytes(), Reading::Exact)
-        }
-        (Piece::Literal(text), other @ Piece::Param { .. }) | (other @ Piece::Param { .. }, Piece::Literal(text)) => {
-            fits(other, text, Reading::Loose, &mut Shown::default())
-        }
-        _ => true,
     }
 }
 

@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, fmt, path::Path};
 
 use super::{
-    Grant, Inject, LeaseFacts, PolicySet, Service, UnknownHost, Verdict, catalogue::CATALOGUE, glob::Glob, grant::Those,
-    set::MAX_FILE,
+    Grant, Inject, LeaseFacts, PolicySet, Service, UnknownHost, Verdict, catalogue::CATALOGUE, glob::Glob,
+    grant::Those, set::MAX_FILE,
 };
 use crate::{
     base::{Host, read_bounded},

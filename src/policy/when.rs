@@ -8,6 +8,7 @@ use super::{
     path_pattern::{PathPattern, Reading, Shown},
     rule::Call,
     service::Inject,
+    words::{Witness, Words, find},
 };
 
 /// An injection and where it applies.
@@ -83,7 +84,7 @@ impl InjectRule {
         shared
             && a.alternatives().any(|one| {
                 b.alternatives().any(|two| {
-                    let overlap = one.zip(two).is_none_or(|(one, two)| one.overlaps(two));
+                    let overlap = one.zip(two).is_none_or(|(one, two)| could_meet(one, two));
                     overlap && a.rank(one) == b.rank(two)
                 })
             })
@@ -93,4 +94,9 @@ impl InjectRule {
 /// Whether two lists, of which an empty one means everything, have something in common.
 fn meet<T: PartialEq>(a: &[T], b: &[T]) -> bool {
     a.is_empty() || b.is_empty() || a.iter().any(|one| b.contains(one))
+}
+
+/// Whether some path could fit both; only what is proved apart is.
+fn could_meet(one: &PathPattern, two: &PathPattern) -> bool {
+    !matches!(find(&[&Words::of(one), &Words::of(two)], &[]), Witness::None)
 }

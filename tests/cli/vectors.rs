@@ -65,6 +65,10 @@ fn what_is_not_built_yet_is_listed_with_its_place_and_is_no_fault() {
     let human = Hand::feed(&mut hand.command(&["--output", "human", "policy", "check"]), b"");
     let text = String::from_utf8_lossy(&human.stdout).into_owned();
     assert!(text.contains("own.toml:9:8") && text.contains("is not built yet"), "{text}");
+    let (code, linted) = hand.envelope(&["policy", "lint"], b"");
+    assert_eq!(code, 64, "{linted}");
+    assert!(linted["result"]["findings"][0]["place"].as_str().unwrap().ends_with("own.toml:9:8"), "{linted}");
+    assert!(linted["fix"].as_str().unwrap().ends_with("own.toml"), "{linted}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{PolicySet, Service};
+use super::{Fault, PolicySet, Service};
 
 /// One finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -26,10 +26,22 @@ impl fmt::Display for Finding {
     }
 }
 
+impl Finding {
+    /// What a file asks for and the program cannot do.
+    fn not_yet(note: &Fault) -> Self {
+        Self {
+            place: format!("{}:{}:{}", note.file, note.line, note.column),
+            message: format!("{}: what needs it is refused", note.message),
+            fix: "leave it out, or keep it for a later version".to_owned(),
+        }
+    }
+}
+
 impl PolicySet {
     /// Looks at a service and at the grants of it, in the order of their files.
     pub fn lint(&self, service: &Service) -> Vec<Finding> {
-        let mut findings = overlap::find(service);
+        let mut findings: Vec<Finding> = service.not_yet().iter().map(Finding::not_yet).collect();
+        findings.extend(overlap::find(service));
         findings.extend(unused::in_service(service));
         let grants = self.grants().filter(|grant| grant.service() == service.id());
         findings.extend(grants.flat_map(|grant| unused::in_grant(service, grant)));

@@ -18,7 +18,7 @@ use super::{
     matchers::Content,
     meet::{Example, Heads, Meeting, meet},
     rule::Rule,
-    service::{Capability, Carries, HostBlock, Service},
+    service::{Capability, Carries, HostBlock, InjectRule, Service},
     words::Words,
 };
 use crate::base::{Authority, ClientId, Host};
@@ -134,12 +134,13 @@ impl<'a> Search<'a> {
         found
     }
 
-    /// Rules whose matches this capability never gives: its own `deny`, and all of what the grant denies.
+    /// Rules whose matches this capability never gives: its own `deny`, all of what the grant denies, and requests whose
+    /// answers would carry a fresh credential.
     fn taken_by(&self, capability: &'a Capability) -> Vec<&'a Rule> {
         let denied = self.grant.listed.iter().filter(|(_, verdict)| *verdict == Verdict::Deny);
         let denied = denied.filter_map(|(index, _)| self.service.capabilities.get(*index));
         let whole = denied.filter(|capability| capability.deny.is_empty()).flat_map(|capability| &capability.allow);
-        capability.deny.iter().chain(whole).collect()
+        capability.deny.iter().chain(whole).chain(self.service.refused_issues()).collect()
     }
 
     /// The claim's requests at one block.
@@ -154,8 +155,10 @@ impl<'a> Search<'a> {
     fn places(&self, heads: &Heads<'_>, credential: &str) -> Vec<([usize; 1], Vec<Host>)> {
         let carries = |index: usize, block: &HostBlock| {
             let mut injects = self.service.injects.iter();
-            block.carries == Carries::Lease
-                && injects.any(|rule| *rule.inject.credential == *credential && rule.blocks.contains(&index))
+            let writes = |rule: &InjectRule| {
+                rule.not_yet.is_none() && *rule.inject.credential == *credential && rule.blocks.contains(&index)
+            };
+            block.carries == Carries::Lease && block.not_yet.is_none() && injects.any(writes)
         };
         let blocks = heads.blocks.iter().filter_map(|index| Some((*index, self.service.hosts.get(*index)?)));
         let carrying = blocks.filter(|(index, block)| carries(*index, block));

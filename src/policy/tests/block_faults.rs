@@ -142,7 +142,7 @@ fn with_injects(whens: &[&str]) -> String {
 fn injections_that_tie_are_refused_and_more_literal_ones_are_not() {
     for whens in [
         &["path = \"/v1/**\"", "path = \"/v1/**\""][..],
-        &["path = \"/v1/*/x\"", "path = \"/v1/{project}/x\""],
+        &["path = \"/v1/*/x\"", "path = \"/v1/{tenant}/x\""],
         &["path = [\"/a\", \"/v1/k*\"]", "path = \"/v1/*k\""],
         &["method = \"GET\"", "method = [\"POST\", \"GET\"]"],
         &["path = \"/**\", method = \"GET\"", "path = \"/**\", method = \"GET\""],

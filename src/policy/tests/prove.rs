@@ -157,3 +157,20 @@ fn nothing_is_proved_that_a_decision_contradicts() {
     }
     assert!(given > 50 && proved > 50, "the generator reaches what it should: {given} given, {proved} proved");
 }
+
+#[test]
+fn what_hands_out_credentials_is_proved_to_go_nowhere_and_so_is_what_is_not_built_yet() {
+    let claims = ["secret k never reaches path /repos/*/*/keys", "secret k never reaches method POST"];
+    let proved = |service: &str, claim: &str| {
+        let policy = "schema = 1\nkind = \"policy\"\n[[grant]]\nservice = \"x\"\nitem = \"k\"\nallow = [\"change\"]\n";
+        let set = PolicySet::of_texts(&[("p.toml", policy), ("x.toml", service)]).unwrap_or_else(|e| panic!("{e}"));
+        matches!(set.prove(&Claim::parse(&[claim.to_owned()]).unwrap()), Proof::Holds { .. })
+    };
+    let issue = "[[issue]]\non = { host = \"api\", path = \"/repos/*/*/keys\" }\nthen = \"capture\"\ntake = [{ json = \"/t\" }]\n";
+    let oauth = SERVICE.replace("type = \"token\"", "type = \"oauth2\"");
+    for (service, expected) in
+        [(SERVICE, [false, false]), (&format!("{SERVICE}{issue}"), [true, false]), (&oauth, [true, true])]
+    {
+        assert_eq!(claims.map(|claim| proved(service, claim)), expected);
+    }
+}

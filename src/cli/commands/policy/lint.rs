@@ -30,10 +30,9 @@ pub(super) fn run(context: &Context, names: &[String], all: bool) -> Result<Outc
     }
     let message = format!("{} in {looked_at}; the first: {first}", counted(findings.len() as u64, "finding"));
     let file = first.place.split(" [").next().unwrap_or("");
-    let file = file
-        .rsplit_once(':')
-        .filter(|(_, line)| line.bytes().all(|b| b.is_ascii_digit()))
-        .map_or(file, |(file, _)| file);
+    let number = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    let without = |file| str::rsplit_once(file, ':').filter(|(_, last)| number(last)).map_or(file, |(file, _)| file);
+    let file = without(without(file)); // line and column
     let fix = match file.strip_prefix("catalogue:") {
         Some(_) => "secrets policy list".to_owned(),
         None => format!("${{EDITOR:-vi}} {}", sanitize::shell_word(file)),
