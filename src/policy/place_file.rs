@@ -59,12 +59,29 @@ pub(super) fn read_places(inject: &mut Table<'_>) -> Vec<Place> {
 /// Reads a list of places under any key.
 pub(super) fn read_places_at(inject: &mut Table<'_>, key: &'static str) -> Vec<Place> {
     let mut places = Vec::new();
-    for table in inject.tables(key) {
+    for table in inject.tables(key).into_iter().filter(|table| !table.has("ws_json")) {
         if let Some(place) = read_place(table) {
             places.push(place);
         }
     }
     places
+}
+
+/// Reads `{ ws_json = "/d/token" }`, the first message of a client on a WebSocket, whose engine is not built yet: the
+/// pointer, and why it cannot be used.
+pub(super) fn read_ws_json(inject: &mut Table<'_>) -> Vec<(String, std::sync::Arc<str>)> {
+    let mut found = Vec::new();
+    for mut table in inject.tables("at").into_iter().filter(|table| table.has("ws_json")) {
+        let source = table.source();
+        let Some(pointer) = table.text("ws_json") else { continue };
+        if !pointer.value.starts_with('/') || pointer.value.contains('*') {
+            let message = format!("`{}` is no JSON pointer to one string", pointer.value.escape_debug());
+            source.fault(pointer.span.clone(), message, "write it like `/d/token`");
+        }
+        table.finish();
+        found.push((pointer.value.to_owned(), source.not_yet(pointer.span, "`ws_json` of `[[inject]]`")));
+    }
+    found
 }
 
 /// Reads one place, such as `{ header = "x-api-key" }`.

@@ -92,6 +92,18 @@ fn unusable_hosts_and_credentials_say_why() {
 }
 
 #[test]
+fn unusable_places_in_messages_say_why() {
+    assert_told(
+        ACME,
+        &[
+            ("{ query = \"api_key\" }]", "{ ws_json = \"d/token\" }]", "is no JSON pointer to one string"),
+            ("{ query = \"api_key\" }]", "{ ws_json = \"/d\", as = \"{}\" }]", "unknown key `as`"),
+            ("{ query = \"api_key\" }]", "{ ws_jsn = \"/d\" }]", "unknown key `ws_jsn`"),
+        ],
+    );
+}
+
+#[test]
 fn unusable_issues_and_scrubs_say_why() {
     assert_told(
         ACME,

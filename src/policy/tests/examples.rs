@@ -168,6 +168,20 @@ fn fresh_credentials_are_refused_whatever_is_granted() {
 }
 
 #[test]
+fn a_credential_in_a_message_of_a_websocket_is_read_and_never_written() {
+    let text = super::ACME.replacen("{ query = \"api_key\" }]", "{ ws_json = \"/d/token\" }]", 1);
+    let set = set_of(&[("acme.toml", &text)]).unwrap_or_else(|errors| panic!("{errors}"));
+    let notes: Vec<String> = set.not_yet().map(ToString::to_string).collect();
+    assert!(notes.len() == 1 && notes[0].contains("`ws_json` of `[[inject]]` is not built yet"), "{notes:?}");
+    let policy = "schema = 1\nkind = \"policy\"\n[[grant]]\nservice = \"acme\"\nitem = \"k\"\nallow = [\"stream\"]\n";
+    let set = set_of(&[("acme.toml", &text), ("mine.toml", policy)]).unwrap();
+    let host = set.host(Scheme::Https, &Authority::parse("api.acme.example", Some(443)).unwrap()).unwrap();
+    assert_eq!((host.places(), host.missing(), host.unwritten().is_some()), (&[][..], Missing::Refuse, true));
+    let taken = set.service(&"acme".parse().unwrap()).unwrap().dump();
+    assert!(taken.iter().any(|one| (&*one.place, &*one.name) == ("ws_json", "/d/token")), "{taken:?}");
+}
+
+#[test]
 fn prompts_quote_what_a_capability_shows() {
     let set = granted("acme-ledger", "signing");
     let service = set.service(&"acme-ledger".parse().unwrap()).unwrap();
