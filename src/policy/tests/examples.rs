@@ -192,3 +192,21 @@ fn prompts_quote_what_a_capability_shows() {
     assert_eq!(show("transfer"), ["/amount", "/currency", "/to"]);
     assert_eq!(show("read"), [""; 0]);
 }
+
+#[test]
+fn fields_with_one_secret_are_a_token_by_another_name() {
+    let text =
+        |fields: &str| super::ACME.replacen("type   = \"token\"", &format!("type = \"fields\"\nfields = {fields}"), 1);
+    let policy = "schema = 1\nkind = \"policy\"\n[[grant]]\nservice = \"acme\"\nitem = \"k\"\nallow = [\"read\"]\n";
+    let call = "GET https://api.acme.example/v1/projects/acme/web";
+    for (fields, code) in [
+        ("{ id = \"public\", secret = \"secret\", extra = \"secret?\" }", None),
+        ("{ id = \"secret\", secret = \"secret\" }", Some(RefusalCode::NotYet)),
+    ] {
+        let set = set_of(&[("acme.toml", &text(fields)), ("mine.toml", policy)]).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(ask(&set, &ASKER, call).code, code, "{fields}");
+        let acme = set.service(&"acme".parse().unwrap()).unwrap();
+        assert_eq!(acme.credential("key").unwrap().not_yet().is_some(), code.is_some());
+        assert_eq!(acme.check("key").is_some(), code.is_none(), "no check of what cannot be written");
+    }
+}
