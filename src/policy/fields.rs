@@ -28,7 +28,7 @@ pub struct Way(Vec<u64>);
 
 /// What leads from a value to one inside it.
 #[derive(Clone, Copy, Debug)]
-pub enum Into<'a> {
+pub enum Onward<'a> {
     /// A member of an object. Letters are compared without case, since this takes away.
     Member(&'a str),
     /// An element of a list, counted from 0.
@@ -64,7 +64,7 @@ impl Fields {
     }
 
     /// The way one step further.
-    pub fn step(&self, way: &Way, into: Into<'_>) -> Way {
+    pub fn step(&self, way: &Way, into: Onward<'_>) -> Way {
         Way(self.0.iter().zip(&way.0).map(|(path, at)| path.step(*at, into)).collect())
     }
 
@@ -88,7 +88,7 @@ impl FieldPath {
         at
     }
 
-    fn step(&self, at: u64, into: Into<'_>) -> u64 {
+    fn step(&self, at: u64, into: Onward<'_>) -> u64 {
         let mut next = 0;
         for (index, step) in self.0.iter().enumerate().filter(|(index, _)| at & (1 << index) != 0) {
             let fits = match (step, into) {
@@ -97,8 +97,8 @@ impl FieldPath {
                     false
                 }
                 (Step::Each, _) => true,
-                (Step::Key(key), Into::Member(name)) => key.eq_ignore_ascii_case(name),
-                (Step::Key(key), Into::Element(at)) => key.parse() == Ok(at),
+                (Step::Key(key), Onward::Member(name)) => key.eq_ignore_ascii_case(name),
+                (Step::Key(key), Onward::Element(at)) => key.parse() == Ok(at),
             };
             if fits {
                 next |= 1 << (index + 1);
@@ -139,7 +139,7 @@ mod tests {
     fn hit(path: &str, ways: &[&str]) -> bool {
         let fields = Fields::new(vec![path.parse().unwrap()]);
         let way = ways.iter().fold(fields.start(), |way, step| {
-            let into = step.parse().map_or(Into::Member(step), Into::Element);
+            let into = step.parse().map_or(Onward::Member(step), Onward::Element);
             fields.step(&way, into)
         });
         fields.is_hit(&way)

@@ -63,7 +63,7 @@ pub use draft::{Draft, Written};
 pub use dump::Taken;
 pub use error::{Error, Fault, LoadErrors, PathError};
 pub use explain::{CapabilityView, Explanation, LayerView};
-pub use fields::{Fields, Into, WITHHELD, Way};
+pub use fields::{Fields, Onward, WITHHELD, Way};
 pub use grant::{Grant, Layer, Narrow, Verdict};
 pub use hosts::{GrantedHost, ListedPlace};
 pub use issue::Withhold;

@@ -5,7 +5,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::policy::{Fields, Into, WITHHELD, Way};
+use crate::policy::{Fields, Onward, WITHHELD, Way};
 
 use std::sync::Arc;
 
@@ -171,7 +171,7 @@ impl FieldScrubber {
             }
             b'[' => {
                 let way = self.next.clone();
-                self.next = self.fields.step(&way, Into::Element(0));
+                self.next = self.fields.step(&way, Onward::Element(0));
                 self.stack.push(Level { way, element: Some(0) });
                 self.expect = Expect::Value { end: true };
             }
@@ -192,7 +192,7 @@ impl FieldScrubber {
             }
             (b',', Some(Level { way, element: Some(element) })) => {
                 *element += 1;
-                self.next = self.fields.step(way, Into::Element(*element));
+                self.next = self.fields.step(way, Onward::Element(*element));
                 self.expect = Expect::Value { end: false };
                 Ok(Turn::Same)
             }
@@ -222,7 +222,7 @@ impl FieldScrubber {
     fn key_ended(&mut self) -> Result<(), Unreadable> {
         let key: String = serde_json::from_slice(&self.key).map_err(|_| Unreadable)?;
         let level = self.stack.last().ok_or(Unreadable)?;
-        self.next = self.fields.step(&level.way, Into::Member(&key));
+        self.next = self.fields.step(&level.way, Onward::Member(&key));
         self.expect = Expect::Colon;
         Ok(())
     }
