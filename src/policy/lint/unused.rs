@@ -4,7 +4,7 @@
 use super::{
     super::{
         grant::{Grant, Verdict},
-        meet::{Heads, Meeting, meet},
+        meet::{Example, Heads, Meeting, meet},
         rule::Rule,
         service::{Capability, Carries, Service},
         vector::Expected,
@@ -22,9 +22,7 @@ pub(super) fn in_service(service: &Service) -> Vec<Finding> {
             }
         }
         if !is_tried(service, capability) {
-            let message = "no vector tries it".to_owned();
-            let fix = format!("add a `[[test]]` with `gives = \"{}\"`", capability.name);
-            findings.push(finding(service, capability, message, &fix));
+            findings.extend(untried(service, capability));
         }
     }
     for (index, block) in service.hosts.iter().enumerate().filter(|(_, block)| block.carries == Carries::Lease) {
@@ -37,6 +35,25 @@ pub(super) fn in_service(service: &Service) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// That no vector tries it, with a request that it gives; nothing of a capability whose every request is refused because
+/// its answer would hand out a credential: vectors try that refusal.
+fn untried(service: &Service, capability: &Capability) -> Option<Finding> {
+    let denied: Vec<&Rule> = capability.deny.iter().collect();
+    let heads = capability.allow.iter().filter(|rule| rule.is_plain()).flat_map(|rule| rule.heads(&[]));
+    let examples = heads.filter_map(|heads| match meet(service, &heads, &heads, &denied) {
+        Meeting::Example(example) => Some(example),
+        Meeting::Apart | Meeting::Unknown => None,
+    });
+    let (refused, free): (Vec<Example>, Vec<Example>) =
+        examples.partition(|example| service.issue_refused(&example.call()).is_some());
+    if free.is_empty() && !refused.is_empty() {
+        return None;
+    }
+    let sent = free.first().map_or_else(String::new, |sent| format!("send = \"{}\", ", sent.shown(service)));
+    let fix = format!("add a `[[test]]` with `{sent}gives = \"{}\"`", capability.name);
+    Some(finding(service, capability, "no vector tries it".to_owned(), &fix))
 }
 
 fn finding(service: &Service, capability: &Capability, message: String, fix: &str) -> Finding {

@@ -75,7 +75,7 @@ fn what_can_never_be_used_is_told() {
         lint(&format!("{spare}{inject}{dead}"), ""),
         [
             "x.toml [cap.dead]: rule 1 of `allow` gives nothing: `deny` takes all of it; narrow the `deny`, or remove the rule",
-            "x.toml [cap.dead]: no vector tries it; add a `[[test]]` with `gives = \"dead\"`",
+            "x.toml [cap.dead]: no vector tries it; add a `[[test]]` with `send = \"GET https://api.x.example/b\", gives = \"dead\"`",
             "x.toml [host.spare]: no capability reaches it; name it in a rule, or give it `credential = \"never\"`",
         ]
     );
@@ -93,4 +93,12 @@ fn a_grant_whose_only_leaves_nothing_of_a_capability_is_told() {
           [\"all\"]`, or leave it out of the grant"]
     );
     assert_eq!(lint(&service, &format!("{grant}unscoped = [\"all\"]\n")), [""; 0]);
+}
+
+#[test]
+fn the_catalogue_has_nothing_odd_in_it() {
+    let set = PolicySet::catalogue().unwrap();
+    let findings = set.services().flat_map(|service| set.lint(service)).map(|finding| finding.to_string());
+    let findings: Vec<String> = findings.collect();
+    assert!(findings.is_empty(), "{} findings\n{}", findings.len(), findings.join("\n"));
 }
