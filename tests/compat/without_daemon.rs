@@ -96,7 +96,10 @@ fn self_update_says_how_and_does_nothing() {
 fn a_command_that_lacks_its_word_says_which_there_are() {
     let shell = Shell::open();
     for (line, words) in [
-        ("policy", "`check`, `explain`, `list`, `reload` or `test`"),
+        (
+            "policy",
+            "`check`, `diff`, `dump`, `explain`, `lint`, `list`, `new`, `prove`, `record`, `reload`, `show` or `test`",
+        ),
         ("daemon", "`restart`"),
         ("ca", "`path` or `show`"),
         ("heartbeat", "`status` or `test`"),
