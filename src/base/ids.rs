@@ -108,6 +108,10 @@ name!(
     SecretName, "secret name", 256
 );
 name!(
+    /// The first part of names of secrets, before a slash: `prod` of `prod/github`, `prod/eu` of `prod/eu/db`.
+    Namespace, "namespace", 256
+);
+name!(
     /// The stable label under which a client is recorded, never proof of anything: 1 to 128 characters.
     ClientId, "client id", 128
 );
@@ -115,6 +119,18 @@ name!(
     /// The id of a service file, such as `github`: 1 to 64 characters.
     ServiceId, "service id", 64
 );
+name!(
+    /// What a session or a lease works on, such as `dev`: 1 to 64 characters. Set by whoever starts it.
+    Environment, "environment", 64
+);
+
+impl Namespace {
+    /// Whether a secret's name begins with this namespace and a slash; a slash at this one's end counts once.
+    pub fn contains(&self, name: &SecretName) -> bool {
+        let start = self.as_str().trim_end_matches('/');
+        name.as_str().strip_prefix(start).is_some_and(|rest| rest.len() > 1 && rest.starts_with('/'))
+    }
+}
 
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $type:ident) => {
@@ -214,6 +230,26 @@ mod tests {
         }
         for name in ["", " x", "x ", "a\nb", "a\u{1b}[31m", "a\u{202e}b", &"x".repeat(257)] {
             assert!(name.parse::<SecretName>().is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_namespace_holds_what_begins_with_it_and_a_slash() {
+        let holds = |space: &str, name: &str| space.parse::<Namespace>().unwrap().contains(&name.parse().unwrap());
+        for (space, name) in
+            [("prod", "prod/github"), ("prod/", "prod/github"), ("prod", "prod/eu/db"), ("prod/eu", "prod/eu/db")]
+        {
+            assert!(holds(space, name), "{space} {name}");
+        }
+        for (space, name) in [
+            ("prod", "prod"),
+            ("prod", "prod/"),
+            ("prod", "production/github"),
+            ("pro", "prod/github"),
+            ("Prod", "prod/x"),
+            ("prod", "x/prod/y"),
+        ] {
+            assert!(!holds(space, name), "{space} {name}");
         }
     }
 

@@ -47,7 +47,7 @@ pub use generated::Generated;
 pub use home::{Home, MovedFiles};
 pub use host::{Authority, Host, HostError, Origin, Scheme};
 pub use host_pattern::{HostMatch, HostPattern, HostPatternError};
-pub use ids::{ClientId, IdError, LeaseId, RequestId, SecretName, ServiceId, SessionId};
+pub use ids::{ClientId, Environment, IdError, LeaseId, Namespace, RequestId, SecretName, ServiceId, SessionId};
 pub use legacy_hash::legacy_sha1;
 pub use look_at::look_at;
 pub use pem::{PemCertificates, read_pem_certificates, write_pem_certificate};

@@ -10,6 +10,7 @@ use super::{Broker, Error, OnStray, Permit, Refusal, Session, error::AGAIN};
 use crate::{
     base::{CutReason, RefusalCode, ServiceId, SessionId},
     lease::{Found, Lease, looks_like_lease},
+    policy::Narrow,
 };
 
 impl Broker {
@@ -41,7 +42,12 @@ impl Broker {
             let detail = "the lease belongs to a session and was presented outside it";
             return Err(Refusal::new(RefusalCode::TokenForeignSession, detail, AGAIN));
         }
-        Ok(Permit::new(lease, watch, Zeroizing::new(text.to_vec())))
+        let narrowed = match lease.scope() {
+            Some(scope) => Narrow::of_terms(&scope.service, &lease.terms),
+            None => Ok(None),
+        };
+        let narrowed = narrowed.map_err(|why| Refusal::new(RefusalCode::CapDenied, why, AGAIN))?;
+        Ok(Permit::new(lease, watch, Zeroizing::new(text.to_vec())).narrowed(narrowed))
     }
 
     /// A permit for the one lease of a session that is for this credential of this service; `None` when there is none,

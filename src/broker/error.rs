@@ -79,8 +79,8 @@ pub enum Error {
     /// The audit log cannot take the record, so nothing was done.
     #[error("the audit log cannot take the record, so nothing was done: {0}")]
     Audit(#[from] crate::audit::Error),
-    /// The session's project has narrowed away every use of the secret.
-    #[error("the project of this session gives up every use of `{0}`")]
+    /// Project, session and lease have narrowed away every use of the secret.
+    #[error("its project, session or lease gives up every use of `{0}`")]
     GivenUp(crate::base::SecretName),
     /// The kill switch is tripped.
     #[error("the kill switch is {0}; nothing is leased until the operator resets it")]
@@ -94,6 +94,9 @@ pub enum Error {
     /// No such lease lives.
     #[error("no live lease has the id `{0}`")]
     LeaseUnknown(crate::base::LeaseId),
+    /// No secret has a name in this namespace.
+    #[error("no secret is in the namespace `{0}`")]
+    NamespaceUnknown(crate::base::Namespace),
     /// A plan for a hook that is not there would be a plan for nothing.
     #[error("`{0}` would have a plan for rotation and no `--rotate-via`")]
     NoHook(crate::base::SecretName),
@@ -108,14 +111,22 @@ pub enum Error {
     /// The secret is bound to no service, so no token can stand for it.
     #[error("secret `{0}` belongs to no service, so no lease token can stand for it")]
     NoService(crate::base::SecretName),
+    /// Something cannot be given up as it was written.
+    #[error(transparent)]
+    NotLess(#[from] crate::policy::NotLess),
     /// No grant gives this client the secret.
-    #[error("no grant gives client `{client}` the secret `{secret}`")]
+    #[error("no grant gives client `{client}` the secret `{secret}`{}", for_environment(environment.as_ref()))]
     NotGranted {
         /// The secret.
         secret: crate::base::SecretName,
         /// The client.
         client: crate::base::ClientId,
+        /// What it was to be used on.
+        environment: Option<crate::base::Environment>,
     },
+    /// A session works on one environment, and its leases with it.
+    #[error("this session does not work on the environment `{0}`")]
+    OtherEnvironment(crate::base::Environment),
     /// The policy files cannot be loaded or written.
     #[error("{0}")]
     Policy(String),
@@ -148,6 +159,10 @@ pub enum Error {
         /// What its place cannot carry.
         error: crate::inject::Error,
     },
+}
+
+fn for_environment(environment: Option<&crate::base::Environment>) -> String {
+    environment.map(|environment| format!(" in the environment `{environment}`")).unwrap_or_default()
 }
 
 /// Why a rotation did not replace a value, or not for good. Holds nothing that a hook printed.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::{Around, Broker, Error, Session};
 use crate::{
     audit::{Action, Event},
-    base::{ClientId, CutReason, LeaseId, SecretBytes, SecretName, SessionId, TimeToLive},
-    lease::{AskedBy, Issued, Lease, LeaseToken, NewLease, Right, Scope},
-    policy::{Credential, LeaseFacts},
+    base::{ClientId, CutReason, Environment, LeaseId, SecretBytes, SecretName, SessionId, TimeToLive},
+    lease::{AskedBy, Issued, Lease, LeaseToken, NewLease, Right, Scope, Terms},
+    policy::{Credential, Layer, LeaseFacts, Less, Narrow, NotLess},
     recipe::TokenShape,
     store::{RawReveal, SecretRecord},
 };
@@ -26,6 +26,17 @@ pub struct TokenIssued {
     pub hosts: Vec<String>,
 }
 
+/// How a token is asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked<'a> {
+    /// How long; the grant's or the setting's default when not given.
+    pub ttl: Option<TimeToLive>,
+    /// What it is to work on. In a session that is said already, and another one is refused.
+    pub environment: Option<&'a Environment>,
+    /// What is given up of its service.
+    pub less: &'a [Less],
+}
+
 /// A raw value and the lease that records its hand-out.
 pub struct Revealed {
     /// The lease.
@@ -35,16 +46,17 @@ pub struct Revealed {
 }
 
 impl Broker {
-    /// Issues a lease token for a secret that belongs to a service, within policy.
+    /// Issues a lease token for a secret that belongs to a service, within policy. In a session it works on what the
+    /// session works on, whatever is asked.
     pub fn issue_token(
         &self,
         name: &SecretName,
         client: &ClientId,
         session: Option<&Session>,
-        ttl: Option<TimeToLive>,
+        asked: &Asked<'_>,
     ) -> Result<TokenIssued, Error> {
         let event = within(Event::new(Action::LeaseAcquire).secret(name).client(client), session);
-        self.noting(event, || self.issue_token_now(name, client, session, AskedBy::Opener, ttl))
+        self.noting(event, || self.issue_token_now(name, client, session, AskedBy::Opener, asked))
     }
 
     /// The same for a process inside a session, which cannot say for whom. It ends no lease that the session was opened
@@ -53,11 +65,11 @@ impl Broker {
         &self,
         name: &SecretName,
         session: &Session,
-        ttl: Option<TimeToLive>,
+        asked: &Asked<'_>,
     ) -> Result<TokenIssued, Error> {
         let (client, inside) = (session.client(), Some(session));
         let event = within(Event::new(Action::LeaseAcquire).secret(name).client(client), inside);
-        self.noting(event, || self.issue_token_now(name, client, inside, AskedBy::Agent, ttl))
+        self.noting(event, || self.issue_token_now(name, client, inside, AskedBy::Agent, asked))
     }
 
     fn issue_token_now(
@@ -66,23 +78,33 @@ impl Broker {
         client: &ClientId,
         session: Option<&Session>,
         asked_by: AskedBy,
-        ttl: Option<TimeToLive>,
+        asked: &Asked<'_>,
     ) -> Result<TokenIssued, Error> {
         let record = self.record(name)?;
         let binding = record.binding.as_ref().ok_or_else(|| Error::NoService(name.clone()))?;
         let policy = self.policy();
+        let environment = environment(session, asked.environment)?;
+        let own = policy.narrows(Layer::Lease, asked.less, std::slice::from_ref(&binding.service))?;
+        if let Some(other) = own.iter().map(Narrow::service).find(|service| **service != binding.service) {
+            let message =
+                format!("`{name}` is for `{}`, so nothing of `{other}` can be taken from it", binding.service);
+            return Err(Error::NotLess(NotLess { message, service: Some(binding.service.clone()) }));
+        }
+        let narrow: Vec<Narrow> = session.map_or(&[][..], Session::narrow).iter().chain(&own).cloned().collect();
         let facts = LeaseFacts {
             service: &binding.service,
             credential: &binding.credential,
             secret: name,
             client,
             project: session.and_then(Session::project),
-            narrow: session.map_or(&[], Session::narrow),
+            environment: environment.map(Environment::as_str),
+            narrow: &narrow,
         };
         if policy.grant(&facts).is_none() {
-            return Err(Error::NotGranted { secret: name.clone(), client: client.clone() });
+            let environment = environment.cloned();
+            return Err(Error::NotGranted { secret: name.clone(), client: client.clone(), environment });
         }
-        if asked_by == AskedBy::Agent && !policy.leaves_any(&facts) {
+        if (asked_by == AskedBy::Agent || !own.is_empty()) && !policy.leaves_any(&facts) {
             return Err(Error::GivenUp(name.clone()));
         }
         let service = policy.service(&binding.service);
@@ -90,8 +112,12 @@ impl Broker {
         if let Some(what) = credential.and_then(Credential::not_yet) {
             return Err(Error::NotYet { secret: name.clone(), what: what.to_owned() });
         }
-        let ttl = self.parts.bounds.resolve(ttl)?;
+        let ttl = self.parts.bounds.resolve(asked.ttl)?;
         let ttl = policy.ttl(&facts).map_or(ttl, |most| most.min(ttl));
+        let mut terms = Terms { environment: environment.cloned(), ..Terms::default() };
+        for narrow in &own {
+            narrow.add_to(&mut terms);
+        }
         let new = NewLease {
             secret: name.clone(),
             right: Right::Token(Scope { service: binding.service.clone(), credential: binding.credential.clone() }),
@@ -99,6 +125,7 @@ impl Broker {
             session: session.map(Session::id),
             asked_by,
             ttl,
+            terms,
             shape: credential.map_or_else(TokenShape::plain, |credential| credential.shape().clone()),
         };
         let issued = self.issue_recorded(new, session, Action::LeaseAcquire, &record)?;
@@ -142,6 +169,7 @@ impl Broker {
             session: session.map(Session::id),
             asked_by: AskedBy::Opener,
             ttl: self.parts.bounds.resolve(ttl)?,
+            terms: Terms::default(),
             shape: TokenShape::plain(),
         };
         let lease = self.issue_recorded(new, session, Action::SecretReveal, &record)?.lease;
@@ -151,7 +179,11 @@ impl Broker {
     /// Opens a session; its leases are issued with [`Broker::issue_token`] and end with it.
     pub fn open_session(&self, client: ClientId, around: Around) -> Result<Arc<Session>, Error> {
         let session = self.sessions.open(client, around);
-        let event = Event::new(Action::SessionOpen).session(session.id()).client(session.client());
+        let said = said(session.environment(), session.narrow());
+        let mut event = Event::new(Action::SessionOpen).session(session.id()).client(session.client());
+        if !said.is_empty() {
+            event = event.details(&said);
+        }
         // The latch is asked after the session is there to be cut.
         let opened = self.unlatched().and_then(|()| Ok(self.parts.audit.append(&event)?));
         if let Err(error) = opened {
@@ -230,6 +262,10 @@ impl Broker {
         if let Some(scope) = lease.scope() {
             event = event.service(&scope.service);
         }
+        let said = terms_said(&lease.terms);
+        if !said.is_empty() {
+            event = event.details(&said);
+        }
         let recorded = self.parts.audit.append(&event).map_err(Error::from);
         let lives = || match session {
             Some(session) if session.watch().reason().is_some() => Err(Error::SessionUnknown(session.id())),
@@ -252,4 +288,31 @@ fn within<'a>(event: Event<'a>, session: Option<&Session>) -> Event<'a> {
         Some(session) => event.session(session.id()),
         None => event,
     }
+}
+
+/// What a token works on: what its session does, or what was asked for outside of one.
+fn environment<'a>(
+    session: Option<&'a Session>,
+    asked: Option<&'a Environment>,
+) -> Result<Option<&'a Environment>, Error> {
+    let Some(session) = session else { return Ok(asked) };
+    match asked {
+        Some(other) if session.environment() != Some(other) => Err(Error::OtherEnvironment(other.clone())),
+        _ => Ok(session.environment()),
+    }
+}
+
+/// For the record: the environment, and the narrowings that whoever opened the session gave.
+fn said(environment: Option<&Environment>, narrow: &[Narrow]) -> String {
+    let given = narrow.iter().filter(|narrow| narrow.layer() == Layer::Session).map(ToString::to_string);
+    let environment = environment.map(|environment| format!("environment {environment}"));
+    environment.into_iter().chain(given).collect::<Vec<_>>().join("; ")
+}
+
+/// The same of one lease.
+fn terms_said(terms: &Terms) -> String {
+    let environment = terms.environment.as_ref().map(|environment| format!("environment {environment}"));
+    let caps = terms.caps.as_ref().map(|caps| format!("cap {}", caps.join(", ")));
+    let only = terms.only.iter().map(|(param, values)| format!("only {param} = [{}]", values.join(", ")));
+    environment.into_iter().chain(caps).chain(only).collect::<Vec<_>>().join("; ")
 }

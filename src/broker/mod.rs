@@ -25,7 +25,7 @@ use std::{sync::Arc, time::Duration};
 pub use credential::{Credentials, SecretVersion};
 pub use error::{Error, Fault, Refusal, RotationFault};
 pub use health::{Severity, Warning, WarningKind};
-pub use leases::{Revealed, TokenIssued};
+pub use leases::{Asked, Revealed, TokenIssued};
 pub use permit::Permit;
 pub use rotate::{Replaced, Rotation};
 pub use secrets::{NewValue, Removed, Stored};

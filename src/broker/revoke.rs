@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{Broker, Error};
 use crate::{
     audit::{Action, Event},
-    base::{ClientId, CutReason, LeaseId, SecretName, SessionId, counted},
+    base::{ClientId, CutReason, LeaseId, Namespace, SecretName, SessionId, counted},
     lease::Lease,
 };
 
@@ -28,6 +28,14 @@ impl Broker {
     pub fn revoke_secret(&self, secret: &SecretName) -> Result<usize, Error> {
         self.record(secret)?; // a slip of the pen must not pass for a revocation
         self.revoke_leases_of(secret)
+    }
+
+    /// Revokes every lease of the secrets of a namespace; says how many. One that has neither secret nor lease is an error:
+    /// a slip of the pen must not pass for a revocation.
+    pub fn revoke_namespace(&self, namespace: &Namespace) -> Result<usize, Error> {
+        let is_known = self.parts.store.list().iter().any(|record| namespace.contains(&record.name));
+        let count = self.revoke_each(|lease| namespace.contains(&lease.secret))?;
+        if is_known || count > 0 { Ok(count) } else { Err(Error::NamespaceUnknown(namespace.clone())) }
     }
 
     /// The same for a secret that may be gone.

@@ -8,7 +8,9 @@ use std::{
 
 use super::guesses::Guesses;
 use crate::{
-    base::{ClientId, CutReason, CutSwitch, CutWatch, SecretName, SessionId, constant_time_eq, hex, random},
+    base::{
+        ClientId, CutReason, CutSwitch, CutWatch, Environment, SecretName, SessionId, constant_time_eq, hex, random,
+    },
     policy::Narrow,
 };
 
@@ -18,6 +20,7 @@ pub struct Session {
     client: ClientId,
     project: Option<PathBuf>,
     narrow: Vec<Narrow>,
+    environment: Option<Environment>,
     opener: Option<i32>,
     raw: Vec<SecretName>,
     user: String,
@@ -32,8 +35,10 @@ pub struct Session {
 pub struct Around {
     /// The folder of the project; grants may be for some projects only.
     pub project: Option<PathBuf>,
-    /// What the project gives up.
+    /// What the project gives up, and whoever opens it.
     pub narrow: Vec<Narrow>,
+    /// What it works on; grants may be for some environments only.
+    pub environment: Option<Environment>,
     /// The process that opens it, as the kernel names it.
     pub opener: Option<i32>,
     /// The secrets whose values its program gets as they are.
@@ -62,9 +67,14 @@ impl Session {
         self.project.as_deref()
     }
 
-    /// What its project gives up, as it was when the session began.
+    /// What its project gives up, and whoever opened it, as it was when the session began.
     pub fn narrow(&self) -> &[Narrow] {
         &self.narrow
+    }
+
+    /// What it works on, if that was said.
+    pub const fn environment(&self) -> Option<&Environment> {
+        self.environment.as_ref()
     }
 
     /// The process that opened it, as the kernel named it.
@@ -120,12 +130,13 @@ pub(super) struct Sessions(Mutex<HashMap<SessionId, Arc<Session>>>);
 
 impl Sessions {
     pub(super) fn open(&self, client: ClientId, around: Around) -> Arc<Session> {
-        let Around { project, narrow, opener, raw } = around;
+        let Around { project, narrow, environment, opener, raw } = around;
         let session = Arc::new(Session {
             id: SessionId::generate(),
             client,
             project,
             narrow,
+            environment,
             opener,
             raw,
             user: hex(&random::<8>()),

@@ -12,6 +12,7 @@ mod exit;
 mod given;
 mod globals;
 mod harden;
+mod narrow;
 mod orphans;
 mod parts;
 mod printer;

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     audit,
     base::{SecretName, SessionId},
-    broker::Session,
+    broker::{Asked, Session},
     control::{self, Call, Failure, FailureCode},
 };
 
@@ -54,7 +54,8 @@ impl Desk {
 
     /// For whom it asks is the session's to say, whatever it wrote.
     fn agent_token(&self, session: &Session, lease: &control::LeaseToken) -> Outcome {
-        let issued = self.broker.issue_agent_token(&lease.secret_name, session, lease.ttl).map_err(failure)?;
+        let asked = Asked { ttl: lease.ttl, environment: lease.environment.as_ref(), less: &lease.narrow_to };
+        let issued = self.broker.issue_agent_token(&lease.secret_name, session, &asked).map_err(failure)?;
         Ok(control::TokenLeased {
             lease_id: issued.lease.id,
             token: (&issued.token).into(),

@@ -5,7 +5,7 @@ use super::{
     translate::failure,
 };
 use crate::{
-    base::{RefusalCode, Scheme},
+    base::{Environment, RefusalCode, Scheme},
     broker::{self, Around},
     control::{self, Failure, FailureCode},
     policy::{self, Asked, Content, PolicySet, Reach},
@@ -16,15 +16,21 @@ impl Desk {
         let asked = Asked::parse(&explain.method, &explain.url)
             .map_err(|message| Failure::new(FailureCode::InvalidParams, message))?;
         let Around { project, narrow, .. } = match &explain.project_dir {
-            Some(folder) => self.around(folder, None, None)?,
+            Some(folder) => self.around(folder, explain.environment.as_ref())?,
             None => Around::default(),
         };
+        let environment = explain.environment.as_ref().map(Environment::as_str);
         let policy = self.broker.policy();
         if let Some(early) = without_lease(&asked, &policy) {
             return Ok(early.into());
         }
-        let mut all =
-            policy.explain_all(&explain.client_id, project.as_deref(), &narrow, &asked.facts(Content::unknown()));
+        let mut all = policy.explain_all(
+            &explain.client_id,
+            project.as_deref(),
+            environment,
+            &narrow,
+            &asked.facts(Content::unknown()),
+        );
         if let Some(secret) = &explain.secret {
             self.broker.store().get(secret).ok_or_else(|| failure(broker::Error::SecretUnknown(secret.clone())))?;
             all.retain(|one| one.secret == secret.as_str());

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     audit,
-    base::{Origin, SecretName},
+    base::{Environment, Origin, SecretName, shell_word},
     broker::Around,
     control::{self, Failure, FailureCode},
     policy::{self, EasyService},
@@ -18,7 +18,17 @@ use crate::{
 
 impl Desk {
     /// What a session's project is and gives up, read once: later edits of its files do not reach a running session.
-    pub(super) fn around(&self, folder: &Path, narrow: Option<&str>, opener: Option<i32>) -> Result<Around, Failure> {
+    pub(super) fn around(&self, folder: &Path, environment: Option<&Environment>) -> Result<Around, Failure> {
+        self.around_with(folder, None, environment)
+    }
+
+    /// The same with a text that narrows like one more of the project's files.
+    pub(super) fn around_with(
+        &self,
+        folder: &Path,
+        narrow: Option<&str>,
+        environment: Option<&Environment>,
+    ) -> Result<Around, Failure> {
         let found = project::find(folder).map_err(|error| Failure::new(FailureCode::Settings, error.to_string()))?;
         let policy = self.broker.policy();
         let mut narrows = Vec::new();
@@ -26,6 +36,10 @@ impl Desk {
             let read = read.map_err(|errors| project_failure(errors.to_string()))?;
             for one in &read.narrows {
                 policy.check_narrow(one).map_err(|why| project_failure(format!("{place}: {why}")))?;
+            }
+            // A file that comes with the code selects no environment, or it could select a broader grant than none.
+            if let Some(wanted) = read.environment.filter(|wanted| Some(wanted) != environment) {
+                return Err(other_environment(place, &wanted, environment));
             }
             narrows.extend(read.narrows);
             Ok::<_, Failure>(())
@@ -37,7 +51,7 @@ impl Desk {
             take("narrow", policy.parse_project("narrow", text))?;
         }
         let project = found.folder().unwrap_or(folder).to_owned();
-        Ok(Around { project: Some(project), narrow: narrows, opener, ..Around::default() })
+        Ok(Around { project: Some(project), narrow: narrows, environment: environment.cloned(), ..Around::default() })
     }
 
     pub(super) fn list_policy(&self) -> control::PolicyList {
@@ -62,6 +76,7 @@ impl Desk {
             secret: grant.items().next().map(|(_, secret)| secret.to_string()),
             agents: grant.agents(),
             projects: grant.projects(),
+            environments: grant.environments(),
             allow: policy.capabilities_of(grant, policy::Verdict::Allow),
             ask: policy.capabilities_of(grant, policy::Verdict::Ask),
             source: grant.place().to_owned(),
@@ -98,6 +113,13 @@ pub(super) fn easy_service(easy: control::EasyBinding) -> Result<EasyService, Fa
     let origin: Origin = text.parse().map_err(|error: crate::base::HostError| invalid(error.to_string()))?;
     let id = EasyService::id_for(&origin).ok_or_else(|| invalid(format!("no service id fits `{}`", easy.host)))?;
     Ok(EasyService { id, origin, place: easy_place(easy.place)?, env: Vec::new() })
+}
+
+fn other_environment(place: &str, wanted: &Environment, is: Option<&Environment>) -> Failure {
+    let is = is.map_or_else(|| "none was said".to_owned(), |is| format!("this is `{is}`"));
+    let message = format!("{place}: the project is worked on in the environment `{wanted}` only, and {is}");
+    let again = format!("secrets exec --environment {} -- sh", shell_word(wanted.as_str()));
+    Failure::new(FailureCode::Policy, message).with_fix(again)
 }
 
 fn project_failure(message: String) -> Failure {

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     audit,
     base::{CutReason, CutSwitch, Home, SecretName, ServiceId, TimeToLive, counted, shell_word},
-    broker::{Broker, NewValue, Removed, Stored},
+    broker::{Asked, Broker, NewValue, Removed, Stored},
     ca::CertificateAuthority,
     control::{self, Answer, Call, Connection, Failure, FailureCode, HookChange, Peer},
     killswitch::Heart,
@@ -266,7 +266,8 @@ impl Desk {
     }
 
     fn token(&self, lease: &control::LeaseToken) -> Outcome {
-        let issued = self.broker.issue_token(&lease.secret_name, &lease.client_id, None, lease.ttl);
+        let asked = Asked { ttl: lease.ttl, environment: lease.environment.as_ref(), less: &lease.narrow_to };
+        let issued = self.broker.issue_token(&lease.secret_name, &lease.client_id, None, &asked);
         let again = again("lease", &lease.secret_name, None, None) + " --token";
         let issued = issued.map_err(|error| ask_failure(error, &again))?;
         Ok(control::TokenLeased {
@@ -285,6 +286,7 @@ impl Desk {
     fn revoke(&self, revoke: &control::Revoke) -> Outcome {
         let count = match revoke {
             control::Revoke::Client(client) => self.broker.revoke_client(client),
+            control::Revoke::Namespace(namespace) => self.broker.revoke_namespace(namespace),
             control::Revoke::Secret(secret) => self.broker.revoke_secret(secret),
             control::Revoke::Session(session) => self.broker.revoke_session(*session),
         };

@@ -9,8 +9,8 @@ use super::{
     translate::failure,
 };
 use crate::{
-    base::{ClientId, CutReason, Origin, SessionId},
-    broker::{Broker, Session},
+    base::{ClientId, CutReason, Origin, ServiceId, SessionId},
+    broker::{self, Asked, Broker, Session},
     control::{self, Connection, Failure, FailureCode, Peer, SessionLease, SessionSecret, SessionValue, WireToken},
     policy,
 };
@@ -36,8 +36,10 @@ impl Desk {
         connection: &Connection,
         open: control::OpenSession,
     ) -> Outcome {
-        let mut around = self.around(&open.project_dir, open.narrow.as_deref(), peer.pid)?;
+        let mut around = self.around_with(&open.project_dir, open.narrow.as_deref(), open.environment.as_ref())?;
+        around.opener = peer.pid;
         around.raw = open.raw.iter().map(|wanted| wanted.name.clone()).collect();
+        around.narrow.extend(self.given_up(&open)?);
         let client = open.client_id.map_or_else(|| default_client(peer), Ok)?;
         let session = self.broker.open_session(client, around).map_err(failure)?;
         // From here on every way out ends the session.
@@ -74,14 +76,35 @@ impl Desk {
         .into())
     }
 
+    /// What whoever opens the session gives up. A value that is handed out cannot be narrowed.
+    fn given_up(&self, open: &control::OpenSession) -> Result<Vec<policy::Narrow>, Failure> {
+        if open.narrow_to.is_empty() {
+            return Ok(Vec::new());
+        }
+        if let Some(raw) = open.raw.first() {
+            let message = format!("`{}` would be handed out as it is, and a value cannot be narrowed", raw.name);
+            return Err(Failure::new(FailureCode::InvalidParams, message).with_fix("secrets exec --help"));
+        }
+        let mut services: Vec<ServiceId> = Vec::new();
+        for wanted in &open.secrets {
+            let record = self.broker.store().get(&wanted.name);
+            let binding = record.as_ref().and_then(|record| record.binding.as_ref());
+            services.extend(binding.map(|binding| binding.service.clone()).filter(|id| !services.contains(id)));
+        }
+        let policy = self.broker.policy();
+        policy
+            .narrows(policy::Layer::Session, &open.narrow_to, &services)
+            .map_err(|error| failure(broker::Error::NotLess(error)))
+    }
+
     fn session_lease(
         &self,
         session: &Session,
         wanted: SessionSecret,
         hosts: &mut Vec<String>,
     ) -> Result<SessionLease, Failure> {
-        let issued =
-            self.broker.issue_token(&wanted.name, session.client(), Some(session), wanted.ttl).map_err(failure)?;
+        let asked = Asked { ttl: wanted.ttl, ..Asked::default() };
+        let issued = self.broker.issue_token(&wanted.name, session.client(), Some(session), &asked).map_err(failure)?;
         let origins = issued.hosts.iter().filter_map(|origin| origin.parse::<Origin>().ok());
         hosts.extend(origins.map(|origin| origin.authority.host.to_string()));
         let usual = variables(issued.env, &wanted.name);

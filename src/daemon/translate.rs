@@ -27,12 +27,19 @@ pub(super) fn failure(error: Error) -> Failure {
         Error::Policy(_) | Error::NotYet { .. } => {
             Failure::new(FailureCode::Policy, message).with_fix("secrets policy check")
         }
+        Error::NotLess(policy::NotLess { service: Some(service), .. }) => {
+            Failure::new(FailureCode::InvalidParams, message)
+                .with_fix(format!("secrets policy show {}", shell_word(service.as_str())))
+        }
+        Error::NotLess(_) => Failure::new(FailureCode::InvalidParams, message).with_fix("secrets list"),
+        Error::OtherEnvironment(_) => Failure::new(FailureCode::InvalidParams, message).with_fix("secrets status"),
         Error::PolicyFile(error) => policy_failure(&error),
         Error::RawDenied(name) => {
             Failure::new(FailureCode::Unauthorized, message).with_fix(format!("secrets lease {} --token", word(&name)))
         }
         Error::Rotation(fault) => rotation_failure(&fault),
         Error::NoHook(_) | Error::Schedule(_) => Failure::new(FailureCode::InvalidParams, message),
+        Error::NamespaceUnknown(_) => Failure::new(FailureCode::SecretNotFound, message).with_fix("secrets list"),
         Error::SecretUnknown(_) => Failure::new(FailureCode::SecretNotFound, message),
         Error::SessionUnknown(_) => Failure::new(FailureCode::LeaseNotFound, message).with_fix("secrets status"),
         Error::Store(error) => store_failure(&error),

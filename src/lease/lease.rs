@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::LeaseToken;
 use crate::{
     base::{
-        ClientId, CutReason, CutSwitch, CutWatch, Deadline, KeyedHash, LeaseId, SecretName, ServiceId, SessionId,
-        TimeToLive, Timestamp,
+        ClientId, CutReason, CutSwitch, CutWatch, Deadline, Environment, KeyedHash, LeaseId, SecretName, ServiceId,
+        SessionId, TimeToLive, Timestamp,
     },
     recipe::TokenShape,
 };
@@ -28,6 +28,8 @@ pub struct NewLease {
     pub asked_by: AskedBy,
     /// How long; checked by [`super::LeaseBounds`] before.
     pub ttl: TimeToLive,
+    /// What it was narrowed to.
+    pub terms: Terms,
     /// What the token looks like; unused for [`Right::Raw`].
     pub shape: TokenShape,
 }
@@ -62,6 +64,32 @@ pub struct Scope {
     pub credential: Box<str>,
 }
 
+/// What a lease was narrowed to when it was made, beyond its grant: kept with it, so that a restart does not widen it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Terms {
+    /// What it works on; grants may be for some environments only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
+    /// The capabilities that stay usable; all of the grant's without a list, none with an empty one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caps: Option<Vec<Box<str>>>,
+    /// The globs that values of parameters must match, each of these lists on its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<(Box<str>, Vec<Box<str>>)>,
+}
+
+impl Terms {
+    /// Whether they take something away from what the grant gives.
+    pub const fn narrows(&self) -> bool {
+        self.caps.is_some() || !self.only.is_empty()
+    }
+
+    pub(super) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A lease that was issued. Whether it still lives is for [`super::LeaseTable`] and its watch to say.
 #[derive(Debug)]
 pub struct Lease {
@@ -77,6 +105,8 @@ pub struct Lease {
     pub session: Option<SessionId>,
     /// Who asked for it.
     pub asked_by: AskedBy,
+    /// What it was narrowed to.
+    pub terms: Terms,
     /// When it was issued.
     pub created_at: Timestamp,
     /// When it ends.

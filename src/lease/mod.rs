@@ -22,7 +22,7 @@ pub use self::{
     candidates::{looks_like_lease, token_candidates},
     error::Error,
     finder::TokenFinder,
-    lease::{AskedBy, Found, Issued, Lease, NewLease, Right, Scope},
+    lease::{AskedBy, Found, Issued, Lease, NewLease, Right, Scope, Terms},
     scanner::{Scan, StrayScanner},
     snapshot::Snapshot,
     table::{LeaseTable, Stray},

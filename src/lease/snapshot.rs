@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{
-    AskedBy, Error, Lease, LeaseTable, Right,
+    AskedBy, Error, Lease, LeaseTable, Right, Terms,
     book::{Book, EndedToken},
 };
 use crate::{
@@ -37,6 +37,8 @@ struct SavedLease {
     secret: SecretName,
     right: Right,
     client: ClientId,
+    #[serde(default, skip_serializing_if = "Terms::is_default")]
+    terms: Terms,
     created_at: Timestamp,
     ends: Timestamp,
     left_millis: u64,
@@ -112,6 +114,7 @@ impl LeaseTable {
             secret: lease.secret.clone(),
             right: lease.right.clone(),
             client: lease.client.clone(),
+            terms: lease.terms.clone(),
             created_at: lease.created_at,
             ends: lease.deadline.wall(),
             left_millis: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
@@ -151,6 +154,7 @@ impl LeaseTable {
             client: saved.client,
             session: None,
             asked_by: AskedBy::default(),
+            terms: saved.terms,
             created_at: saved.created_at,
             deadline,
             hash,

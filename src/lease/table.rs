@@ -118,6 +118,7 @@ impl LeaseTable {
             client: new.client,
             session: new.session,
             asked_by: new.asked_by,
+            terms: new.terms,
             created_at: self.0.clock.now(),
             deadline,
             hash: token.map(|token| self.0.key.hash(token.expose().as_bytes())),

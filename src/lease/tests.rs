@@ -34,6 +34,7 @@ fn new(secret: &str, client: &str) -> NewLease {
         session: None,
         asked_by: AskedBy::default(),
         ttl: TimeToLive::HOUR,
+        terms: Terms::default(),
         shape: TokenShape::new("ghp_", Alphabet::Base62, 31).unwrap(),
     }
 }
@@ -246,6 +247,26 @@ fn attack_108_a_restart_never_lengthens_a_lease() {
 
     let back = restore(&Clock::manual(clock.now().plus(HOUR * 3 / 4)));
     assert_eq!((back.list().len(), find(&back, &token).as_str()), (0, "expired"));
+}
+
+#[test]
+fn what_a_lease_gave_up_is_saved_with_it() {
+    let (clock, table) = table();
+    let terms = Terms {
+        environment: Some("dev".parse().unwrap()),
+        caps: Some(Vec::new()),
+        only: vec![("repo".into(), vec!["acme/*".into()]), ("repo".into(), Vec::new())],
+    };
+    let (lease, _) = issue(&table, NewLease { terms: terms.clone(), ..new("gh", "agent") });
+    let (plain, _) = issue(&table, new("gl", "agent"));
+    let saved = table.snapshot().to_bytes().unwrap();
+    let back = LeaseTable::restore(clock, Snapshot::from_bytes(&saved).unwrap());
+    assert_eq!(back.get(&lease.id).unwrap().terms, terms);
+    assert_eq!(back.get(&plain.id).unwrap().terms, Terms::default());
+    let text = String::from_utf8(saved.to_vec()).unwrap();
+    assert_eq!(text.matches("\"terms\"").count(), 1, "a lease that gave up nothing is saved as ever: {text}");
+    let wider = text.replacen("\"caps\"", "\"cap\"", 1);
+    assert!(Snapshot::from_bytes(wider.as_bytes()).is_err(), "what is not understood is not left out");
 }
 
 #[test]

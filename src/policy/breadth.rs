@@ -15,13 +15,14 @@ pub struct BroadGrant {
 
 impl PolicySet {
     /// Grants that let every agent destroy, administer or fetch credentials without asking and without any limit by
-    /// parameter. What a person is asked about, or what `agents`, `projects` or `only` limit, is not broad.
+    /// parameter. What a person is asked about, or what `agents`, `projects`, `environments` or `only` limit, is not broad.
     pub fn broad_grants(&self) -> Vec<BroadGrant> {
         self.grants().filter_map(|grant| self.breadth(grant)).collect()
     }
 
     fn breadth(&self, grant: &Grant) -> Option<BroadGrant> {
-        let is_limited = [&grant.agents, &grant.projects].iter().any(|those| matches!(those, Those::Listed(_)));
+        let is_limited =
+            [&grant.agents, &grant.projects, &grant.environments].iter().any(|those| matches!(those, Those::Listed(_)));
         if is_limited || !grant.only.is_empty() {
             return None;
         }
@@ -67,6 +68,7 @@ mod tests {
             "allow = [\"read\"]",
             "allow = [\"read\"]\nask = [\"admin\"]",
             "allow = [\"admin\"]\nagents = [\"ops\"]",
+            "allow = [\"admin\"]\nenvironments = [\"dev\"]",
             "allow = [\"admin\"]\nprojects = [\"/src/acme/**\"]",
             "allow = [\"admin\"]\nonly = { repo = [\"web\"] }",
         ] {

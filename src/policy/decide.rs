@@ -30,7 +30,9 @@ pub struct LeaseFacts<'a> {
     pub client: &'a ClientId,
     /// The folder that the client works in, if one is known.
     pub project: Option<&'a Path>,
-    /// What project and lease take away.
+    /// What they work on, if that was said; grants may be for some environments only.
+    pub environment: Option<&'a str>,
+    /// What project, session and lease take away.
     pub narrow: &'a [Narrow],
 }
 

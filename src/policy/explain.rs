@@ -50,7 +50,7 @@ pub struct Explanation {
 /// One layer's verdict.
 #[derive(Clone, Debug, Serialize)]
 pub struct LayerView {
-    /// `policy`, `project` or `lease`.
+    /// `policy`, `project`, `session` or `lease`.
     pub layer: &'static str,
     /// What the grant under this layer alone says.
     pub verdict: Verdict,
@@ -103,6 +103,7 @@ impl PolicySet {
         &self,
         client: &ClientId,
         project: Option<&Path>,
+        environment: Option<&str>,
         narrow: &[Narrow],
         request: &RequestFacts<'_>,
     ) -> Vec<Explanation> {
@@ -112,7 +113,8 @@ impl PolicySet {
         let mut all: Vec<Explanation> = Vec::new();
         for grant in grants {
             for (credential, secret) in grant.items() {
-                let lease = LeaseFacts { service: grant.service(), credential, secret, client, project, narrow };
+                let service = grant.service();
+                let lease = LeaseFacts { service, credential, secret, client, project, environment, narrow };
                 let explanation = self.explain(&lease, request);
                 let same = |one: &Explanation| {
                     one.grant == explanation.grant
@@ -134,6 +136,7 @@ impl PolicySet {
             let layer = match narrow.layer() {
                 Layer::Lease => "lease",
                 Layer::Project => "project",
+                Layer::Session => "session",
             };
             let alone = std::slice::from_ref(narrow);
             layers.push(view(layer, self.decide(&LeaseFacts { narrow: alone, ..*lease }, request)));

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::base::{ClientId, SecretName, ServiceId, TimeToLive};
 
-use super::glob::Glob;
+use super::{decide::LeaseFacts, glob::Glob};
 
 /// What becomes of a request. The order is the strictness: the smallest of several wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -86,6 +86,7 @@ pub struct Grant {
     pub(super) items: Vec<(Arc<str>, SecretName)>,
     pub(super) agents: Those,
     pub(super) projects: Those,
+    pub(super) environments: Those,
     /// Index of the capability in its service, and the list it stands in.
     pub(super) listed: Vec<(usize, Verdict)>,
     pub(super) only: Vec<Only>,
@@ -115,9 +116,22 @@ impl Grant {
         &self.place
     }
 
-    /// Whether it is meant for this client in this project; a grant with `projects` needs a project.
-    pub fn fits(&self, client: &ClientId, project: Option<&Path>) -> bool {
+    /// Whether it is meant for whoever holds this lease, where they work and on what; a grant with `projects` needs a
+    /// project, and one with `environments` an environment.
+    pub fn fits(&self, lease: &LeaseFacts<'_>) -> bool {
+        self.is_for(lease.client, lease.project) && self.environments.contains(lease.environment)
+    }
+
+    /// The same whatever they work on, for what is judged after the fact.
+    pub(super) fn is_for(&self, client: &ClientId, project: Option<&Path>) -> bool {
         self.agents.contains(Some(client.as_str())) && self.projects.contains(project.and_then(Path::to_str))
+    }
+
+    /// Whether no lease fits both; never wrongly `true`.
+    pub(super) fn is_apart(&self, other: &Self) -> bool {
+        self.agents.is_disjoint(&other.agents)
+            || self.projects.is_disjoint(&other.projects)
+            || self.environments.is_disjoint(&other.environments)
     }
 
     pub(super) fn has_item(&self, credential: &str, secret: &SecretName) -> bool {
@@ -133,6 +147,8 @@ pub enum Layer {
     Lease,
     /// The project's file.
     Project,
+    /// Given when the session was opened.
+    Session,
 }
 
 /// A function on verdicts that can only lower them; see section 4.4 of the language.
@@ -161,6 +177,11 @@ impl Narrow {
     /// A narrowing of one lease that takes nothing away yet.
     pub fn of_lease(service: ServiceId) -> Self {
         Self::new(Layer::Lease, service)
+    }
+
+    /// The same of a whole session.
+    pub fn of_session(service: ServiceId) -> Self {
+        Self::new(Layer::Session, service)
     }
 
     pub(super) fn new(layer: Layer, service: ServiceId) -> Self {
@@ -231,6 +252,14 @@ impl Narrow {
         match &self.keep {
             Keep::All => true,
             Keep::Listed(list) => is_named(list, capability),
+        }
+    }
+
+    /// The capabilities that it leaves usable, where it lists them.
+    pub(super) fn kept(&self) -> Option<&[Box<str>]> {
+        match &self.keep {
+            Keep::All => None,
+            Keep::Listed(list) => Some(list),
         }
     }
 

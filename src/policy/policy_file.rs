@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::base::{SecretName, ServiceId, TimeToLive};
+use crate::base::{Environment, SecretName, ServiceId, TimeToLive};
 
 use super::{
     credential::Credential,
@@ -53,6 +53,8 @@ pub struct Project {
     pub needs: Vec<Need>,
     /// What it gives up.
     pub narrows: Vec<Narrow>,
+    /// The only environment that it may be worked on in. It selects none: that is for whoever starts the work.
+    pub environment: Option<Environment>,
 }
 
 pub(super) type Services = HashMap<ServiceId, Arc<Service>>;
@@ -77,6 +79,7 @@ fn read_grant(mut table: Table<'_>, services: &Services) -> Option<ReadGrant> {
     let service = read_service_id(&mut table, services);
     let agents = read_those(&mut table, "agents", str::to_owned);
     let projects = read_those(&mut table, "projects", in_home);
+    let environments = read_those(&mut table, "environments", str::to_owned);
     let ttl = table.parsed::<TimeToLive>("ttl").map(|at| at.value);
     let lists = [("allow", Verdict::Allow), ("ask", Verdict::Ask), ("deny", Verdict::Deny)]
         .map(|(key, verdict)| (table.texts(key).unwrap_or_default(), verdict));
@@ -106,7 +109,10 @@ fn read_grant(mut table: Table<'_>, services: &Services) -> Option<ReadGrant> {
     let (line, _) = source.position(span.start);
     let place = format!("{}:{line}", source.file()).into();
     let service = service.id.clone();
-    Some(ReadGrant { grant: Grant { service, items, agents, projects, listed, only, unscoped, ttl, place }, span })
+    Some(ReadGrant {
+        grant: Grant { service, items, agents, projects, environments, listed, only, unscoped, ttl, place },
+        span,
+    })
 }
 
 fn read_service_id<'s>(table: &mut Table<'_>, services: &'s Services) -> Option<&'s Arc<Service>> {
@@ -214,9 +220,10 @@ pub(super) fn read_only(table: Table<'_>, service: &Service) -> Vec<Only> {
     all
 }
 
-/// Reads a project's file; any other key than `need` and `narrow` is a fault (attack 87).
+/// Reads a project's file; any other key than `need`, `narrow` and `environment` is a fault (attack 87).
 pub(super) fn read_project(mut file: Table<'_>, services: &Services) -> Project {
-    let mut project = Project::default();
+    let environment = file.parsed::<Environment>("environment").map(|at| at.value);
+    let mut project = Project { environment, ..Project::default() };
     for mut table in file.tables("need") {
         let service = read_service_id(&mut table, services);
         let source = table.source();

@@ -49,7 +49,7 @@ impl PolicySet {
     pub fn replay(&self, past: &Past, project: Option<&PathBuf>) -> Option<Replayed> {
         let authority = Authority::parse(&past.authority, Some(443)).ok()?;
         let fits = |grant: &&Grant| match project {
-            Some(project) => grant.fits(&past.client, Some(project)),
+            Some(project) => grant.is_for(&past.client, Some(project)),
             None => grant.agents.contains(Some(past.client.as_str())),
         };
         let grants = self.grants().filter(|grant| *grant.service() == past.service).filter(fits);
@@ -63,6 +63,7 @@ impl PolicySet {
                     secret: &past.secret,
                     client: &past.client,
                     project: project.map(PathBuf::as_path),
+                    environment: None,
                     narrow: &[],
                 };
                 // A record says neither the scheme nor whether it was an upgrade.

@@ -187,9 +187,7 @@ impl PolicySet {
     pub fn grant(&self, lease: &LeaseFacts<'_>) -> Option<&Grant> {
         let of_secret = self.by_item.get(lease.service)?.get(lease.secret)?;
         let grants = of_secret.iter().filter_map(|at| self.grants.get(*at));
-        grants
-            .into_iter()
-            .find(|grant| grant.has_item(lease.credential, lease.secret) && grant.fits(lease.client, lease.project))
+        grants.into_iter().find(|grant| grant.has_item(lease.credential, lease.secret) && grant.fits(lease))
     }
 
     /// What happens to a host that no granted service names.
@@ -276,17 +274,20 @@ fn read_one_policy(text: &Text, services: &Services, faults: &mut Vec<Fault>) ->
 }
 
 /// Two grants that could both fit one lease would need an order; there is none, so they are refused. The rule is
-/// sound and simple: same service, same credential, same secret, and neither agents nor projects provably apart.
+/// sound and simple: same service, same credential, same secret, and agents, projects and environments nowhere provably
+/// apart.
 fn find_overlaps(read: &[(Rc<Source>, ReadGrant)], faults: &mut Vec<Fault>) {
     let mut of_service: HashMap<&ServiceId, Vec<&Grant>> = HashMap::new();
     for (source, ReadGrant { grant: other, span }) in read {
         let earlier = of_service.entry(&other.service).or_default();
         for grant in earlier.iter() {
             let same = grant.items.iter().any(|item| other.items.contains(item));
-            if same && !grant.agents.is_disjoint(&other.agents) && !grant.projects.is_disjoint(&other.projects) {
+            if same && !grant.is_apart(other) {
                 let (line, column) = source.position(span.start);
                 let message = format!("this grant of `{}` overlaps with the one at {}", other.service, grant.place);
-                let fix = "merge them, or give both `agents` (or `projects`) that have nothing in common".to_owned();
+                let fix =
+                    "merge them, or give both `agents` (or `projects`, or `environments`) that have nothing in common"
+                        .to_owned();
                 faults.push(Fault { file: source.file().clone(), line, column, message, fix });
             }
         }

@@ -16,6 +16,7 @@ mod prove;
 mod rpc;
 mod shipped;
 mod vectors;
+mod who;
 mod widening;
 mod written;
 
@@ -39,11 +40,19 @@ pub(super) struct Asker<'a> {
     pub(super) secret: &'a str,
     pub(super) client: &'a str,
     pub(super) project: Option<&'a str>,
+    pub(super) environment: Option<&'a str>,
     pub(super) narrow: &'a [Narrow],
 }
 
-pub(super) const ASKER: Asker<'static> =
-    Asker { service: "acme", credential: "key", secret: "k", client: "codex", project: None, narrow: &[] };
+pub(super) const ASKER: Asker<'static> = Asker {
+    service: "acme",
+    credential: "key",
+    secret: "k",
+    client: "codex",
+    project: None,
+    environment: None,
+    narrow: &[],
+};
 
 /// Decides `METHOD https://host/path`.
 pub(super) fn ask(set: &PolicySet, asker: &Asker<'_>, call: &str) -> Decision {
@@ -65,6 +74,7 @@ pub(super) fn ask_as(set: &PolicySet, asker: &Asker<'_>, call: &str, protocol: P
         secret: &secret,
         client: &client,
         project: asker.project.map(std::path::Path::new),
+        environment: asker.environment,
         narrow: asker.narrow,
     };
     set.decide(

@@ -113,6 +113,7 @@ impl Service {
             items: Vec::new(),
             agents: Those::All,
             projects: Those::All,
+            environments: Those::All,
             listed,
             only: vector.only.clone(),
             unscoped: Vec::new(),
@@ -125,6 +126,7 @@ impl Service {
             secret: &secret,
             client: &client,
             project: None,
+            environment: None,
             narrow: &[],
         };
         let bytes = vector.body.as_deref().map_or_else(Bytes::new, |text| Bytes::copy_from_slice(text.as_bytes()));

@@ -31,6 +31,11 @@ impl Grant {
         texts(&self.projects)
     }
 
+    /// The environments it is for; empty means all.
+    pub fn environments(&self) -> Vec<String> {
+        texts(&self.environments)
+    }
+
     /// The capabilities that it gives with this verdict, by index in their service.
     pub(super) fn listed_as(&self, verdict: Verdict) -> impl Iterator<Item = usize> {
         self.listed.iter().filter(move |(_, listed)| *listed == verdict).map(|(index, _)| *index)

@@ -15,10 +15,9 @@ use super::{
     upload::Source,
 };
 use crate::{
-    base::{CutWatch, RefusalCode, Scheme, shell_word},
+    base::{CutWatch, Environment, RefusalCode, Scheme, shell_word},
     broker::{Permit, Refusal},
     inject::{self, Held, Slot},
-    lease::Lease,
     policy::{
         Body, CHECK_FIX, Content, GrantedHost, Inject, LeaseFacts, ListedPlace, Missing, PolicySet, Protocol,
         RequestFacts, Verdict, Withhold,
@@ -74,6 +73,7 @@ pub(super) fn authorize(
         let Some(listed) = granted.and_then(|granted| granted.places().get(at)) else { continue };
         match site.broker.authorize(&held.text, site.entrance.session_id()) {
             Ok(permit) => {
+                let permit = permit.within(site.entrance.narrow());
                 note_permit(&mut received.notes, &permit);
                 if !serves(granted, &permit) {
                     site.broker.on_stray(permit.lease());
@@ -166,7 +166,7 @@ pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) ->
     let mut slots = Vec::with_capacity(admitted.permits.len());
     for (at, (permit, held)) in admitted.permits.iter().zip(&admitted.held).enumerate() {
         let lease = permit.lease();
-        let (Some(scope), Some(facts)) = (lease.scope(), site.lease_facts(lease)) else { continue };
+        let (Some(scope), Some(facts)) = (lease.scope(), site.lease_facts(permit)) else { continue };
         let decision = policy.decide(&facts, &request);
         if decision.verdict == Verdict::Allow {
             capability = decision.capability;
@@ -226,7 +226,8 @@ impl Admitted {
 
 impl Site {
     /// What a lease says about requests that come this way; `None` for a lease of a bare value.
-    pub(super) fn lease_facts<'a>(&'a self, lease: &'a Lease) -> Option<LeaseFacts<'a>> {
+    pub(super) fn lease_facts<'a>(&'a self, permit: &'a Permit) -> Option<LeaseFacts<'a>> {
+        let lease = permit.lease();
         let scope = lease.scope()?;
         Some(LeaseFacts {
             service: &scope.service,
@@ -234,7 +235,8 @@ impl Site {
             secret: &lease.secret,
             client: &lease.client,
             project: self.entrance.project(),
-            narrow: self.entrance.narrow(),
+            environment: lease.terms.environment.as_ref().map(Environment::as_str),
+            narrow: if permit.narrow().is_empty() { self.entrance.narrow() } else { permit.narrow() },
         })
     }
 }
@@ -276,6 +278,10 @@ pub(super) fn explain_command(site: &Site, facts: &LeaseFacts<'_>, request: &Req
     if let Some(folder) = facts.project {
         command.push_str(" --project ");
         command.push_str(&shell_word(&folder.to_string_lossy()));
+    }
+    if let Some(environment) = facts.environment {
+        command.push_str(" --environment ");
+        command.push_str(&shell_word(environment));
     }
     command
 }

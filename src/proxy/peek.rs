@@ -115,7 +115,7 @@ fn find_held(site: &Site, places: &[ListedPlace], received: &mut Received, ahead
 /// The most that any lease's rules look into, with the command that explains them.
 fn needed(policy: &PolicySet, site: &Site, admitted: &Admitted) -> Option<(Peek, String)> {
     let request = admitted.request_facts(site);
-    let leases = admitted.permits.iter().filter_map(|permit| site.lease_facts(permit.lease()));
+    let leases = admitted.permits.iter().filter_map(|permit| site.lease_facts(permit));
     let peeks = leases.filter_map(|lease| {
         let peek = policy.peek(&lease, &request)?;
         Some((peek, explain_command(site, &lease, &request)))

@@ -73,7 +73,7 @@ mod tests {
     use super::*;
     use crate::{
         base::{Clock, HashKey, TimeToLive},
-        lease::{AskedBy, NewLease, Right, Scope},
+        lease::{AskedBy, NewLease, Right, Scope, Terms},
         recipe::TokenShape,
     };
 
@@ -86,6 +86,7 @@ mod tests {
             session: None,
             asked_by: AskedBy::default(),
             ttl: TimeToLive::HOUR,
+            terms: Terms::default(),
             shape: TokenShape::plain(),
         });
         let token = issued.unwrap().token.unwrap().expose().to_owned();

@@ -158,8 +158,7 @@ async fn what_never_became_a_request_is_recorded_for_the_session_whose_port_it_c
         client_id: Some("exec".parse().unwrap()),
         secrets: Vec::new(),
         project_dir: "/".into(),
-        narrow: None,
-        raw: Vec::new(),
+        ..OpenSession::default()
     };
     let opened = control.call(open).await.unwrap();
     let port = std::net::SocketAddr::from(([127, 0, 0, 1], opened.proxy_port));

@@ -80,7 +80,12 @@ impl Yard {
     /// A lease token for the secret of this name.
     pub fn lease(&self, name: &str) -> String {
         let client: ClientId = "test-agent".parse().unwrap();
-        self.broker().issue_token(&name.parse().unwrap(), &client, None, None).unwrap().token.expose().to_owned()
+        self.broker()
+            .issue_token(&name.parse().unwrap(), &client, None, &leasehold::broker::Asked::default())
+            .unwrap()
+            .token
+            .expose()
+            .to_owned()
     }
 
     /// A client inside the intercepted tunnel.

@@ -110,7 +110,8 @@ fn cases(few: &Path, many: &Path) -> Vec<Case> {
 
 fn decide(case: &Case) {
     let Case { set, service, secret, client, authority, .. } = case;
-    let lease = LeaseFacts { service, credential: "key", secret, client, project: None, narrow: &[] };
+    let lease =
+        LeaseFacts { service, credential: "key", secret, client, project: None, environment: None, narrow: &[] };
     let request = RequestFacts {
         scheme: Scheme::Https,
         authority,

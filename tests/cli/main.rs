@@ -36,6 +36,7 @@ mod record;
 mod sessions;
 mod settings;
 mod vectors;
+mod who;
 
 use std::os::unix::fs::PermissionsExt as _;
 

@@ -130,7 +130,10 @@ impl House {
     /// A lease token for a secret.
     pub fn lease_of(&self, name: &str, session: Option<&Session>) -> String {
         let client: ClientId = "test-agent".parse().unwrap();
-        let issued = self.broker().issue_token(&name.parse().unwrap(), &client, session, None).unwrap();
+        let issued = self
+            .broker()
+            .issue_token(&name.parse().unwrap(), &client, session, &leasehold::broker::Asked::default())
+            .unwrap();
         issued.token.expose().to_owned()
     }
 

@@ -46,9 +46,9 @@ async fn attack_120_while_latched_no_lease_is_issued_and_no_session_opened() {
     let raw = LeaseSecret { secret_name: name, client_id: client, ttl: None };
     let (name, client) = (raw.secret_name.clone(), raw.client_id.clone());
     assert_refused(control.call(raw).await);
-    assert_refused(control.call(LeaseToken { secret_name: name.clone(), client_id: client, ttl: None }).await);
+    assert_refused(control.call(LeaseToken::of(name.clone(), client)).await);
     let secrets = vec![SessionSecret { name, env_var: None, ttl: None }];
-    let open = OpenSession { client_id: None, secrets, project_dir: "/".into(), narrow: None, raw: Vec::new() };
+    let open = OpenSession { client_id: None, secrets, project_dir: "/".into(), ..OpenSession::default() };
     assert_refused(control.call(open).await);
     assert!(house.broker().leases().list().is_empty());
     assert_eq!(house.broker().session_count(), 0);
@@ -142,7 +142,12 @@ async fn the_latch_alone_refuses_whatever_lives() {
     assert_problem(&before.get(HOST, "/echo", &[("Authorization", &lease)]).await, 503, "killed");
     let permit = house.broker().authorize(lease.trim_start_matches("Bearer ").as_bytes(), None);
     assert_eq!(permit.err().unwrap().code.as_str(), "killed");
-    let issued = house.broker().issue_token(&"acme_key".parse().unwrap(), &"b".parse().unwrap(), None, None);
+    let issued = house.broker().issue_token(
+        &"acme_key".parse().unwrap(),
+        &"b".parse().unwrap(),
+        None,
+        &leasehold::broker::Asked::default(),
+    );
     assert!(issued.err().unwrap().to_string().contains("kill switch"));
     assert!(house.origin.requests().is_empty());
 }
@@ -158,7 +163,7 @@ async fn attack_120_whoever_races_the_latch_holds_nothing_afterwards() {
             go.wait();
             for turn in 0.. {
                 let client = format!("agent-{at}-{turn}").parse().unwrap();
-                match broker.issue_token(&name, &client, None, None) {
+                match broker.issue_token(&name, &client, None, &leasehold::broker::Asked::default()) {
                     Ok(issued) => held.extend(broker.authorize(issued.token.expose().as_bytes(), None).ok()),
                     Err(error) => return (held, error.to_string()),
                 }

@@ -32,7 +32,11 @@ impl World {
 
     fn lease(&self, secret: &str, client: &str) -> (String, LeaseId) {
         let client: ClientId = client.parse().unwrap();
-        let issued = self.house.broker().issue_token(&secret.parse().unwrap(), &client, None, None).unwrap();
+        let issued = self
+            .house
+            .broker()
+            .issue_token(&secret.parse().unwrap(), &client, None, &leasehold::broker::Asked::default())
+            .unwrap();
         (issued.token.expose().to_owned(), issued.lease.id)
     }
 
@@ -76,7 +80,11 @@ async fn by_session() {
     let broker = world.house.broker();
     let session = broker.open_session("agent".parse().unwrap(), Around::default()).unwrap();
     let name = "acme_key".parse().unwrap();
-    let ends = broker.issue_token(&name, session.client(), Some(&session), None).unwrap().lease.id;
+    let ends = broker
+        .issue_token(&name, session.client(), Some(&session), &leasehold::broker::Asked::default())
+        .unwrap()
+        .lease
+        .id;
     let (_, lives) = world.lease("acme_key", "agent");
     let revoked = world.control.call(Revoke::Session(session.id())).await.unwrap();
     assert_eq!(revoked.leases_revoked, 1);

@@ -211,7 +211,15 @@ async fn a_missing_credential_is_set_for_the_session_s_own_way_in_and_for_nobody
     let mut control = Client::connect(&house.home.socket(), Duration::from_mins(1)).await.unwrap();
     let secrets = vec![SessionSecret { name: "acme_key".parse().unwrap(), env_var: None, ttl: None }];
     let client_id = Some("exec".parse().unwrap());
-    let open = OpenSession { client_id, secrets, project_dir: "/".into(), narrow: None, raw: Vec::new() };
+    let open = OpenSession {
+        client_id,
+        secrets,
+        project_dir: "/".into(),
+        narrow: None,
+        raw: Vec::new(),
+        environment: None,
+        narrow_to: Vec::new(),
+    };
     let opened = control.call(open).await.unwrap();
     let mut client = RawClient::connect(SocketAddr::from(([127, 0, 0, 1], opened.proxy_port))).await;
     assert_eq!(client.ask_connect(AUTHORITY).await.status, 200);
@@ -280,7 +288,8 @@ async fn nothing_is_sent_where_what_a_service_needs_is_not_built_yet() {
                 assert_eq!(answer.status, 403, "{what} {answer:?}");
                 assert_eq!(answer.json()["code"], if headers.is_empty() { "not_yet" } else { "stray_lease" });
             }
-            let error = house.broker().issue_token(&"acme_key".parse().unwrap(), &"a".parse().unwrap(), None, None);
+            let (name, client) = ("acme_key".parse().unwrap(), "a".parse().unwrap());
+            let error = house.broker().issue_token(&name, &client, None, &leasehold::broker::Asked::default());
             let error = error.err().map(|error| error.to_string()).unwrap_or_default();
             assert!(error.contains("no lease of `acme_key` can be used yet"), "{what}: {error}");
         }

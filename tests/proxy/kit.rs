@@ -143,7 +143,14 @@ pub fn lease(broker: &Broker, session: Option<&Session>, ttl: Option<&str>) -> (
     static CLIENTS: AtomicUsize = AtomicUsize::new(0);
     let client: ClientId = format!("agent-{}", CLIENTS.fetch_add(1, Ordering::Relaxed)).parse().unwrap();
     let ttl = ttl.map(|ttl| ttl.parse().unwrap());
-    let issued = broker.issue_token(&"acme_key".parse().unwrap(), &client, session, ttl).unwrap();
+    let issued = broker
+        .issue_token(
+            &"acme_key".parse().unwrap(),
+            &client,
+            session,
+            &leasehold::broker::Asked { ttl, ..Default::default() },
+        )
+        .unwrap();
     (issued.token.expose().to_owned(), issued.lease.id)
 }
 

@@ -33,8 +33,7 @@ impl World {
     }
 
     async fn lease(&self, client: &str) -> TokenLeased {
-        let lease =
-            LeaseToken { secret_name: "acme_key".parse().unwrap(), client_id: client.parse().unwrap(), ttl: None };
+        let lease = LeaseToken::of("acme_key".parse().unwrap(), client.parse().unwrap());
         self.control().await.call(lease).await.unwrap()
     }
 
@@ -119,8 +118,7 @@ async fn the_leases_of_a_session_die_with_the_daemon() {
         client_id: Some("exec".parse().unwrap()),
         secrets,
         project_dir: "/".into(),
-        narrow: None,
-        raw: Vec::new(),
+        ..OpenSession::default()
     };
     let opened = control.call(open).await.unwrap();
     let _again = crash(&world, daemon);

@@ -169,8 +169,7 @@ async fn a_session_has_a_port_of_its_own_that_closes_with_it() {
             client_id: Some("exec".parse().unwrap()),
             secrets: vec![SessionSecret { name: "acme_key".parse().unwrap(), env_var: None, ttl: None }],
             project_dir: "/".into(),
-            narrow: None,
-            raw: Vec::new(),
+            ..OpenSession::default()
         })
         .await
         .unwrap();

@@ -15,6 +15,7 @@ use crate::cli::{
     env_format::{self, EnvFormat},
     envelope::NextAction,
     exit::ExitStatus,
+    narrow::NarrowFlags,
     printer::Outcome,
     project_file, provider,
     report::Report,
@@ -50,6 +51,8 @@ pub(in crate::cli) struct Arguments {
     /// For whom, as the record shows it
     #[arg(long, value_name = "ID")]
     client_id: Option<String>,
+    #[command(flatten)]
+    pub(super) narrow: NarrowFlags,
 }
 
 impl Arguments {
@@ -69,7 +72,7 @@ impl Arguments {
         let format = asked.format.to_possible_value().filter(|_| asked.format != EnvFormat::Sh);
         line.extend(format.map(|format| format!(" --format {}", format.get_name())));
         line.extend(asked.client_id.map(|id| format!(" --client-id {}", sanitize::shell_word(&id))));
-        line
+        line + &asked.narrow.words()
     }
 
     const fn existing(&self) -> Existing {
@@ -86,6 +89,15 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
         return Err(Report { fix: arguments.again(|asked| asked.force = true), ..report });
     }
     let nobody = || arguments.again(|asked| asked.client_id = None);
+    let is_raw = arguments.raw || matches!(project.wants, Wants::Provider(_));
+    if is_raw && arguments.narrow.narrows() {
+        let message = "values that are written as they are cannot be narrowed; lease tokens can";
+        let keeps_raw = matches!(project.wants, Wants::Provider(_));
+        let again = |asked: &mut Arguments| {
+            if keeps_raw { asked.narrow = asked.narrow.without() } else { asked.raw = false }
+        };
+        return Err(Report::misuse(message, arguments.again(again)));
+    }
     match &project.wants {
         Wants::Store(wants) => {
             let client_id = client_id(given.or(wants.client.as_ref().map(ClientId::as_str)), &nobody())?;

@@ -13,14 +13,16 @@ use crate::cli::{
     context::{Context, longest},
     envelope::NextAction,
     exit::ExitStatus,
+    narrow::less_of,
     parts::TrustRequest,
     project_file::{edit, is_obeyed, obeyed},
     report::Report,
 };
 use crate::{
-    base::{ClientId, LeaseId, TimeToLive, Timestamp},
+    base::{ClientId, LeaseId, ServiceId, TimeToLive, Timestamp},
     control::{Client, LeaseSecret, LeaseToken, ListSecrets, Ping, ShowCa},
     daemon::Settings,
+    policy::Less,
     project::{StoreProject, Variable, Wanted},
 };
 
@@ -56,23 +58,31 @@ pub(super) async fn take(
     if let Some(wish) = wants.secrets.iter().find(|wish| is_obeyed(wish.variable.as_str())) {
         return Err(obeyed(wish.variable.as_str(), edit(asked.file)));
     }
-    if !asked.raw {
-        check_bound(context, client, &wants.secrets, asked.arguments).await?;
-    }
-    for wish in &wants.secrets {
+    let services =
+        if asked.raw { Vec::new() } else { services(context, client, &wants.secrets, asked.arguments).await? };
+    let plain = asked.arguments.again(|again| again.narrow = again.narrow.without());
+    let less = asked.arguments.narrow.less(&plain)?;
+    let mut all: Vec<ServiceId> = services.clone();
+    all.sort();
+    all.dedup();
+    for (at, wish) in wants.secrets.iter().enumerate() {
         let ttl = wants.ttl_asked(wish, asked.ttl);
-        lease(context, client, wish, &Asked { ttl, ..*asked }, leases).await?;
+        let narrow_to = match services.get(at) {
+            Some(service) => less_of(&less, service, &all, &plain)?,
+            None => less.clone(), // not there yet: its lease will tell
+        };
+        lease(context, client, wish, &Asked { ttl, ..*asked }, narrow_to, leases).await?;
     }
     Ok(())
 }
 
-/// A token is of use only where a service says where it goes; told before anything is leased.
-async fn check_bound(
+/// The service of each. A token is of use only where a service says where it goes; told before anything is leased.
+async fn services(
     context: &Context,
     client: &mut Client,
     wishes: &[Wanted],
     arguments: &Arguments,
-) -> Result<(), Report> {
+) -> Result<Vec<ServiceId>, Report> {
     let known = client.call(ListSecrets {}).await.map_err(|error| context.subject(None).control(error))?.secrets;
     for wish in wishes {
         let unbound = known.iter().any(|secret| secret.name == wish.name && secret.service.is_none());
@@ -89,7 +99,9 @@ async fn check_bound(
             return Err(Report::new(ExitStatus::Generic, message, fix));
         }
     }
-    Ok(())
+    let service = |wish: &Wanted| known.iter().find(|secret| secret.name == wish.name)?.service.clone();
+    // A secret that is not there is for the lease of it to say.
+    Ok(wishes.iter().map_while(service).collect())
 }
 
 async fn lease(
@@ -97,6 +109,7 @@ async fn lease(
     client: &mut Client,
     wish: &Wanted,
     asked: &Asked<'_>,
+    narrow_to: Vec<Less>,
     leases: &mut Leases,
 ) -> Result<(), Report> {
     let (secret_name, client_id, ttl) = (wish.name.clone(), asked.client_id.clone(), asked.ttl);
@@ -114,7 +127,9 @@ async fn lease(
         let answer = client.call(LeaseSecret { secret_name, client_id, ttl }).await.map_err(failed)?;
         (answer.lease_id, answer.expires_at, answer.value.reveal().to_vec())
     } else {
-        let answer = client.call(LeaseToken { secret_name, client_id, ttl }).await.map_err(failed)?;
+        let environment = asked.arguments.narrow.environment.clone();
+        let token = LeaseToken { ttl, environment, narrow_to, ..LeaseToken::of(secret_name, client_id) };
+        let answer = client.call(token).await.map_err(failed)?;
         leases.hosts.extend(answer.hosts);
         (answer.lease_id, answer.expires_at, answer.token.reveal().as_bytes().to_vec())
     };

@@ -17,6 +17,7 @@ use crate::cli::{
     child,
     context::{Context, longest},
     exit::ExitStatus,
+    narrow::NarrowFlags,
     parts::TrustRequest,
     printer::Outcome,
     project_file::{self, check_variable, edit, is_obeyed, obeyed},
@@ -53,6 +54,8 @@ pub(in crate::cli) struct Arguments {
     /// For whom, as the record shows it and as policies name it
     #[arg(long, value_name = "ID")]
     client_id: Option<ClientId>,
+    #[command(flatten)]
+    narrow: NarrowFlags,
     /// The program and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -69,6 +72,7 @@ impl Arguments {
         let bounds = [("ttl", ttl), ("timeout", self.timeout)];
         line.extend(bounds.iter().filter_map(|(flag, time)| Some(format!(" --{flag} {}", (*time)?))));
         line.extend(self.client_id.iter().map(|id| format!(" --client-id {}", shell_word(id.as_str()))));
+        line.push_str(&if raw { self.narrow.without() } else { self.narrow.clone() }.words());
         line.push_str(" --");
         line.extend(self.command.iter().map(|word| format!(" {}", shell_word(&word.to_string_lossy()))));
         line
@@ -106,6 +110,11 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
         return Err(Report::misuse("there is no command to run", "secrets exec --help"));
     };
     let named = named(arguments)?;
+    if arguments.raw && arguments.narrow.narrows() {
+        let message = "a value that is handed out as it is cannot be narrowed; a lease token can";
+        return Err(Report::misuse(message, arguments.again(arguments.named(), false, arguments.ttl)));
+    }
+    let narrow_to = arguments.narrow.less("secrets exec --help")?;
     let project = if named.is_empty() { project_file::find(&context.folder)? } else { None };
     let mut client = context.connect().await?;
     let inherited: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
@@ -121,6 +130,7 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
         Some(_) => open(context, Vec::new(), arguments.client_id.clone()),
         None => wishes(context, arguments, &mut client, named, project).await?,
     };
+    (request.environment, request.narrow_to) = (arguments.narrow.environment.clone(), narrow_to);
     let wanted: Vec<SecretName> = request.secrets.iter().map(|wish| wish.name.clone()).collect();
     if arguments.raw {
         request.raw = std::mem::take(&mut request.secrets);
@@ -266,7 +276,7 @@ async fn wishes(
 }
 
 fn open(context: &Context, secrets: Vec<SessionSecret>, client_id: Option<ClientId>) -> OpenSession {
-    OpenSession { client_id, secrets, project_dir: context.folder.clone(), narrow: None, raw: Vec::new() }
+    OpenSession { client_id, secrets, project_dir: context.folder.clone(), ..OpenSession::default() }
 }
 
 /// What the program gets: what it would have anyway, the way into the proxy, and over both the tokens, or what an outside

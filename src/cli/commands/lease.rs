@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::cli::{
     context::{Context, client_id, secret_name},
     envelope::NextAction,
+    narrow::NarrowFlags,
     printer::{Form, Outcome},
     report::Report,
     sanitize::shell_word,
@@ -27,6 +28,8 @@ pub(in crate::cli) struct Arguments {
     /// For whom, as the record shows it [default: user, shell and process, such as alice-zsh-4711]
     #[arg(long, value_name = "ID")]
     client_id: Option<String>,
+    #[command(flatten)]
+    narrow: NarrowFlags,
     /// Print an opaque lease token instead of the raw value
     #[arg(long)]
     token: bool,
@@ -45,12 +48,22 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
     let name = secret_name(&arguments.name, &context.command)?;
     let plain =
         format!("{} {}", context.command, shell_word(name.as_str())) + if arguments.token { " --token" } else { "" };
+    if !arguments.token && (arguments.narrow.narrows() || arguments.narrow.environment.is_some()) {
+        let message = "a value that is printed as it is cannot be narrowed; a lease token can";
+        return Err(Report::misuse(message, format!("{plain} --token{}", arguments.narrow.words())));
+    }
+    let narrow_to = arguments.narrow.less(&plain)?;
     let client = client_id(arguments.client_id.as_deref(), &plain)?;
     let with_envelope = arguments.json || context.globals.wants_json();
     let ttl = arguments.ttl.as_deref().map(|text| duration(text, &plain)).transpose()?;
     let mut result = json!({"secret_name": name, "client_id": client});
     if arguments.token {
-        let request = LeaseToken { secret_name: name.clone(), client_id: client, ttl };
+        let request = LeaseToken {
+            ttl,
+            environment: arguments.narrow.environment.clone(),
+            narrow_to,
+            ..LeaseToken::of(name.clone(), client)
+        };
         let client = request.client_id.clone();
         let leased = context.call(request, Some(&name)).await?;
         if !with_envelope {

@@ -1,14 +1,28 @@
 //! `secrets list`: names and metadata, never values.
 
+use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cli::{
     context::Context, envelope::NextAction, printer::Outcome, report::Report, sanitize::shell_word, table::Table,
 };
-use crate::control::{ListSecrets, SecretEntry};
+use crate::{
+    base::Namespace,
+    control::{ListSecrets, SecretEntry},
+};
 
-pub(super) async fn run(context: &mut Context) -> Result<Outcome, Report> {
-    let secrets = context.call(ListSecrets {}, None).await?.secrets;
+#[derive(Args, Debug)]
+pub(in crate::cli) struct Arguments {
+    /// Only those in this namespace: prod for prod/github
+    #[arg(long, value_name = "NAMESPACE")]
+    namespace: Option<Namespace>,
+}
+
+pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<Outcome, Report> {
+    let mut secrets = context.call(ListSecrets {}, None).await?.secrets;
+    if let Some(namespace) = &arguments.namespace {
+        secrets.retain(|secret| namespace.contains(&secret.name));
+    }
     let mut table = Table::new(&["name", "service", "credential", "leases", "rotation", "updated"]);
     for secret in &secrets {
         table.row([
@@ -20,8 +34,12 @@ pub(super) async fn run(context: &mut Context) -> Result<Outcome, Report> {
             &secret.updated_at.to_string(),
         ]);
     }
-    let human = table.render("no secrets; add one with `secrets add NAME`");
+    let human = table.render(match arguments.namespace {
+        Some(_) => "no secrets in this namespace",
+        None => "no secrets; add one with `secrets add NAME`",
+    });
     let next = match secrets.as_slice() {
+        [] if arguments.namespace.is_some() => vec![NextAction::new("secrets list", "List all secrets")],
         [] => vec![NextAction::new("secrets add <name>", "Store the first secret")],
         some => some.iter().map(lease_action).collect(),
     };

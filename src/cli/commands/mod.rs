@@ -81,7 +81,7 @@ pub(super) enum Command {
     /// Print a secret's raw value, or a lease token for it
     Lease(lease::Arguments),
     /// List secrets without their values
-    List,
+    List(list::Arguments),
     /// Explain, list, check and reload policies
     Policy(policy::Arguments),
     /// End leases: one, those of a client, secret or session, or all
@@ -126,7 +126,7 @@ impl Command {
             Self::Init => "secrets init",
             Self::Kill(_) => "secrets kill",
             Self::Lease(_) => "secrets lease",
-            Self::List => "secrets list",
+            Self::List(_) => "secrets list",
             Self::Policy(arguments) => arguments.name(),
             Self::Revoke(_) => "secrets revoke",
             Self::Rotate(_) => "secrets rotate",
@@ -193,7 +193,7 @@ impl Command {
             Self::Heartbeat(arguments) => heartbeat::run(context, arguments).await,
             Self::Kill(arguments) => kill::run(context, *arguments).await,
             Self::Lease(arguments) => lease::run(context, arguments).await,
-            Self::List => list::run(context).await,
+            Self::List(arguments) => list::run(context, arguments).await,
             Self::Policy(arguments) => policy::run(context, arguments).await,
             Self::Revoke(arguments) => revoke::run(context, arguments).await,
             Self::Rotate(arguments) => rotate::run(context, arguments).await,

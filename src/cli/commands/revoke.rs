@@ -6,7 +6,7 @@ use serde_json::json;
 use super::add::safe;
 use crate::cli::{context::Context, envelope::NextAction, printer::Outcome, report::Report};
 use crate::{
-    base::{ClientId, SecretName, SessionId},
+    base::{ClientId, Namespace, SecretName, SessionId},
     control::{Revoke, RevokeAll, RevokeLease, Revoked},
 };
 
@@ -21,6 +21,9 @@ pub(in crate::cli) struct Arguments {
     /// End the leases of this client
     #[arg(long, value_name = "ID")]
     client: Option<ClientId>,
+    /// End the leases of all secrets in this namespace: prod for prod/github
+    #[arg(long, value_name = "NAMESPACE")]
+    namespace: Option<Namespace>,
     /// End the leases of this secret
     #[arg(long, value_name = "NAME")]
     secret: Option<SecretName>,
@@ -38,6 +41,7 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
     }
     let by = arguments.client.clone().map(Revoke::Client);
     let by = by.or_else(|| arguments.secret.clone().map(Revoke::Secret));
+    let by = by.or_else(|| arguments.namespace.clone().map(Revoke::Namespace));
     let by = by.or_else(|| arguments.session.map(Revoke::Session));
     let Revoked { leases_revoked, message, .. } = match by {
         Some(by) => context.call(by, arguments.secret.as_ref()).await?,

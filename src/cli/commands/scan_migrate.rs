@@ -199,7 +199,7 @@ async fn carry_out(
     }
     let mut moved = Vec::new();
     for (one, secret) in stored {
-        let request = LeaseToken { secret_name: secret.clone(), client_id: client_id.clone(), ttl: arguments.ttl };
+        let request = LeaseToken { ttl: arguments.ttl, ..LeaseToken::of(secret.clone(), client_id.clone()) };
         let leased = match client.call(request).await {
             Ok(leased) => leased,
             Err(Error::Failed(failure)) if failure.code == FailureCode::Policy => {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::empty_request;
-use crate::base::{ClientId, SecretName, ServiceId, null_is_default};
+use crate::base::{ClientId, Environment, SecretName, ServiceId, null_is_default};
 
 empty_request! {
     /// `policy.list`: services and grants as loaded.
@@ -30,6 +30,9 @@ pub struct ExplainPolicy {
     /// lease without a session is judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project_dir: Option<PathBuf>,
+    /// On what; grants may be for some environments only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
     /// With which secret; every secret with a service on this host when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretName>,
@@ -144,6 +147,9 @@ pub struct GrantEntry {
     /// The projects; empty is any.
     #[serde(default, deserialize_with = "null_is_default")]
     pub projects: Vec<String>,
+    /// The environments; empty is any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
+    pub environments: Vec<String>,
     /// Capabilities that are allowed.
     #[serde(default, deserialize_with = "null_is_default")]
     pub allow: Vec<String>,

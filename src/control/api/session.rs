@@ -5,11 +5,17 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{WireToken, WireValue, empty_is_none};
-use crate::base::{ClientId, LeaseId, SecretName, ServiceId, SessionId, TimeToLive, Timestamp, null_is_default};
+use crate::{
+    base::{
+        ClientId, Environment, LeaseId, Namespace, SecretName, ServiceId, SessionId, TimeToLive, Timestamp,
+        null_is_default,
+    },
+    policy::Less,
+};
 
 /// `session.open`: a session with its leases and its way into the proxy; it lives as long as the connection that
 /// opened it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OpenSession {
     /// For whom; a label. The daemon makes one up when not given.
@@ -25,6 +31,12 @@ pub struct OpenSession {
     /// The text of a policy file of kind `project`; it can only narrow, and one that cannot be read is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub narrow: Option<String>,
+    /// What the session works on; grants may be for some environments only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
+    /// What is given up at once of the services that it is for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub narrow_to: Vec<Less>,
 }
 
 /// One secret that a session wants.
@@ -114,6 +126,19 @@ pub struct LeaseToken {
     /// How long; the grant's or the setting's default when empty.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "empty_is_none")]
     pub ttl: Option<TimeToLive>,
+    /// What it works on. Inside a session that is what the session does, and another one is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
+    /// What is given up of its service, beyond what the session gives up: for whoever it is handed on to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub narrow_to: Vec<Less>,
+}
+
+impl LeaseToken {
+    /// A token of this secret for this client, with nothing said beyond.
+    pub const fn of(secret_name: SecretName, client_id: ClientId) -> Self {
+        Self { secret_name, client_id, ttl: None, environment: None, narrow_to: Vec::new() }
+    }
 }
 
 /// The answer to `lease.token`.
@@ -147,6 +172,8 @@ pub struct TokenLeased {
 pub enum Revoke {
     /// All leases of this client.
     Client(ClientId),
+    /// All leases of the secrets of this namespace.
+    Namespace(Namespace),
     /// All leases of this secret.
     Secret(SecretName),
     /// All leases of this session.

@@ -72,8 +72,7 @@ async fn a_call_that_takes_too_long_is_told() {
 async fn a_session_ends_when_its_connection_does_and_not_before() {
     let house = House::open(Limits { idle: Duration::from_millis(20), ..Limits::default() });
     let mut idle = house.line().await;
-    let open =
-        OpenSession { client_id: None, secrets: vec![], project_dir: "/p".into(), narrow: None, raw: Vec::new() };
+    let open = OpenSession { client_id: None, secrets: vec![], project_dir: "/p".into(), ..OpenSession::default() };
     let mut client = loop {
         let mut client = house.client().await; // let go itself when the machine is too slow to speak in time
         if client.call(open.clone()).await.is_ok() {
@@ -124,8 +123,7 @@ async fn attack_90_another_user_is_turned_away_unheard() {
 async fn a_stop_lets_a_running_call_finish_and_ends_sessions() {
     let house = House::open(Limits::default());
     let mut client = house.client().await;
-    let open =
-        OpenSession { client_id: None, secrets: vec![], project_dir: "/p".into(), narrow: None, raw: Vec::new() };
+    let open = OpenSession { client_id: None, secrets: vec![], project_dir: "/p".into(), ..OpenSession::default() };
     client.call(open).await.unwrap();
     let mut line = house.line().await;
     line.send(r#"{"id":1,"method":"secrets.lease","params":{"secret_name":"a","client_id":"waits"}}"#).await;

@@ -214,6 +214,7 @@ impl<'a> Search<'a> {
             secret: &self.claim.secret,
             client,
             project: None,
+            environment: None,
             narrow: &[],
         }
     }

@@ -85,6 +85,7 @@ impl Sent<'_> {
             secret: &secret,
             client: &client,
             project: None,
+            environment: None,
             narrow,
         };
         let authority = Authority::parse(self.host, Some(443)).unwrap();

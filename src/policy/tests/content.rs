@@ -74,6 +74,7 @@ impl Sent<'_> {
             secret: &secret,
             client: &client,
             project: None,
+            environment: None,
             narrow: &[],
         };
         let authority = Authority::parse("chat.example", Some(443)).unwrap();

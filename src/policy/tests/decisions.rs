@@ -239,7 +239,7 @@ fn an_explanation_shows_every_layer_and_decides_nothing_itself() {
         protocol: super::Protocol::Http,
         content: super::Content::unknown(),
     };
-    let all = set.explain_all(&"codex".parse().unwrap(), None, &project.narrows, &request);
+    let all = set.explain_all(&"codex".parse().unwrap(), None, None, &project.narrows, &request);
     let [one] = &*all else { panic!("one grant, one explanation") };
     let layers: Vec<_> = one.layers.iter().map(|layer| (layer.layer, layer.verdict)).collect();
     assert_eq!(layers, [("policy", Verdict::Allow), ("project", Verdict::Ask)]);
@@ -255,6 +255,7 @@ fn an_explanation_shows_every_layer_and_decides_nothing_itself() {
     assert!(
         set.explain_all(
             &"codex".parse().unwrap(),
+            None,
             None,
             &[],
             &super::RequestFacts { authority: &Authority::parse("else.example", Some(443)).unwrap(), ..request }

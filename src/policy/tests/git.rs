@@ -139,8 +139,15 @@ impl<'a> Sent<'a> {
         }
         let body = self.body.map_or_else(Body::unread, |body| Body::front(body.to_vec().into(), &headers));
         let (service, secret, client) = (id.parse().unwrap(), "k".parse().unwrap(), "codex".parse().unwrap());
-        let lease =
-            LeaseFacts { service: &service, credential, secret: &secret, client: &client, project: None, narrow: &[] };
+        let lease = LeaseFacts {
+            service: &service,
+            credential,
+            secret: &secret,
+            client: &client,
+            project: None,
+            environment: None,
+            narrow: &[],
+        };
         let authority = Authority::parse(host, Some(443)).unwrap();
         let content = Content { query, headers: &headers, body: &body };
         let (scheme, protocol) = (Scheme::Https, Protocol::Http);

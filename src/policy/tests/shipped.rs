@@ -15,6 +15,7 @@ fn verdict(set: &PolicySet, service: &Service, vector: &Vector) -> Verdict {
         secret: &secret,
         client: &client,
         project: None,
+        environment: None,
         narrow: &[],
     };
     let bytes = vector.body.as_deref().map_or_else(Bytes::new, |text| Bytes::from(text.to_owned()));

@@ -127,7 +127,7 @@ struct Bench<'a> {
 impl Bench<'_> {
     fn decide(&self, asked: &Asked, narrow: &[Narrow]) -> Decision {
         let Self { service, secret, client, .. } = self;
-        let lease = LeaseFacts { service, credential: "key", secret, client, project: None, narrow };
+        let lease = LeaseFacts { service, credential: "key", secret, client, project: None, environment: None, narrow };
         let request = RequestFacts {
             scheme: Scheme::Https,
             authority: &self.authority,

@@ -24,7 +24,7 @@ use crate::cli::{
     table::{self, Table},
 };
 use crate::{
-    base::{SecretName, counted},
+    base::{Environment, SecretName, counted},
     control::{ExplainPolicy, Explanation, ListPolicy, PolicyFault, PolicyList, ReloadPolicy},
     policy::{self, LoadErrors, PolicySet},
 };
@@ -66,6 +66,9 @@ enum Act {
         /// With which secret [default: any that is for this host]
         #[arg(long, value_name = "NAME")]
         secret: Option<SecretName>,
+        /// On what it works [default: nothing that was said]
+        #[arg(long, value_name = "NAME")]
+        environment: Option<Environment>,
         /// In which folder: its project narrows [default: this one]
         #[arg(long, value_name = "FOLDER")]
         project: Option<PathBuf>,
@@ -148,12 +151,13 @@ impl Arguments {
 
 pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<Outcome, Report> {
     match &arguments.act {
-        Act::Explain { method, url, client, secret, project } => {
+        Act::Explain { method, url, client, secret, environment, project } => {
             let request = ExplainPolicy {
                 method: method.clone(),
                 url: url.clone(),
                 client_id: client_id(client.as_deref(), "secrets policy explain --help")?,
                 project_dir: Some(absolute(project.as_ref().unwrap_or(&context.folder))?),
+                environment: environment.clone(),
                 secret: secret.clone(),
             };
             let explanation = context.call(request, secret.as_ref()).await?;
@@ -271,13 +275,14 @@ fn explained(explanation: &Explanation) -> String {
 }
 
 fn listed(list: &PolicyList) -> String {
-    let mut grants = Table::new(&["service", "secret", "agents", "allow", "ask", "from"]);
+    let mut grants = Table::new(&["service", "secret", "agents", "environments", "allow", "ask", "from"]);
     for grant in &list.grants {
         let any = |names: &[String]| if names.is_empty() { "any".to_owned() } else { names.join(", ") };
         grants.row([
             grant.service.as_str(),
             grant.secret.as_deref().unwrap_or("any"),
             &any(&grant.agents),
+            &any(&grant.environments),
             &grant.allow.join(", "),
             &grant.ask.join(", "),
             &grant.source,
