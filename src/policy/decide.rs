@@ -10,6 +10,7 @@ use crate::base::{Authority, ClientId, Host, RefusalCode, Scheme, SecretName, Se
 use super::{
     grant::{Grant, Narrow, Only, Verdict},
     issue::Withhold,
+    limited::Applied,
     matchers::{Content, Peek},
     path::NormalPath,
     rule::{Call, Met, Protocol, Rule, Seen},
@@ -76,6 +77,8 @@ pub struct Decision {
     pub body_max: Option<usize>,
     /// What the answer is freed of.
     pub withhold: Withhold,
+    /// What the request counts towards if it is forwarded; empty when refused.
+    pub limits: Vec<Applied>,
 }
 
 impl Decision {
@@ -92,6 +95,7 @@ impl Decision {
             ttl: None,
             body_max: None,
             withhold: Withhold::default(),
+            limits: Vec::new(),
         }
     }
 
@@ -137,7 +141,11 @@ impl PolicySet {
             );
             return Decision::refuse(RefusalCode::NoGrant, reason);
         };
-        judge(service, grant, lease, request)
+        let mut decision = judge(service, grant, lease, request);
+        if decision.verdict > Verdict::Deny {
+            decision.limits.extend(self.budget_of(lease.secret));
+        }
+        decision
     }
 
     /// How long a lease with these facts may live; `None` when no grant fits or none limits it.
@@ -201,6 +209,9 @@ pub(super) fn judge(service: &Service, grant: &Grant, lease: &LeaseFacts<'_>, re
         }
         decision.inject = Some(rule.inject.clone());
         decision.withhold = service.withheld(&call);
+    }
+    if decision.verdict > Verdict::Deny {
+        decision.limits = bench.applied(lease);
     }
     decision
 }
@@ -307,6 +318,7 @@ impl Bench<'_> {
                 ttl: None,
                 body_max,
                 withhold: Withhold::default(),
+                limits: Vec::new(),
             },
             Some((Verdict::Ask, capability)) if given => {
                 let reason = format!("capability `{}` of `{}` asks a person first", capability.name, self.service.id);

@@ -45,6 +45,8 @@ pub struct Explanation {
     pub places: Vec<String>,
     /// How long a lease may live, when the policy limits it.
     pub ttl: Option<TimeToLive>,
+    /// What the request would count towards: `requests = 60/min of the grant at mine.toml:12`.
+    pub limits: Vec<String>,
 }
 
 /// One layer's verdict.
@@ -93,6 +95,7 @@ impl PolicySet {
             reason: decision.reason,
             nearest: decision.nearest,
             ttl: decision.ttl,
+            limits: decision.limits.iter().map(ToString::to_string).collect(),
         }
     }
 

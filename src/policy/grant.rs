@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::base::{ClientId, SecretName, ServiceId, TimeToLive};
 
-use super::{decide::LeaseFacts, glob::Glob};
+use super::{decide::LeaseFacts, glob::Glob, limit::Limit};
 
 /// What becomes of a request. The order is the strictness: the smallest of several wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -92,6 +92,7 @@ pub struct Grant {
     pub(super) only: Vec<Only>,
     pub(super) unscoped: Vec<usize>,
     pub(super) ttl: Option<TimeToLive>,
+    pub(super) limits: Vec<Arc<Limit>>,
     pub(super) place: Box<str>,
 }
 
@@ -164,6 +165,7 @@ pub struct Narrow {
     pub(super) deny: Vec<Box<str>>,
     pub(super) only: Vec<Only>,
     pub(super) ttl: Option<TimeToLive>,
+    pub(super) limits: Vec<Arc<Limit>>,
 }
 
 /// Which capabilities a narrowing leaves usable.
@@ -185,7 +187,8 @@ impl Narrow {
     }
 
     pub(super) fn new(layer: Layer, service: ServiceId) -> Self {
-        Self { layer, service, keep: Keep::All, ask: Vec::new(), deny: Vec::new(), only: Vec::new(), ttl: None }
+        let (ask, deny, only, limits) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { layer, service, keep: Keep::All, ask, deny, only, ttl: None, limits }
     }
 
     /// The service it narrows; others are untouched.
@@ -269,7 +272,7 @@ impl Narrow {
             Keep::All => &[][..],
             Keep::Listed(list) => list,
         };
-        self.ask.iter().chain(&self.deny).chain(kept).map(|name| &**name)
+        self.ask.iter().chain(&self.deny).chain(kept).map(|name| &**name).chain(self.limited_names())
     }
 }
 

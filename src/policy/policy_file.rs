@@ -8,6 +8,8 @@ use super::{
     credential::Credential,
     glob::Glob,
     grant::{Grant, Layer, Narrow, Only, Those, Verdict},
+    limit::read_limits,
+    limited::Budget,
     read::{At, Source, Span, Table, expected},
     service::Service,
 };
@@ -23,10 +25,11 @@ pub enum UnknownHost {
 }
 
 /// `[defaults]` of all policy files together: the stricter wins.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Defaults {
     pub(super) unknown_host: UnknownHost,
     pub(super) ttl: Option<TimeToLive>,
+    pub(super) budgets: Vec<Budget>,
 }
 
 /// A grant and where its item stands, for faults that concern several files.
@@ -68,9 +71,23 @@ pub(super) fn read_policy(mut file: Table<'_>, services: &Services) -> (Defaults
         defaults.ttl = table.parsed::<TimeToLive>("ttl").map(|at| at.value);
         table.finish();
     }
+    defaults.budgets = file.tables("budget").into_iter().filter_map(read_budget).collect();
     let grants = file.tables("grant").into_iter().filter_map(|table| read_grant(table, services)).collect();
     file.finish();
     (defaults, grants)
+}
+
+/// `[[budget]]`: what all grants of one secret may use together.
+fn read_budget(mut table: Table<'_>) -> Option<Budget> {
+    let source = table.source();
+    let (line, _) = source.position(table.span().start);
+    let secret = table.required_text("secret").and_then(|text| source.parse_at::<SecretName>(&text));
+    let limits = table.table("limit").map(|table| read_limits(&table, None));
+    if limits.is_none() {
+        table.fault("the budget has no `limit`", "add `limit = { requests = \"1K/day\" }`");
+    }
+    table.finish();
+    Some(Budget { secret: secret?.value, limits: limits?, place: format!("{}:{line}", source.file()).into() })
 }
 
 fn read_grant(mut table: Table<'_>, services: &Services) -> Option<ReadGrant> {
@@ -85,6 +102,7 @@ fn read_grant(mut table: Table<'_>, services: &Services) -> Option<ReadGrant> {
         .map(|(key, verdict)| (table.texts(key).unwrap_or_default(), verdict));
     let unscoped = table.texts("unscoped").unwrap_or_default();
     let only = table.table("only");
+    let limit = table.table("limit");
     table.value("item"); // known also when the service is not
     let items = service.map_or_else(Vec::new, |service| read_items(&mut table, service));
     table.finish();
@@ -106,13 +124,12 @@ fn read_grant(mut table: Table<'_>, services: &Services) -> Option<ReadGrant> {
     }
     let unscoped = unscoped.iter().filter_map(|name| capability(source, service, name)).collect();
     let only = only.map_or_else(Vec::new, |table| read_only(table, service));
+    let limits = limit.map_or_else(Vec::new, |table| read_limits(&table, Some(service)));
     let (line, _) = source.position(span.start);
     let place = format!("{}:{line}", source.file()).into();
     let service = service.id.clone();
-    Some(ReadGrant {
-        grant: Grant { service, items, agents, projects, environments, listed, only, unscoped, ttl, place },
-        span,
-    })
+    let grant = Grant { service, items, agents, projects, environments, listed, only, unscoped, ttl, limits, place };
+    Some(ReadGrant { grant, span })
 }
 
 fn read_service_id<'s>(table: &mut Table<'_>, services: &'s Services) -> Option<&'s Arc<Service>> {
@@ -240,6 +257,7 @@ pub(super) fn read_project(mut file: Table<'_>, services: &Services) -> Project 
         let source = table.source();
         let lists = ["ask", "deny"].map(|key| table.texts(key).unwrap_or_default());
         let only = table.table("only");
+        let limit = table.table("limit");
         let ttl = table.parsed::<TimeToLive>("ttl").map(|at| at.value);
         table.finish();
         let Some(service) = service else { continue };
@@ -249,7 +267,15 @@ pub(super) fn read_project(mut file: Table<'_>, services: &Services) -> Project 
         };
         let [ask, deny] = lists.map(|list| names(&list));
         let only = only.map_or_else(Vec::new, |table| read_only(table, service));
-        project.narrows.push(Narrow { ask, deny, only, ttl, ..Narrow::new(Layer::Project, service.id.clone()) });
+        let limits = limit.map_or_else(Vec::new, |table| read_limits(&table, Some(service)));
+        project.narrows.push(Narrow {
+            ask,
+            deny,
+            only,
+            ttl,
+            limits,
+            ..Narrow::new(Layer::Project, service.id.clone())
+        });
     }
     file.finish();
     project

@@ -3,6 +3,7 @@
 //! Invariant: a key that nobody asked for is a fault, with the nearest known key as a suggestion.
 
 use std::{
+    borrow::Cow,
     cell::{OnceCell, RefCell},
     fmt::Display,
     ops::Range,
@@ -34,6 +35,9 @@ pub(super) struct At<T> {
     pub(super) value: T,
     pub(super) span: Span,
 }
+
+/// The values of a key, each where it stands.
+pub(super) type Values<'a> = Vec<At<Cow<'a, str>>>;
 
 /// One file being read, and what was found wrong with it.
 pub(super) struct Source {
@@ -209,6 +213,21 @@ impl<'a> Table<'a> {
         let entries = self.content.iter();
         entries
             .map(|(key, value)| (At { value: &**key.get_ref(), span: key.span() }, self.texts_of(key.get_ref(), value)))
+            .collect()
+    }
+
+    /// Every key of this table with its values; a whole number is as good as its text: `limit = { at_once = 8 }`.
+    pub(super) fn numbers_or_texts(&self) -> Vec<(At<&'a str>, Values<'a>)> {
+        let entries = self.content.iter();
+        entries
+            .map(|(key, value)| {
+                let name = At { value: &**key.get_ref(), span: key.span() };
+                if let Some(number) = value.get_ref().as_integer() {
+                    return (name, vec![At { value: Cow::Owned(number.as_str().to_owned()), span: value.span() }]);
+                }
+                let texts = self.texts_of(name.value, value).into_iter();
+                (name, texts.map(|text| At { value: Cow::Borrowed(text.value), span: text.span }).collect())
+            })
             .collect()
     }
 

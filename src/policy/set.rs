@@ -18,6 +18,7 @@ use super::{
     decide::LeaseFacts,
     grant::{Grant, Narrow},
     hosts::{GrantedHost, HostIndex},
+    limited::Budget,
     policy_file::{Defaults, Project, ReadGrant, Services, UnknownHost, read_policy, read_project},
     read::{Source, expected},
     recognise::recognise,
@@ -37,6 +38,7 @@ pub struct PolicySet {
     grants: Vec<Grant>,
     /// By service and secret, so that neither many services nor many secrets cost a request anything.
     by_item: HashMap<ServiceId, HashMap<SecretName, Vec<usize>>>,
+    pub(super) budgets: Vec<Budget>,
     defaults: Defaults,
     hosts: HostIndex,
 }
@@ -123,6 +125,7 @@ impl PolicySet {
             defaults.unknown_host = if stated { stricter } else { these.unknown_host };
             stated = true;
             defaults.ttl = these.ttl.into_iter().chain(defaults.ttl).min();
+            defaults.budgets.extend(these.budgets);
             let source = Rc::new(Source::new(&text.file, &text.text));
             read.extend(grants.into_iter().map(|grant| (Rc::clone(&source), grant)));
         }
@@ -135,7 +138,8 @@ impl PolicySet {
         Ok(Self::index(services, grants, defaults))
     }
 
-    fn index(services: Services, grants: Vec<Grant>, defaults: Defaults) -> Self {
+    fn index(services: Services, grants: Vec<Grant>, mut defaults: Defaults) -> Self {
+        let budgets = std::mem::take(&mut defaults.budgets);
         let mut ordered: Vec<Arc<Service>> = services.values().cloned().collect();
         ordered.sort_by(|a, b| a.id.cmp(&b.id));
         let mut by_item: HashMap<ServiceId, HashMap<SecretName, Vec<usize>>> = HashMap::new();
@@ -151,7 +155,7 @@ impl PolicySet {
         let granted: Vec<Arc<Service>> =
             ordered.iter().filter(|service| by_item.contains_key(&service.id)).cloned().collect();
         let hosts = HostIndex::new(&granted);
-        Self { services, ordered, grants, by_item, defaults, hosts }
+        Self { services, ordered, grants, by_item, budgets, defaults, hosts }
     }
 
     /// A service by its id.

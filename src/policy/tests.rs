@@ -10,6 +10,7 @@ mod examples;
 mod faults;
 mod git;
 mod graphql;
+mod limits;
 mod lint;
 mod narrowing;
 mod prove;

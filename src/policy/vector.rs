@@ -118,6 +118,7 @@ impl Service {
             only: vector.only.clone(),
             unscoped: Vec::new(),
             ttl: None,
+            limits: Vec::new(),
             place: "".into(),
         };
         let lease = LeaseFacts {

@@ -194,7 +194,9 @@ fn nothing_that_a_project_a_lease_or_a_session_says_widens_any_of_10_000_request
 #[test]
 fn every_part_of_a_narrowing_is_one_that_the_property_tries() {
     // A part that is added to narrowings has to be added to the generators above, too.
-    let Narrow { layer, service: _, keep, ask, deny, only, ttl } = Narrow::of_lease("chat".parse().unwrap());
+    let Narrow { layer, service: _, keep, ask, deny, only, ttl, limits } = Narrow::of_lease("chat".parse().unwrap());
     assert!(matches!((layer, keep), (Layer::Lease, Keep::All)));
+    // Limits lower no verdict; that each layer has its own is tested where they are counted.
+    assert!(limits.is_empty());
     assert!(ask.is_empty() && deny.is_empty() && only.is_empty() && ttl.is_none());
 }
