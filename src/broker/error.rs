@@ -13,6 +13,8 @@ pub struct Refusal {
     pub fix: String,
     /// The nearest call that would be allowed.
     pub nearest: Option<String>,
+    /// How long to wait before trying again, when that is known; for codes that mean too much.
+    pub retry_after: Option<std::time::Duration>,
 }
 
 /// Who must act so that a refused request can succeed.
@@ -37,7 +39,7 @@ pub(super) const AGAIN: &str = "secrets exec -- sh";
 impl Refusal {
     /// A refusal with its sentence and with what mends it; there is none without.
     pub fn new(code: RefusalCode, detail: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), fix: fix.into(), nearest: None }
+        Self { code, detail: detail.into(), fix: fix.into(), nearest: None, retry_after: None }
     }
 
     /// Why a lease that was cut refuses.

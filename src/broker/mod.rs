@@ -13,6 +13,7 @@ mod health;
 mod heartbeat;
 mod kill;
 mod leases;
+mod limits;
 mod permit;
 mod persist;
 mod revoke;
@@ -26,6 +27,7 @@ pub use credential::{Credentials, SecretVersion};
 pub use error::{Error, Fault, Refusal, RotationFault};
 pub use health::{Severity, Warning, WarningKind};
 pub use leases::{Asked, Revealed, TokenIssued};
+pub use limits::{Over, Taken};
 pub use permit::Permit;
 pub use rotate::{Replaced, Rotation};
 pub use secrets::{NewValue, Removed, Stored};
@@ -37,7 +39,7 @@ use crate::{
     killswitch::KillSwitch,
     lease::{LeaseBounds, LeaseTable},
     net::Errands,
-    policy::{Live, PolicySet},
+    policy::{Applied, Live, PolicySet},
     store::Store,
 };
 
@@ -88,6 +90,7 @@ pub struct Broker {
     persisted: persist::Persister,
     secrets: std::sync::Mutex<()>,
     rotations: rotate::Rotations,
+    limits: limits::Limiter,
     started_at: Timestamp,
 }
 
@@ -96,6 +99,7 @@ impl Broker {
     pub fn new(parts: Parts) -> Arc<Self> {
         Arc::new(Self {
             started_at: parts.clock.now(),
+            limits: limits::Limiter::new(parts.clock.clone()),
             persisted: persist::Persister::new(parts.home.leases()),
             parts,
             secrets: std::sync::Mutex::default(),
@@ -115,6 +119,11 @@ impl Broker {
     /// The rules and their reloading.
     pub const fn live_policy(&self) -> &Live {
         &self.parts.policy
+    }
+
+    /// Counts a request towards these limits; the error says which is reached, and none has counted it.
+    pub fn count(&self, limits: &[Applied]) -> Result<Taken, Over> {
+        self.limits.take(limits)
     }
 
     /// The record.

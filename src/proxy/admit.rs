@@ -16,10 +16,10 @@ use super::{
 };
 use crate::{
     base::{CutWatch, Environment, RefusalCode, Scheme, shell_word},
-    broker::{Permit, Refusal},
+    broker::{Permit, Refusal, Taken},
     inject::{self, Held, Slot},
     policy::{
-        Body, CHECK_FIX, Content, GrantedHost, Inject, LeaseFacts, ListedPlace, Missing, PolicySet, Protocol,
+        Applied, Body, CHECK_FIX, Content, GrantedHost, Inject, LeaseFacts, ListedPlace, Missing, PolicySet, Protocol,
         RequestFacts, Verdict, Withhold,
     },
 };
@@ -37,12 +37,21 @@ pub(super) struct Admitted {
 
 /// A request that policy allows, with the places where its credentials go.
 pub(super) struct Decided {
-    received: Received,
+    pub(super) received: Received,
     permits: Vec<Permit>,
     slots: Vec<Slot>,
     body_max: Option<u64>,
     withhold: Withhold,
     begun: bool,
+    /// What it counts towards, if anything.
+    pub(super) towards: Option<Box<Towards>>,
+}
+
+/// The limits that a request counts towards, and the command that shows them.
+#[derive(Default)]
+pub(super) struct Towards {
+    pub(super) limits: Vec<Applied>,
+    pub(super) explained: String,
 }
 
 /// A request whose record is open.
@@ -163,6 +172,7 @@ pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) ->
         let code = decision.code.unwrap_or(RefusalCode::IssueRefused);
         refusal = Some(Refusal::new(code, decision.reason, "secrets policy list"));
     }
+    let mut towards: Option<Box<Towards>> = None;
     let mut slots = Vec::with_capacity(admitted.permits.len());
     for (at, (permit, held)) in admitted.permits.iter().zip(&admitted.held).enumerate() {
         let lease = permit.lease();
@@ -171,6 +181,11 @@ pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) ->
         if decision.verdict == Verdict::Allow {
             capability = decision.capability;
             withhold = withhold.and(&decision.withhold);
+            if !decision.limits.is_empty() {
+                let towards = towards.get_or_insert_default();
+                towards.limits.extend(decision.limits);
+                towards.explained = explain_command(site, &facts, &request);
+            }
             body_max = body_max.into_iter().chain(decision.body_max.map(|most| most as u64)).min();
             if body_max.is_some_and(|most| admitted.received.body.size_hint().lower() > most) {
                 refusal = Some(too_long(explain_command(site, &facts, &request)));
@@ -198,6 +213,7 @@ pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) ->
             fix: explain_command(site, &facts, &request),
             nearest: decision.nearest,
             detail: decision.reason,
+            retry_after: None,
         });
         break;
     }
@@ -206,7 +222,7 @@ pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) ->
         return Err(Refused::Before(Box::new(admitted.received.notes), refusal));
     }
     let Admitted { received, permits, begun, .. } = admitted;
-    Ok(Decided { received, permits, slots, body_max, withhold, begun })
+    Ok(Decided { received, permits, slots, body_max, withhold, begun, towards })
 }
 
 impl Admitted {
@@ -287,8 +303,8 @@ pub(super) fn explain_command(site: &Site, facts: &LeaseFacts<'_>, request: &Req
 }
 
 /// Station 7: the record is open before the credential exists.
-pub(super) fn open_record(site: &Site, decided: Decided) -> Result<Opened, Refused> {
-    let Decided { received, permits, slots, body_max, withhold, begun } = decided;
+pub(super) fn open_record(site: &Site, decided: Decided, counted: Option<Box<Taken>>) -> Result<Opened, Refused> {
+    let Decided { received, permits, slots, body_max, withhold, begun, .. } = decided;
     let Received { notes, mut parts, body, upgrading, expects_continue, is_searched, .. } = received;
     if !permits.is_empty() {
         hop::ask_for_readable_answers(&mut parts.headers);
@@ -302,6 +318,7 @@ pub(super) fn open_record(site: &Site, decided: Decided) -> Result<Opened, Refus
             if begun {
                 outcome.set_by_us();
             }
+            outcome.counts(counted);
             let body = if is_searched { Source::Kept(body.front()) } else { Source::Client(body, None) };
             let permits = permits.into();
             Ok(Opened { parts, body, body_max, upgrading, expects_continue, permits, slots, withhold, flow, outcome })

@@ -45,7 +45,7 @@ pub(super) async fn serve(front: Front, stream: TcpStream) {
         let (front, slot, turns) = (Arc::clone(&front), Arc::clone(&tunnel), turns.clone());
         async move {
             let turn = turns.begin(&mut request);
-            let (answer, next) = front.answer(request).await;
+            let (answer, next) = Box::pin(front.answer(request)).await;
             if let Next::Tunnel(tunnel) = next {
                 turns.hand_over();
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(*tunnel);

@@ -10,6 +10,7 @@ use super::{
     admit::{self, Opened},
     again::{self, Next, Room},
     answer::AnswerBody,
+    count,
     entrance::Entrance,
     forward::{self, Sent},
     limits::Limits,
@@ -62,13 +63,15 @@ async fn walk(site: &Site, mut request: Request<Incoming>) -> Result<Response<An
     let admitted = admit::authorize(site, granted.as_ref(), received)?;
     let admitted = peek::look(&policy, site, admitted).await?;
     let decided = admit::decide(&policy, site, admitted)?;
-    let opened = admit::open_record(site, decided)?;
+    let (decided, counted) = count::charge(site, decided)?;
+    let opened = admit::open_record(site, decided, counted)?;
     let (opened, again) = again::keep(site, opened);
     let sent = go(site, opened).await?;
     let sent = match again::after(site, again, sent).await? {
         Next::Answer(sent) => sent,
         Next::Again(opened) => go(site, opened).await?,
     };
+    count::heed(&sent);
     match sent.upgraded(upgrade) {
         forward::Answered::Switched(switching) => Ok(upgrade::splice(switching)),
         forward::Answered::Plainly(sent) => scrub::clean(sent.arrived, sent.scrub, &site.limits).await,

@@ -21,6 +21,7 @@ mod answer;
 mod broken;
 mod connect;
 mod connection;
+mod count;
 mod decode;
 mod entrance;
 mod error;

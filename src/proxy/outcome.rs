@@ -10,7 +10,7 @@ use super::{flow::Flow, tongue::Tongue};
 use crate::{
     audit::{Action, AuditLog, Event, Outcome as End},
     base::{Authority, ClientId, Clock, LeaseId, RefusalCode, RequestId, SecretName, ServiceId, SessionId},
-    broker::Refusal,
+    broker::{Refusal, Taken},
 };
 
 /// Which kind of exchange is recorded.
@@ -112,7 +112,17 @@ impl Notes {
             return Err(Box::new((self, refusal)));
         }
         let begun = clock.boot();
-        Ok(Outcome { notes: self, audit, flow, clock, begun, status: None, details: None, closed: false })
+        Ok(Outcome {
+            notes: self,
+            audit,
+            flow,
+            clock,
+            begun,
+            status: None,
+            details: None,
+            counted: None,
+            closed: false,
+        })
     }
 }
 
@@ -126,6 +136,7 @@ pub(super) struct Outcome {
     begun: Duration,
     status: Option<u16>,
     details: Option<&'static str>,
+    counted: Option<Box<Taken>>,
     closed: bool,
 }
 
@@ -143,6 +154,16 @@ impl Outcome {
     /// The status that the client gets.
     pub(super) const fn status(&mut self, status: u16) {
         self.status = Some(status);
+    }
+
+    /// What the exchange was counted towards; it runs until the record is closed.
+    pub(super) fn counts(&mut self, counted: Option<Box<Taken>>) {
+        self.counted = counted;
+    }
+
+    /// The same, while it runs.
+    pub(super) fn counted(&self) -> Option<&Taken> {
+        self.counted.as_deref()
     }
 
     /// The request was made again.
@@ -179,6 +200,9 @@ impl Outcome {
     fn close(&mut self, end: End, code: Option<RefusalCode>, error: Option<&str>) {
         if std::mem::replace(&mut self.closed, true) {
             return;
+        }
+        if let Some(counted) = self.counted.take() {
+            counted.end(self.flow.sent().saturating_add(self.flow.received()));
         }
         let action = match self.notes.kind {
             Kind::Request => Action::RequestEnded,

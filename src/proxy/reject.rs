@@ -2,6 +2,8 @@
 //!
 //! Invariant: nothing but this file decides which status a refusal has and how much its client is told.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{
     HeaderValue, Response, StatusCode,
@@ -18,8 +20,8 @@ use crate::{
 /// The field that repeats the code, for clients that do not read bodies.
 pub(super) const CODE_FIELD: &str = "x-leasehold-code";
 
-/// When to try again after a limit, in seconds.
-const SOON: &str = "1";
+/// When to try again after a limit that does not know, in seconds.
+const SOON: u64 = 1;
 
 const GIT_REPORT: &str = "application/x-git-receive-pack-result";
 
@@ -65,7 +67,7 @@ pub(super) fn answer(refusal: &Refusal, id: RequestId, tongue: &Tongue) -> Respo
             headers.insert(PROXY_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"leasehold\""));
         }
         RefusalCode::Limit => {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static(SOON));
+            headers.insert(RETRY_AFTER, HeaderValue::from(retry_after(refusal)));
         }
         // What is ambiguous may be followed by a smuggled request.
         RefusalCode::BadRequest | RefusalCode::BodyTooLarge | RefusalCode::TooLarge => {
@@ -76,11 +78,18 @@ pub(super) fn answer(refusal: &Refusal, id: RequestId, tongue: &Tongue) -> Respo
     response
 }
 
+/// When to try again, in whole seconds, rounded up: who waits as long is not refused again for the same reason.
+fn retry_after(refusal: &Refusal) -> u64 {
+    let whole = |wait: Duration| wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    refusal.retry_after.map_or(SOON, whole).max(SOON)
+}
+
 /// The same with its framing, for where no HTTP is served: the last words on a connection.
 pub(super) fn in_clear(refusal: &Refusal, id: RequestId) -> Vec<u8> {
     let (status, code, body) = (status(refusal.code), refusal.code, problem(refusal, id));
     let length = body.len();
-    let later = if code == RefusalCode::Limit { format!("{RETRY_AFTER}: {SOON}\r\n") } else { String::new() };
+    let later =
+        if code == RefusalCode::Limit { format!("{RETRY_AFTER}: {}\r\n", retry_after(refusal)) } else { String::new() };
     format!(
         "HTTP/1.1 {status}\r\n{CONTENT_TYPE}: {PROBLEM}\r\n{CODE_FIELD}: {code}\r\n{CONTENT_LENGTH}: {length}\r\n\
          {later}{CONNECTION}: close\r\n\r\n{body}"

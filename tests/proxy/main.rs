@@ -21,6 +21,7 @@ mod bodies;
 #[expect(clippy::print_stderr, reason = "how long each cut took is for whoever reads the run")]
 mod cutting;
 mod kit;
+mod limits;
 mod places;
 mod protocols;
 mod pushes;

@@ -1,0 +1,155 @@
+//! Counters of what policy limits: one bucket for each limit of each layer, leaking on the boot clock.
+//!
+//! Invariants: a request that one bucket refuses takes from none; what runs at once is given back exactly once; the
+//! hot path holds the lock of a shard only to find a bucket.
+
+mod bucket;
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    base::Clock,
+    policy::{Applied, Measure},
+};
+
+use bucket::{Bucket, Terms};
+
+/// A shard that grows past this lets go of buckets that are as good as new.
+const ROOMY: usize = 1024;
+
+/// The longest that a vendor's 429 slows us down.
+const SLOWED: Duration = Duration::from_mins(10);
+
+const SHARDS: usize = 16;
+
+type Shard = HashMap<String, Arc<Bucket>>;
+
+/// Every counter, and the time that they leak by.
+pub(super) struct Limiter {
+    shards: [Mutex<Shard>; SHARDS],
+    hasher: RandomState,
+    clock: Clock,
+}
+
+/// Which limit is reached, and when it lets the next one pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Over {
+    /// The limit and whose it is: `requests = 60/min of the grant at mine.toml:12`.
+    pub limit: String,
+    /// How long to wait; `None` when that hangs on what runs.
+    pub wait: Option<Duration>,
+}
+
+impl Limiter {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self { shards: Default::default(), hasher: RandomState::new(), clock }
+    }
+
+    fn shard(&self, key: &str) -> MutexGuard<'_, Shard> {
+        let at = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or(0);
+        // Nothing is left half changed: each change is one insertion.
+        self.shards.get(at).unwrap_or(&self.shards[0]).lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bucket(&self, key: &str) -> Arc<Bucket> {
+        let mut shard = self.shard(key);
+        if let Some(bucket) = shard.get(key) {
+            return Arc::clone(bucket);
+        }
+        if shard.len() >= ROOMY {
+            let now = self.clock.boot();
+            shard.retain(|_, bucket| Arc::strong_count(bucket) > 1 || !bucket.is_idle(now));
+        }
+        Arc::clone(shard.entry(key.to_owned()).or_default())
+    }
+
+    /// Counts one request towards all of these limits, or towards none of them.
+    pub(super) fn take(&self, applied: &[Applied]) -> Result<Taken, Over> {
+        let mut wanted: Vec<(String, &Applied)> = applied.iter().map(|applied| (key(applied), applied)).collect();
+        // One order for everybody, so that two requests never wait for each other; of two limits on one counter the
+        // smaller is the one that binds.
+        wanted.sort_by(|(a, one), (b, other)| a.cmp(b).then(one.limit.most().cmp(&other.limit.most())));
+        wanted.dedup_by(|(later, _), (earlier, _)| later == earlier);
+        let buckets: Vec<(Arc<Bucket>, &Applied)> =
+            wanted.iter().map(|(key, applied)| (self.bucket(key), *applied)).collect();
+        let now = self.clock.boot();
+        let mut held = Vec::with_capacity(buckets.len());
+        let mut over: Option<Over> = None;
+        for (bucket, applied) in &buckets {
+            let terms = Terms::of(&applied.limit);
+            let level = bucket.level();
+            if let Err(wait) = level.admits(&terms, now) {
+                // The longest wait, so that who waits it is not refused by the next limit.
+                if over.as_ref().is_none_or(|before| wait > before.wait) {
+                    over = Some(Over { limit: applied.to_string(), wait });
+                }
+            }
+            held.push((level, terms));
+        }
+        if let Some(over) = over {
+            return Err(over);
+        }
+        for (level, terms) in &mut held {
+            level.enter(terms, now);
+        }
+        drop(held);
+        let counted = buckets.into_iter().map(|(bucket, applied)| (bucket, Terms::of(&applied.limit))).collect();
+        Ok(Taken { counted, clock: self.clock.clone() })
+    }
+}
+
+/// The counter of a limit: its owner, what it counts, and in which time.
+fn key(applied: &Applied) -> String {
+    format!("{}|{}|{}", applied.scope, applied.limit.measure(), applied.limit.window().as_secs())
+}
+
+/// An exchange that was counted; it stops running when this is dropped.
+pub struct Taken {
+    counted: Vec<(Arc<Bucket>, Terms)>,
+    clock: Clock,
+}
+
+impl std::fmt::Debug for Taken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Taken").field("counted", &self.counted.len()).finish_non_exhaustive()
+    }
+}
+
+impl Taken {
+    /// The exchange is over, and this many bytes of bodies have passed.
+    pub fn end(self, bytes: u64) {
+        let now = self.clock.boot();
+        for (bucket, terms) in &self.counted {
+            if *terms.measure() == Measure::Bytes {
+                bucket.level().charge(terms, bytes, now);
+            }
+        }
+    }
+
+    /// The service itself said that it is too much: nothing more passes for this long, at most ten minutes, under the
+    /// limits on the number of requests.
+    pub fn slow_down(&self, wait: Duration) {
+        let now = self.clock.boot();
+        for (bucket, terms) in &self.counted {
+            if *terms.measure() == Measure::Requests {
+                bucket.level().hold(terms, wait.min(SLOWED), now);
+            }
+        }
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        for (bucket, terms) in &self.counted {
+            bucket.level().leave(terms);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
