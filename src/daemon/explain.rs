@@ -72,6 +72,7 @@ fn simple(verdict: &str, code: Option<RefusalCode>, reason: String) -> control::
         reason,
         capability: None,
         nearest: None,
+        limits: Vec::new(),
         layers: Vec::new(),
     }
 }
@@ -83,6 +84,7 @@ fn explanation(one: policy::Explanation) -> control::Explanation {
         reason: one.reason,
         capability: one.capabilities.first().map(|cap| cap.name.clone()),
         nearest: one.nearest,
+        limits: one.limits,
         layers: one
             .layers
             .into_iter()

@@ -55,6 +55,9 @@ pub struct Explanation {
     /// The nearest thing that would be allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nearest: Option<String>,
+    /// What the request would count towards; empty for any amount.
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<String>,
     /// Layer by layer, outermost first.
     pub layers: Vec<LayerVerdict>,
 }

@@ -92,6 +92,7 @@ impl Service for Fake {
                 Ok(Deleted { success: true, message: delete.name.to_string(), removed: vec![], kept: vec![] }.into())
             }
             Call::ExplainPolicy(explain) => Ok(Explanation {
+                limits: Vec::new(),
                 verdict: "deny".into(),
                 code: Some("no_grant".into()),
                 reason: explain.url,

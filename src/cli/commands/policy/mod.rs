@@ -267,6 +267,7 @@ fn explained(explanation: &Explanation) -> String {
     lines.extend(explanation.capability.iter().map(|capability| ("capability", capability.clone())));
     lines.extend((!explanation.reason.is_empty()).then(|| ("reason", explanation.reason.clone())));
     lines.extend(explanation.nearest.iter().map(|nearest| ("nearest", nearest.clone())));
+    lines.extend(explanation.limits.iter().map(|limit| ("limit", limit.clone())));
     let mut layers = Table::new(&["layer", "verdict", "reason"]);
     for layer in &explanation.layers {
         layers.row([&layer.layer, &layer.verdict, &layer.reason]);
