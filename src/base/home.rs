@@ -93,6 +93,11 @@ impl Home {
         self.file(self.moved.leases.as_ref(), "leases.age")
     }
 
+    /// What limits have counted.
+    pub fn limits(&self) -> PathBuf {
+        self.folder.join("limits.json")
+    }
+
     /// Whether the kill switch is tripped; readable without the identity, which it outlives.
     pub fn kill_state(&self) -> PathBuf {
         self.folder.join("kill.json")

@@ -46,6 +46,14 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// What limits counted in the last run cannot be read.
+    #[error("`{}` cannot be read: {why}; move it away to start with nothing used", path.display())]
+    Limits {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Upstream connections cannot be prepared.
     #[error(transparent)]
     Net(#[from] crate::net::Error),

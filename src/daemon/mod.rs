@@ -109,6 +109,7 @@ impl Running {
             self.broker.finish_rotations().await;
         };
         let _ = tokio::time::timeout(Duration::from_secs(10), wait).await;
+        self.broker.save_limits();
         record::close(self.broker.audit(), self.checkpoint);
     }
 }
@@ -141,6 +142,7 @@ pub async fn build(options: &Options, clock: Clock) -> Result<Running, Error> {
         home: home.clone(),
     });
     broker.hold_latch()?;
+    broker.restore_limits().map_err(|why| Error::Limits { path: home.limits(), why })?;
     let stop = CutSwitch::new();
     let limits = Limits { peek_time: settings.proxy.body_time.get(), ..Limits::default() };
     let proxy = Arc::new(Proxy::new(Arc::clone(&broker), ca.clone(), dialer, tls, limits, stop.watch()));
@@ -171,6 +173,7 @@ pub async fn build(options: &Options, clock: Clock) -> Result<Running, Error> {
     });
     tasks.spawn(async move { proxy.tidy().await });
     spawn_until(&mut tasks, &stop, end_leases(Arc::clone(&broker)));
+    spawn_until(&mut tasks, &stop, keep_limits(Arc::clone(&broker)));
     spawn_until(&mut tasks, &stop, rotate(Arc::clone(&broker)));
     spawn_until(&mut tasks, &stop, keep_looking(agents, Arc::clone(&broker)));
     spawn_until(&mut tasks, &stop, record::flush(audit.clone()));
@@ -213,6 +216,10 @@ fn spawn_until(tasks: &mut JoinSet<()>, stop: &CutSwitch, work: impl Future<Outp
 
 async fn rotate(broker: Arc<Broker>) {
     broker.rotate_on_time().await;
+}
+
+async fn keep_limits(broker: Arc<Broker>) {
+    broker.keep_limits().await;
 }
 
 async fn end_leases(broker: Arc<Broker>) {

@@ -221,7 +221,9 @@ pub fn start_failure(error: &super::Error) -> Failure {
         Start::Settings { path, .. } => {
             Failure::new(FailureCode::Settings, message).with_fix(format!("${{EDITOR:-vi}} {}", path_word(path)))
         }
-        Start::Leases { path, .. } => Failure::new(FailureCode::StoreUnreadable, message).with_fix(aside(path)),
+        Start::Leases { path, .. } | Start::Limits { path, .. } => {
+            Failure::new(FailureCode::StoreUnreadable, message).with_fix(aside(path))
+        }
         Start::Ca(ca::Error::Loose { path, mode }) => {
             Failure::new(FailureCode::Permissions, message).with_fix(format!("chmod {mode} {}", path_word(path)))
         }

@@ -1,11 +1,17 @@
 //! Limits of grants, secrets and projects: what is over one is answered with 429, never forwarded, and recorded.
 
+use std::{os::unix::fs::PermissionsExt as _, path::PathBuf};
+
 use http_body_util::Full;
+use leasehold::{
+    base::{Clock, Home},
+    daemon::{self, Options, Settings},
+};
 
 use crate::{
     house::{HOST, House},
-    kit::{H1, H2, assert_paired, assert_problem, records, with_service},
-    support::{self, Answer, Frame, Speaks},
+    kit::{H1, H2, Yard, assert_paired, assert_problem, bearer, records, with_service},
+    support::{self, Answer, Frame, Origin, Speaks, TestCa},
 };
 
 const SERVICE: &str = r#"
@@ -36,12 +42,16 @@ risk  = "write"
 allow = [{ method = "GET", upgrade = "websocket" }]
 "#;
 
+/// The file of the only grant.
+fn grant_file(home: &Home) -> PathBuf {
+    let mut files = std::fs::read_dir(home.policies()).unwrap().map(|entry| entry.unwrap().path());
+    files.find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("grant-")).unwrap()
+}
+
 /// A house whose only grant has this `limit`, and a lease of it.
 async fn limited(limit: &str, speaks: Speaks) -> (House, String) {
     let (house, lease) = with_service(SERVICE, speaks, "").await;
-    let policies = house.home.policies();
-    let mut files = std::fs::read_dir(&policies).unwrap().map(|entry| entry.unwrap().path());
-    let grant = files.find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("grant-")).unwrap();
+    let grant = grant_file(&house.home);
     let text = std::fs::read_to_string(&grant).unwrap() + "\n" + limit + "\n";
     std::fs::write(&grant, &text).unwrap();
     house.broker().live_policy().reload().unwrap_or_else(|errors| panic!("{errors}\n{text}"));
@@ -188,8 +198,7 @@ async fn all_agents_of_a_grant_share_its_limit_and_all_grants_of_a_secret_its_bu
 async fn an_edit_of_the_files_forgives_nothing() {
     let (house, lease) = limited("limit = { requests = \"1/day\" }", Speaks::Both).await;
     assert_eq!(get(&house, &lease, "/echo").await.status, 200);
-    let mut files = std::fs::read_dir(house.home.policies()).unwrap().map(|entry| entry.unwrap().path());
-    let grant = files.find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("grant-")).unwrap();
+    let grant = grant_file(&house.home);
     let text = std::fs::read_to_string(&grant).unwrap();
     std::fs::write(&grant, format!("\n\n# A remark.\n{text}")).unwrap();
     house.broker().live_policy().reload().unwrap();
@@ -211,4 +220,35 @@ async fn a_vendor_s_429_passes_unchanged_and_holds_back_what_comes_next() {
     let busy = get(&house, &lease, "/answer?status=429&header=Retry-After:120").await;
     assert_eq!(busy.status, 429);
     assert_eq!(get(&house, &lease, "/echo").await.status, 200, "no limit, nothing to slow down");
+}
+
+#[tokio::test]
+async fn a_day_s_budget_is_still_used_after_a_restart() {
+    let ca = TestCa::new();
+    let origin = Origin::builder(ca.leaf_for(&[HOST])).speaks(Speaks::Http1).start();
+    let yard = Yard::at(&ca, origin.address()).await;
+    let grant = grant_file(&yard.home);
+    let text = std::fs::read_to_string(&grant).unwrap() + "\nlimit = { requests = \"2/day\" }\n";
+    std::fs::write(&grant, text).unwrap();
+    yard.broker().live_policy().reload().unwrap();
+    let (token, _) = crate::kit::lease(yard.broker(), None, None);
+    let token = bearer(&token);
+    let headers = [("Authorization", &*token)];
+    for _ in 0..2 {
+        assert_eq!(yard.client(H1).await.get(HOST, "/echo", &headers).await.status, 200);
+    }
+    let yard = yard.restarted(Clock::system()).await;
+    assert_over(&yard.client(H1).await.get(HOST, "/echo", &headers).await, "requests = 2/day");
+    assert_eq!(origin.requests().len(), 2);
+    assert_eq!(std::fs::metadata(yard.home.limits()).unwrap().permissions().mode() & 0o777, 0o600);
+
+    // What cannot be read is not taken for unused.
+    let home = yard.home.clone();
+    yard.running.stop().await;
+    std::fs::write(home.limits(), "{").unwrap();
+    let settings = Settings::load(&home, None).unwrap();
+    let Err(error) = daemon::build(&Options::new(&home, settings), Clock::system()).await else {
+        panic!("it started with counters that cannot be read");
+    };
+    assert!(error.to_string().contains("limits.json"), "{error}");
 }

@@ -58,6 +58,17 @@ impl Bucket {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How long until it is empty.
+    pub(super) fn left(&self, now: Duration) -> Duration {
+        self.level().ahead(now)
+    }
+
+    /// Makes it as full as it was.
+    pub(super) fn fill_until(&self, empty_at: Duration) {
+        let mut level = self.level();
+        level.empty_at = level.empty_at.max(empty_at);
+    }
+
     /// As good as a new one.
     pub(super) fn is_idle(&self, now: Duration) -> bool {
         let level = self.level();

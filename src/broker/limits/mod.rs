@@ -4,11 +4,15 @@
 //! hot path holds the lock of a shard only to find a bucket.
 
 mod bucket;
+mod keep;
 
 use std::{
     collections::HashMap,
     hash::{BuildHasher, RandomState},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -34,6 +38,8 @@ pub(super) struct Limiter {
     shards: [Mutex<Shard>; SHARDS],
     hasher: RandomState,
     clock: Clock,
+    /// Whether what is kept over a restart is behind.
+    changed: Arc<AtomicBool>,
 }
 
 /// Which limit is reached, and when it lets the next one pass.
@@ -47,7 +53,7 @@ pub struct Over {
 
 impl Limiter {
     pub(super) fn new(clock: Clock) -> Self {
-        Self { shards: Default::default(), hasher: RandomState::new(), clock }
+        Self { shards: Default::default(), hasher: RandomState::new(), clock, changed: Arc::default() }
     }
 
     fn shard(&self, key: &str) -> MutexGuard<'_, Shard> {
@@ -98,8 +104,9 @@ impl Limiter {
             level.enter(terms, now);
         }
         drop(held);
+        self.changed.store(true, Ordering::Release);
         let counted = buckets.into_iter().map(|(bucket, applied)| (bucket, Terms::of(&applied.limit))).collect();
-        Ok(Taken { counted, clock: self.clock.clone() })
+        Ok(Taken { counted, clock: self.clock.clone(), changed: Arc::clone(&self.changed) })
     }
 }
 
@@ -112,6 +119,7 @@ fn key(applied: &Applied) -> String {
 pub struct Taken {
     counted: Vec<(Arc<Bucket>, Terms)>,
     clock: Clock,
+    changed: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Taken {
@@ -129,6 +137,7 @@ impl Taken {
                 bucket.level().charge(terms, bytes, now);
             }
         }
+        self.changed.store(true, Ordering::Release);
     }
 
     /// The service itself said that it is too much: nothing more passes for this long, at most ten minutes, under the
@@ -140,6 +149,7 @@ impl Taken {
                 bucket.level().hold(terms, wait.min(SLOWED), now);
             }
         }
+        self.changed.store(true, Ordering::Release);
     }
 }
 

@@ -93,6 +93,43 @@ fn a_vendor_that_says_too_many_holds_requests_back_for_ten_minutes_at_most() {
 }
 
 #[test]
+fn what_was_used_is_used_after_a_restart_too() {
+    let folder = crate::base::short_folder();
+    let file = folder.path().join("limits.json");
+    let limit = [applied("a", "requests", "2/day"), applied("a", "bytes", "10B/day"), applied("a", "at_once", "1")];
+    let (before, clock) = limiter();
+    before.take(&limit).unwrap().end(4);
+    before.take(&limit[..1]).unwrap();
+    before.save(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    before.save(&file).unwrap();
+    assert!(!file.exists(), "nothing has changed since");
+    before.take(&limit[2..]).unwrap().end(0);
+    before.save(&file).unwrap();
+
+    // The machine was started anew, and an hour has passed.
+    let later = Clock::manual(clock.now().plus(Duration::from_hours(1)));
+    let after = Limiter::new(later.clone());
+    after.load(&file).unwrap();
+    let wait = after.take(&limit).unwrap_err().wait.unwrap();
+    assert_eq!(wait, Duration::from_hours(11));
+    later.advance(wait);
+    after.take(&limit).unwrap();
+
+    // A clock that was set back makes nobody wait longer.
+    let back = Limiter::new(Clock::manual(Timestamp::from_millis(-9_000_000_000)));
+    back.load(&file).unwrap();
+    assert_eq!(back.take(&limit).unwrap_err().wait, Some(Duration::from_hours(12)));
+
+    for broken in ["", "{", "[]", "{\"written_at\":1}"] {
+        std::fs::write(&file, broken).unwrap();
+        assert!(back.load(&file).is_err(), "{broken}");
+    }
+    std::fs::remove_file(&file).unwrap();
+    back.load(&file).unwrap();
+}
+
+#[test]
 fn many_at_the_same_time_get_no_more_than_there_is() {
     let (limiter, _) = limiter();
     let limits =
