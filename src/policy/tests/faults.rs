@@ -145,7 +145,7 @@ fn unusable_grants_say_why() {
         ("unscoped = [\"x\"]", "no capability `x`"),
         ("agents = [\"\"]", "cannot be empty"),
         ("ttl = \"soon\"", "not a duration"),
-        ("allow = \"read\"\nlimit = {}", "unknown key `limit`"),
+        ("allow = \"read\"\nquota = {}", "unknown key `quota`"),
         ("allow = 3", "`allow` is integer; expected a text or a list of texts"),
     ] {
         let all = grant(rest);
