@@ -38,6 +38,16 @@ macro_rules! words {
 words!(
     /// What happened. Words never change their meaning; new ones may be added. Those of agent-secrets keep theirs.
     Action {
+        /// A person let a held request pass, or an earlier answer does; `details` begins with the approval's id.
+        ApprovalAllowed = "approval_allowed",
+        /// A request is held until a person answers; `details` is the approval's id, how long it waits, and what is bound.
+        ApprovalAsked = "approval_asked",
+        /// A person denied a held request.
+        ApprovalDenied = "approval_denied",
+        /// Nobody answered in time.
+        ApprovalExpired = "approval_expired",
+        /// The held request went away before anybody answered: its client, its lease, or the daemon.
+        ApprovalWithdrawn = "approval_withdrawn",
         /// A signature over everything before it: `details` is public key and signature.
         AuditCheckpoint = "audit_checkpoint",
         /// The key that signs for the log was made: `details` is its public counterpart.
@@ -60,6 +70,8 @@ words!(
         DaemonStart = "daemon_start",
         /// The daemon stops.
         DaemonStop = "daemon_stop",
+        /// An agent asked the proxy itself what it may do.
+        Discovery = "discovery",
         /// An env file was written.
         EnvWrite = "env_write",
         /// A heartbeat was missed.

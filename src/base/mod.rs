@@ -13,6 +13,7 @@ mod digest;
 mod ed25519;
 mod empty_is_none;
 mod generated;
+mod harmless;
 mod home;
 mod host;
 mod host_pattern;
@@ -44,6 +45,7 @@ pub use digest::{HashKey, KeyedHash, constant_time_eq, hex, random, random_below
 pub use ed25519::{SigningKey, is_signed_by};
 pub use empty_is_none::{empty_is_none, null_is_default};
 pub use generated::Generated;
+pub use harmless::{harmless, is_hostile};
 pub use home::{Home, MovedFiles};
 pub use host::{Authority, Host, HostError, Origin, Scheme};
 pub use host_pattern::{HostMatch, HostPattern, HostPatternError};

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub enum RefusalCode {
     /// The address that the host resolved to may not be dialled.
     AddressDenied,
+    /// A person was asked, and said no.
+    ApprovalDenied,
     /// The audit log cannot take the record.
     AuditUnavailable,
     /// CONNECT, SNI, `Host` and target do not name one authority.
@@ -47,6 +49,8 @@ pub enum RefusalCode {
     NoLease,
     /// The service needs something that is not built yet.
     NotYet,
+    /// The proxy itself has nothing at this path.
+    NotFound,
     /// A parameter of the request lies outside the grant's `only`.
     OutOfScope,
     /// The proxy's own credentials are missing or wrong.
@@ -74,6 +78,7 @@ impl RefusalCode {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AddressDenied => "address_denied",
+            Self::ApprovalDenied => "approval_denied",
             Self::AuditUnavailable => "audit_unavailable",
             Self::AuthorityMismatch => "authority_mismatch",
             Self::BadRequest => "bad_request",
@@ -93,6 +98,7 @@ impl RefusalCode {
             Self::NoGrant => "no_grant",
             Self::NoLease => "no_lease",
             Self::NotYet => "not_yet",
+            Self::NotFound => "not_found",
             Self::OutOfScope => "out_of_scope",
             Self::ProxyAuthRequired => "proxy_auth_required",
             Self::Revoked => "revoked",

@@ -15,6 +15,8 @@ pub struct Refusal {
     pub nearest: Option<String>,
     /// How long to wait before trying again, when that is known; for codes that mean too much.
     pub retry_after: Option<std::time::Duration>,
+    /// The capability of the service that the request is for, where one is known.
+    pub capability: Option<Box<str>>,
 }
 
 /// Who must act so that a refused request can succeed.
@@ -39,7 +41,7 @@ pub(super) const AGAIN: &str = "secrets exec -- sh";
 impl Refusal {
     /// A refusal with its sentence and with what mends it; there is none without.
     pub fn new(code: RefusalCode, detail: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), fix: fix.into(), nearest: None, retry_after: None }
+        Self { code, detail: detail.into(), fix: fix.into(), nearest: None, retry_after: None, capability: None }
     }
 
     /// Why a lease that was cut refuses.
@@ -58,6 +60,7 @@ impl Refusal {
     pub const fn fault(&self) -> Fault {
         match self.code {
             RefusalCode::AddressDenied
+            | RefusalCode::ApprovalDenied
             | RefusalCode::CapDenied
             | RefusalCode::HostDenied
             | RefusalCode::Limit
@@ -78,6 +81,9 @@ impl Refusal {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// An answer to a held request was not taken.
+    #[error(transparent)]
+    Approval(#[from] super::approvals::ApprovalError),
     /// The audit log cannot take the record, so nothing was done.
     #[error("the audit log cannot take the record, so nothing was done: {0}")]
     Audit(#[from] crate::audit::Error),

@@ -3,6 +3,7 @@
 //! Floor 3. Invariants: audit before effect; a lease is looked at after its watch was taken; a credential exists only
 //! for the holder of a [`Permit`].
 
+mod approvals;
 mod authorize;
 mod bind;
 mod credential;
@@ -14,6 +15,7 @@ mod heartbeat;
 mod kill;
 mod leases;
 mod limits;
+mod manifest;
 mod permit;
 mod persist;
 mod revoke;
@@ -23,6 +25,7 @@ mod sessions;
 
 use std::{sync::Arc, time::Duration};
 
+pub use approvals::{Answer, Answerer, ApprovalError, ApprovalSettings, Ask, Entry, Given, Notify, Waiting};
 pub use credential::{Credentials, SecretVersion};
 pub use error::{Error, Fault, Refusal, RotationFault};
 pub use health::{Severity, Warning, WarningKind};
@@ -91,6 +94,7 @@ pub struct Broker {
     secrets: std::sync::Mutex<()>,
     rotations: rotate::Rotations,
     limits: limits::Limiter,
+    approvals: approvals::Approvals,
     started_at: Timestamp,
 }
 
@@ -108,6 +112,7 @@ impl Broker {
             main_guesses: guesses::Guesses::default(),
             echoes: credential::EchoCache::default(),
             rotations: rotate::Rotations::default(),
+            approvals: approvals::Approvals::default(),
         })
     }
 

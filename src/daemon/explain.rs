@@ -81,7 +81,10 @@ fn explanation(one: policy::Explanation) -> control::Explanation {
     control::Explanation {
         verdict: one.verdict.to_string(),
         code: one.code.map(|code| code.to_string()),
-        reason: one.reason,
+        reason: match one.verdict {
+            policy::Verdict::Ask => format!("{}; the request is held until somebody answers it", one.reason),
+            _ => one.reason,
+        },
         capability: one.capabilities.first().map(|cap| cap.name.clone()),
         nearest: one.nearest,
         limits: one.limits,

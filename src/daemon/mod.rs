@@ -3,6 +3,7 @@
 //! Floor 5. `build` is what `secrets serve` and the integration tests call alike.
 
 mod agent;
+mod approval_calls;
 mod authority;
 mod certificate;
 mod error;
@@ -34,8 +35,8 @@ pub use record_key::audit_key;
 pub use serve::serve;
 use service::Desk;
 pub use settings::{
-    AuditSection, CaSection, Effective, FileSize, Interval, KEYS, Keep, Key, ProxySection, Setting, Settings,
-    SocketMode, UpstreamSection, commented_file, effective, places,
+    ApprovalsSection, AuditSection, BodySize, CaSection, Effective, FileSize, Interval, KEYS, Keep, Key, ProxySection,
+    Setting, Settings, SocketMode, UpstreamSection, commented_file, effective, places,
 };
 use tokio::task::JoinSet;
 pub use translate::{file_fix, socket_fix, start_failure as failure};
@@ -102,6 +103,7 @@ impl Running {
 
     /// Ends sessions, lets calls finish, writes what waits.
     pub async fn stop(mut self) {
+        self.broker.close_approvals();
         self.broker.end_sessions(CutReason::Drained);
         self.stop.cut(CutReason::Drained);
         let wait = async {
@@ -141,10 +143,15 @@ pub async fn build(options: &Options, clock: Clock) -> Result<Running, Error> {
         kill,
         home: home.clone(),
     });
+    broker.set_approvals(settings.approvals.settings());
     broker.hold_latch()?;
     broker.restore_limits().map_err(|why| Error::Limits { path: home.limits(), why })?;
     let stop = CutSwitch::new();
-    let limits = Limits { peek_time: settings.proxy.body_time.get(), ..Limits::default() };
+    let limits = Limits {
+        peek_time: settings.proxy.body_time.get(),
+        approval_body: settings.proxy.approval_body.get(),
+        ..Limits::default()
+    };
     let proxy = Arc::new(Proxy::new(Arc::clone(&broker), ca.clone(), dialer, tls, limits, stop.watch()));
     let demand = if settings.proxy.require_auth { Demand::Credentials } else { Demand::Nothing };
     let proxy_address = port::listen(&proxy, settings.proxy.listen, demand, &home.proxy_port()).await?;

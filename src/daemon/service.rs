@@ -82,6 +82,11 @@ impl control::Service for Desk {
             Call::ExplainPolicy(explain) => self.explain(&explain),
             Call::ListPolicy(_) => Ok(self.list_policy().into()),
             Call::ReloadPolicy(_) => self.reload_policy(),
+            Call::ListApprovals(_) => Ok(self.list_approvals().into()),
+            Call::ShowApproval(show) => self.show_approval(&show.id),
+            Call::AllowApproval(allow) => self.allow_approval(peer, allow),
+            Call::DenyApproval(deny) => self.deny_approval(peer, deny),
+            Call::WaitApprovals(wait) => self.wait_approvals(connection, wait).await,
             Call::ShowCa(_) => Ok(self.show_ca().into()),
             Call::Ping(_) => Ok(control::Pong {
                 pid: std::process::id(),

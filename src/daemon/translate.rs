@@ -5,7 +5,7 @@ use std::{io, path::Path};
 use crate::{
     audit,
     base::{AtomicFileError, SecretName, look_at, shell_word},
-    broker::{Error, RotationFault},
+    broker::{ApprovalError, Error, RotationFault},
     ca,
     control::{self, Failure, FailureCode},
     killswitch, lease, policy, rotation, store,
@@ -15,7 +15,13 @@ use crate::{
 pub(super) fn failure(error: Error) -> Failure {
     let message = error.to_string();
     match error {
-        Error::Audit(_) => Failure::new(FailureCode::AuditUnavailable, message),
+        Error::Approval(ApprovalError::Remember { id, .. }) => {
+            Failure::new(FailureCode::Policy, message).with_fix(format!("secrets approvals allow {id}"))
+        }
+        Error::Audit(_) | Error::Approval(ApprovalError::Audit(_)) => {
+            Failure::new(FailureCode::AuditUnavailable, message)
+        }
+        Error::Approval(_) => Failure::new(FailureCode::Policy, message).with_fix("secrets approvals list"),
         Error::Lease(error) => lease_failure(&error),
         Error::Killed(_) => Failure::new(FailureCode::Killed, message).with_fix("secrets kill --reset"),
         Error::KillSwitch(_) => Failure::new(FailureCode::Io, message).with_fix("secrets kill --reset"),

@@ -8,6 +8,7 @@ use std::{borrow::Cow, path::Path, sync::Arc};
 use crate::base::{Authority, ClientId, Host, RefusalCode, Scheme, SecretName, ServiceId, TimeToLive};
 
 use super::{
+    ask::Asking,
     grant::{Grant, Narrow, Only, Verdict},
     issue::Withhold,
     limited::Applied,
@@ -69,7 +70,9 @@ pub struct Decision {
     pub reason: String,
     /// The nearest call that is allowed, when there is one.
     pub nearest: Option<String>,
-    /// How the credential goes in; `Some` exactly when allowed.
+    /// What a person is asked first; empty unless the verdict is to ask.
+    pub asks: Vec<Asking>,
+    /// How the credential goes in; `None` exactly when denied.
     pub inject: Option<Arc<Inject>>,
     /// How long a lease may live under the grant and all narrowings; `None` leaves it to the settings.
     pub ttl: Option<TimeToLive>,
@@ -91,6 +94,7 @@ impl Decision {
             risk: None,
             reason,
             nearest: None,
+            asks: Vec::new(),
             inject: None,
             ttl: None,
             body_max: None,
@@ -125,7 +129,7 @@ pub(super) struct Bench<'a> {
     pub(super) grant: &'a Grant,
     pub(super) narrow: &'a [Narrow],
     pub(super) call: Call<'a>,
-    origin: &'a OriginPattern,
+    pub(super) origin: &'a OriginPattern,
 }
 
 impl PolicySet {
@@ -199,7 +203,10 @@ pub(super) fn judge(service: &Service, grant: &Grant, lease: &LeaseFacts<'_>, re
     let bench = Bench { service, grant, narrow: lease.narrow, call, origin };
     let mut decision = bench.judge();
     decision.ttl = ttl(grant, lease);
-    if decision.verdict == Verdict::Allow {
+    if decision.verdict == Verdict::Ask {
+        decision.asks = bench.asks();
+    }
+    if decision.verdict != Verdict::Deny {
         let Some(rule) = service.inject(lease.credential, &call) else {
             let reason = format!("`{}` takes no `{}` at `{}`", service.id, lease.credential, call.path);
             return Decision::refuse(RefusalCode::StrayLease, reason);
@@ -314,6 +321,7 @@ impl Bench<'_> {
                 risk: Some(capability.risk),
                 reason: String::new(),
                 nearest: None,
+                asks: Vec::new(),
                 inject: None,
                 ttl: None,
                 body_max,
@@ -322,7 +330,8 @@ impl Bench<'_> {
             },
             Some((Verdict::Ask, capability)) if given => {
                 let reason = format!("capability `{}` of `{}` asks a person first", capability.name, self.service.id);
-                Decision::refuse(RefusalCode::NeedsApproval, reason).about(Some(capability))
+                let refused = Decision::refuse(RefusalCode::NeedsApproval, reason).about(Some(capability));
+                Decision { body_max, ..refused }
             }
             Some((Verdict::Deny, capability)) => {
                 let reason = format!("capability `{}` of `{}` is denied", capability.name, self.service.id);

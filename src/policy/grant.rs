@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::base::{ClientId, SecretName, ServiceId, TimeToLive};
 
-use super::{decide::LeaseFacts, glob::Glob, limit::Limit};
+use super::{ask::Approve, decide::LeaseFacts, glob::Glob, limit::Limit};
 
 /// What becomes of a request. The order is the strictness: the smallest of several wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -93,6 +93,8 @@ pub struct Grant {
     pub(super) unscoped: Vec<usize>,
     pub(super) ttl: Option<TimeToLive>,
     pub(super) limits: Vec<Arc<Limit>>,
+    /// How a person is asked.
+    pub(super) approve: Approve,
     pub(super) place: Box<str>,
 }
 

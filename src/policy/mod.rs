@@ -3,6 +3,7 @@
 //! Floor 2. Invariants: nothing is granted but by the user's own files; a narrowing only narrows; one `decide`
 //! serves the proxy and every explanation; a file with a fault never becomes part of a set.
 
+mod ask;
 mod asked;
 mod breadth;
 mod catalogue;
@@ -31,6 +32,7 @@ mod limited;
 mod lint;
 mod live;
 mod matchers;
+mod may;
 mod meet;
 mod openapi;
 mod path;
@@ -57,6 +59,7 @@ mod when;
 mod words;
 mod write;
 
+pub use ask::{Approve, Asking, Remember};
 pub use asked::Asked;
 pub use breadth::BroadGrant;
 pub use credential::{Accept, Check, Credential, OnUnauthorized};
@@ -77,6 +80,7 @@ pub use limited::{Applied, Budget};
 pub use lint::Finding;
 pub use live::{Changed, Fingerprint, Live, LiveStatus, fingerprint};
 pub use matchers::{Body, Command, Content, FlushFinder, Peek, Push, Until};
+pub use may::{May, MayUse};
 pub use openapi::{Described, DescriptionError, MAX_DESCRIPTION, Wish, describe};
 pub use path::{EncodedSlash, NormalPath};
 pub use policy_file::{Need, Project, UnknownHost};

@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use crate::base::{Environment, SecretName, ServiceId, TimeToLive};
 
 use super::{
+    ask::read_approve,
     credential::Credential,
     glob::Glob,
     grant::{Grant, Layer, Narrow, Only, Those, Verdict},
@@ -101,6 +102,7 @@ fn read_grant(mut table: Table<'_>, services: &Services) -> Option<ReadGrant> {
     let lists = [("allow", Verdict::Allow), ("ask", Verdict::Ask), ("deny", Verdict::Deny)]
         .map(|(key, verdict)| (table.texts(key).unwrap_or_default(), verdict));
     let unscoped = table.texts("unscoped").unwrap_or_default();
+    let approve = read_approve(&mut table);
     let only = table.table("only");
     let limit = table.table("limit");
     table.value("item"); // known also when the service is not
@@ -128,7 +130,8 @@ fn read_grant(mut table: Table<'_>, services: &Services) -> Option<ReadGrant> {
     let (line, _) = source.position(span.start);
     let place = format!("{}:{line}", source.file()).into();
     let service = service.id.clone();
-    let grant = Grant { service, items, agents, projects, environments, listed, only, unscoped, ttl, limits, place };
+    let grant =
+        Grant { service, items, agents, projects, environments, listed, only, unscoped, ttl, limits, approve, place };
     Some(ReadGrant { grant, span })
 }
 

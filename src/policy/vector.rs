@@ -12,6 +12,7 @@ use crate::{
 
 use super::{
     Body, Content,
+    ask::Approve,
     asked::Asked,
     decide::{Decision, LeaseFacts, judge},
     grant::{Grant, Only, Those, Verdict},
@@ -119,6 +120,7 @@ impl Service {
             unscoped: Vec::new(),
             ttl: None,
             limits: Vec::new(),
+            approve: Approve::default(),
             place: "".into(),
         };
         let lease = LeaseFacts {

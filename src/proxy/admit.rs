@@ -15,12 +15,12 @@ use super::{
     upload::Source,
 };
 use crate::{
-    base::{CutWatch, Environment, RefusalCode, Scheme, shell_word},
+    base::{CutWatch, Environment, RefusalCode, Scheme, ServiceId, shell_word},
     broker::{Permit, Refusal, Taken},
     inject::{self, Held, Slot},
     policy::{
-        Applied, Body, CHECK_FIX, Content, GrantedHost, Inject, LeaseFacts, ListedPlace, Missing, PolicySet, Protocol,
-        RequestFacts, Verdict, Withhold,
+        Applied, Asking, Body, CHECK_FIX, Content, GrantedHost, Inject, LeaseFacts, ListedPlace, Missing, PolicySet,
+        Protocol, RequestFacts, Verdict, Withhold,
     },
 };
 
@@ -38,13 +38,19 @@ pub(super) struct Admitted {
 /// A request that policy allows, with the places where its credentials go.
 pub(super) struct Decided {
     pub(super) received: Received,
-    permits: Vec<Permit>,
+    pub(super) permits: Vec<Permit>,
     slots: Vec<Slot>,
-    body_max: Option<u64>,
+    /// What stands there.
+    pub(super) held: Vec<Held>,
+    pub(super) body_max: Option<u64>,
     withhold: Withhold,
     begun: bool,
     /// What it counts towards, if anything.
     pub(super) towards: Option<Box<Towards>>,
+    /// What a person is asked before it goes on.
+    pub(super) asks: Vec<(ServiceId, Asking)>,
+    /// What explains it.
+    pub(super) command: String,
 }
 
 /// The limits that a request counts towards, and the command that shows them.
@@ -174,11 +180,16 @@ pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) ->
     }
     let mut towards: Option<Box<Towards>> = None;
     let mut slots = Vec::with_capacity(admitted.permits.len());
+    let (mut asks, mut command) = (Vec::new(), String::new());
     for (at, (permit, held)) in admitted.permits.iter().zip(&admitted.held).enumerate() {
         let lease = permit.lease();
         let (Some(scope), Some(facts)) = (lease.scope(), site.lease_facts(permit)) else { continue };
         let decision = policy.decide(&facts, &request);
-        if decision.verdict == Verdict::Allow {
+        if decision.verdict != Verdict::Deny {
+            if decision.verdict == Verdict::Ask {
+                command = explain_command(site, &facts, &request);
+                asks.extend(decision.asks.into_iter().map(|asking| (scope.service.clone(), asking)));
+            }
             capability = decision.capability;
             withhold = withhold.and(&decision.withhold);
             if !decision.limits.is_empty() {
@@ -212,6 +223,7 @@ pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) ->
             code: decision.code.unwrap_or(RefusalCode::CapDenied),
             fix: explain_command(site, &facts, &request),
             nearest: decision.nearest,
+            capability: capability.as_deref().map(Box::from),
             detail: decision.reason,
             retry_after: None,
         });
@@ -221,8 +233,8 @@ pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) ->
     if let Some(refusal) = refusal {
         return Err(Refused::Before(Box::new(admitted.received.notes), refusal));
     }
-    let Admitted { received, permits, begun, .. } = admitted;
-    Ok(Decided { received, permits, slots, body_max, withhold, begun, towards })
+    let Admitted { received, permits, held, begun, .. } = admitted;
+    Ok(Decided { received, permits, slots, held, body_max, withhold, begun, towards, asks, command })
 }
 
 impl Admitted {

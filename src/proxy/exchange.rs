@@ -13,6 +13,7 @@ use super::{
     count,
     entrance::Entrance,
     forward::{self, Sent},
+    hold,
     limits::Limits,
     outcome::{Notes, Outcome},
     peek, reject, request, scrub, stray, upgrade,
@@ -64,6 +65,7 @@ async fn walk(site: &Site, mut request: Request<Incoming>) -> Result<Response<An
     let admitted = peek::look(&policy, site, admitted).await?;
     let decided = admit::decide(&policy, site, admitted)?;
     let (decided, counted) = count::charge(site, decided)?;
+    let decided = hold::hold(site, decided).await?;
     let opened = admit::open_record(site, decided, counted)?;
     let (opened, again) = again::keep(site, opened);
     let sent = go(site, opened).await?;

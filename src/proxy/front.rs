@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use super::{
     answer::AnswerBody,
     connect::{self, Tunnel},
+    discover,
     entrance::{Demand, Entrance},
     exchange::{Refused, Site, exchange},
     outcome::{Kind, Notes},
@@ -57,7 +58,7 @@ impl Front {
                 Err(refused) => (refused.answer(&self.shared.broker), Next::Requests),
             };
         }
-        (self.plain(entrance, request).await, Next::Requests)
+        (Box::pin(self.plain(entrance, request)).await, Next::Requests)
     }
 
     /// Which way in this request came by; proxy credentials name a session wherever they are sent (RFC 9110, 11.7).
@@ -94,6 +95,9 @@ impl Front {
             Ok(authority) => authority,
             Err(refusal) => return Refused::Before(notes(), refusal).answer(&self.shared.broker),
         };
+        if discover::is_for_us(&authority) {
+            return discover::answer(&self.shared.broker, &entrance, &request);
+        }
         let site = Site {
             broker: Arc::clone(&self.shared.broker),
             pool: Arc::clone(&self.shared.pool),

@@ -35,6 +35,8 @@ pub struct Limits {
     pub peek_time: Duration,
     /// The room for such bodies, all requests together, in bytes; whoever finds none waits. Default 128 MiB.
     pub peeked_together: usize,
+    /// The longest body that is read and kept for a person to approve, in bytes. Default 1 MiB.
+    pub approval_body: usize,
 }
 
 impl Default for Limits {
@@ -54,6 +56,7 @@ impl Default for Limits {
             credential_body: 1024 * 1024,
             peek_time: Duration::from_secs(30),
             peeked_together: 128 * 1024 * 1024,
+            approval_body: 1024 * 1024,
         }
     }
 }

@@ -9,9 +9,12 @@
 //! | 3 | TLS accept | `tls.rs` |
 //! | 4 | parse | `request.rs`, with `hop.rs` and `stray.rs` |
 //! | 5, 6, 7 | authorise, decide, open the record | `admit.rs`, with `peek.rs` where rules look into bodies |
+//! | between | a person, where policy asks one | `hold.rs` |
 //! | 8, 9, 10 | credential, inject, forward; once more after a 401 | `forward.rs`, with `again.rs` |
 //! | 11 | scrub | `scrub.rs`, with `decode.rs`, and `fields.rs` where fields are withheld |
 //! | 12 | close the record | `outcome.rs` |
+//!
+//! Questions to the proxy itself are answered by `discover.rs`.
 //!
 //! `exchange.rs` calls stations 4 to 12 in this order; each consumes what the one before gave.
 
@@ -23,6 +26,7 @@ mod connect;
 mod connection;
 mod count;
 mod decode;
+mod discover;
 mod entrance;
 mod error;
 mod exchange;
@@ -31,6 +35,7 @@ mod flow;
 mod forward;
 mod front;
 mod guard;
+mod hold;
 mod hop;
 mod limits;
 mod listener;

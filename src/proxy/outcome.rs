@@ -34,6 +34,8 @@ pub(super) struct Notes {
     pub(super) secret: Option<SecretName>,
     pub(super) service: Option<ServiceId>,
     pub(super) capability: Option<Arc<str>>,
+    /// The approval that lets it pass, in words.
+    pub(super) approval: Option<Box<str>>,
     /// How the client is told of a refusal.
     pub(super) tongue: Tongue,
 }
@@ -54,7 +56,13 @@ impl Notes {
             secret: None,
             service: None,
             capability: None,
+            approval: None,
         }
+    }
+
+    /// Notes of nothing, where others were taken out.
+    pub(super) fn blank() -> Self {
+        Self::new(Kind::Request, Method::GET, Uri::default(), None)
     }
 
     fn event(&self, action: Action) -> Event<'_> {
@@ -84,6 +92,9 @@ impl Notes {
         }
         if let Some(capability) = &self.capability {
             event = event.capability(capability);
+        }
+        if let Some(approval) = &self.approval {
+            event = event.details(approval);
         }
         event
     }

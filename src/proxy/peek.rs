@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Why a body was not read.
-enum Unread {
+pub(super) enum Unread {
     Broken,
     NoRoom,
     Slow,
@@ -123,7 +123,7 @@ fn needed(policy: &PolicySet, site: &Site, admitted: &Admitted) -> Option<(Peek,
     peeks.reduce(|(one, command), (other, _)| (one.and(other), command))
 }
 
-async fn read(site: &Site, body: &mut Coming, peek: Peek) -> Result<Ahead, Unread> {
+pub(super) async fn read(site: &Site, body: &mut Coming, peek: Peek) -> Result<Ahead, Unread> {
     let most = peek.most;
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     let is_short = body.size_hint().exact().is_some() && announced <= most;

@@ -32,6 +32,7 @@ pub(super) const fn status(code: RefusalCode) -> StatusCode {
     match code {
         RefusalCode::BadRequest => StatusCode::BAD_REQUEST,
         RefusalCode::MethodDenied => StatusCode::METHOD_NOT_ALLOWED,
+        RefusalCode::NotFound => StatusCode::NOT_FOUND,
         RefusalCode::ProxyAuthRequired => StatusCode::PROXY_AUTHENTICATION_REQUIRED,
         RefusalCode::AuthorityMismatch => StatusCode::MISDIRECTED_REQUEST,
         RefusalCode::Limit => StatusCode::TOO_MANY_REQUESTS,
@@ -111,6 +112,9 @@ fn problem(refusal: &Refusal, id: RequestId) -> String {
     if let (Some(map), Some(nearest)) = (problem.as_object_mut(), &refusal.nearest) {
         map.insert("nearest".into(), nearest.as_str().into());
     }
+    if let (Some(map), Some(capability)) = (problem.as_object_mut(), &refusal.capability) {
+        map.insert("capability".into(), (**capability).into());
+    }
     let mut body = problem.to_string();
     body.push('\n'); // git and curl print it to a terminal
     body
@@ -119,6 +123,7 @@ fn problem(refusal: &Refusal, id: RequestId) -> String {
 const fn title(code: RefusalCode) -> &'static str {
     match code {
         RefusalCode::AddressDenied => "The address may not be dialled",
+        RefusalCode::ApprovalDenied => "A person denied the request",
         RefusalCode::AuditUnavailable => "The audit log is not writable",
         RefusalCode::AuthorityMismatch => "The request names more than one authority",
         RefusalCode::BadRequest => "The request is malformed",
@@ -136,6 +141,7 @@ const fn title(code: RefusalCode) -> &'static str {
         RefusalCode::MethodDenied => "The method is never forwarded",
         RefusalCode::NeedsApproval => "A person must approve the request",
         RefusalCode::NoGrant => "No grant covers the request",
+        RefusalCode::NotFound => "There is nothing here",
         RefusalCode::NoLease => "The request carries no lease",
         RefusalCode::NotYet => "The service needs what is not built yet",
         RefusalCode::OutOfScope => "The request lies outside the grant",

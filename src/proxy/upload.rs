@@ -56,6 +56,11 @@ impl Coming {
         self.trailers.is_some()
     }
 
+    /// The trailers that were read ahead.
+    pub(super) const fn trailers(&self) -> Option<&HeaderMap> {
+        self.trailers.as_ref()
+    }
+
     /// Whether all of it was read.
     pub(super) const fn is_whole(&self) -> bool {
         self.over

@@ -72,6 +72,9 @@ fn world() -> (Origin, Hand) {
     let policies = hand.home.join("policies");
     fs::create_dir_all(&policies).unwrap();
     fs::write(policies.join("acme.toml"), SERVICE).unwrap();
+    let config = fs::read_to_string(hand.home.join("config.toml")).unwrap();
+    // Nobody answers what is asked.
+    fs::write(hand.home.join("config.toml"), config + "[approvals]\nwithin = \"100ms\"\n").unwrap();
     let work = hand.work.canonicalize().unwrap();
     let grant = format!(
         "schema = 1\nkind = \"policy\"\n[[grant]]\nservice = \"acme\"\nitem = {{ key = \"acme_key\" }}\n\

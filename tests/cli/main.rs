@@ -13,6 +13,7 @@ mod hand;
 mod support;
 
 mod agents;
+mod approvals;
 mod audit;
 mod audit_load;
 mod audit_verify;

@@ -16,10 +16,12 @@ mod house;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod approvals;
 mod blocks;
 mod bodies;
 #[expect(clippy::print_stderr, reason = "how long each cut took is for whoever reads the run")]
 mod cutting;
+mod discovery;
 mod kit;
 mod limits;
 mod places;

@@ -1,6 +1,8 @@
 //! One file per command: its flags, what it asks of the daemon, what it shows.
 
 mod add;
+mod approvals;
+mod approvals_watch;
 mod audit;
 mod ca;
 mod cleanup;
@@ -46,6 +48,8 @@ use super::{
 pub(super) enum Command {
     /// Store a new secret; its value is piped in or typed without echo
     Add(add::Arguments),
+    /// Show the requests that wait for a person, and answer them
+    Approvals(approvals::Arguments),
     /// Show what was done, request by request
     Audit(audit::Arguments),
     /// Show the certificate that clients of the proxy must trust
@@ -110,6 +114,7 @@ impl Command {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Add(_) => "secrets add",
+            Self::Approvals(arguments) => arguments.name(),
             Self::Audit(arguments) => arguments.name(),
             Self::Ca(arguments) => arguments.name(),
             Self::Cleanup(_) => "secrets cleanup",
@@ -181,6 +186,7 @@ impl Command {
     pub(super) async fn run(&self, context: &mut Context) -> Result<Outcome, Report> {
         match self {
             Self::Add(arguments) => add::run(context, arguments).await,
+            Self::Approvals(arguments) => approvals::run(context, arguments).await,
             Self::Audit(arguments) => audit::run(context, arguments).await,
             Self::Ca(arguments) => ca::run(context, arguments).await,
             Self::Daemon(arguments) => daemon::run(context, arguments).await,

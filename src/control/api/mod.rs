@@ -3,6 +3,7 @@
 //! Invariant: both ends use these types, so that what one writes the other reads; the methods of agent-secrets take
 //! unknown parameters in silence as the original does, ours refuse them.
 
+mod approvals;
 mod daemon;
 mod kill;
 mod note;
@@ -15,6 +16,10 @@ mod value;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
+pub use approvals::{
+    AllowApproval, ApprovalEntry, ApprovalList, AskingCapability, DenyApproval, ListApprovals, ShowApproval,
+    ShownField, WaitApprovals,
+};
 pub use daemon::{
     AuditEntries, AuditEntry, AuditTail, Certificate, FlushAudit, Health, HealthQuery, HealthWarning, Heartbeat, Ping,
     Pong, RestartAccepted, RestartDaemon, ShowCa, Status, StatusQuery, StopDaemon,
@@ -115,6 +120,11 @@ methods! {
     "policy.explain" ExplainPolicy => Explanation;
     "policy.list" ListPolicy => PolicyList;
     "policy.reload" ReloadPolicy => PolicyReloaded;
+    "approvals.list" ListApprovals => ApprovalList;
+    "approvals.show" ShowApproval => ApprovalEntry;
+    "approvals.allow" AllowApproval => Done;
+    "approvals.deny" DenyApproval => Done;
+    "approvals.wait" WaitApprovals => ApprovalList;
     "ca.show" ShowCa => Certificate;
     "audit.flush" FlushAudit => Done;
     "audit.note" Note => Done;
@@ -141,7 +151,7 @@ macro_rules! answers {
 }
 
 answers! {
-    AuditEntries, Certificate, Deleted, Done, Explanation, Health, HeartbeatStatus, HeartbeatTested,
+    ApprovalEntry, ApprovalList, AuditEntries, Certificate, Deleted, Done, Explanation, Health, HeartbeatStatus, HeartbeatTested,
     Killed, Leased, PolicyList, PolicyReloaded, Pong, RestartAccepted, Revoked, Rotated, RotationsRun, SecretList,
     SessionOpened, Status, Stored, TokenLeased,
 }

@@ -104,7 +104,11 @@ impl Service for Fake {
             Call::FlushAudit(_) => done("flushed"),
             Call::Note(_) => done("noted"),
             Call::GetSecret(_) => Err(Failure::new(FailureCode::Unauthorized, "lease it instead")),
-            Call::HealthQuery(_) | Call::RestartDaemon(_) => {
+            Call::ListApprovals(_) => Ok(ApprovalList { version: 1, approvals: Vec::new() }.into()),
+            Call::WaitApprovals(wait) => Ok(ApprovalList { version: wait.version, approvals: Vec::new() }.into()),
+            Call::AllowApproval(allow) => done(&format!("allowed {}", allow.id)),
+            Call::DenyApproval(deny) => done(&format!("denied {}", deny.id)),
+            Call::HealthQuery(_) | Call::RestartDaemon(_) | Call::ShowApproval(_) => {
                 Err(Failure::new(FailureCode::NotAvailable, "not available yet"))
             }
             Call::TripKill(trip) => Ok(killed(trip).into()),

@@ -1,6 +1,7 @@
 //! Settings: each part's section, with defaults that need no file, read from `config.toml` or from what agent-secrets
 //! wrote.
 
+mod approvals_section;
 mod audit_section;
 mod effective;
 mod file;
@@ -19,6 +20,7 @@ use std::{
 use serde::Deserialize;
 
 pub use self::{
+    approvals_section::{ApprovalsSection, BodySize},
     audit_section::{AuditSection, FileSize, Interval, Keep},
     effective::{Effective, Setting, effective},
     keys::{KEYS, Key, commented_file},
@@ -56,6 +58,8 @@ pub struct Settings {
     pub proxy: ProxySection,
     /// Connections to upstreams.
     pub upstream: UpstreamSection,
+    /// Requests that wait for a person.
+    pub approvals: ApprovalsSection,
     /// The record.
     pub audit: AuditSection,
     /// Who has to go on answering.
@@ -75,6 +79,8 @@ pub struct ProxySection {
     pub require_auth: bool,
     /// How long a client may take over a body that rules look into, before the request is refused. Default 30 s.
     pub body_time: TimeToLive,
+    /// The longest body that a person can be asked to approve. Default 1 MiB.
+    pub approval_body: BodySize,
 }
 
 /// `[upstream]`
@@ -108,6 +114,7 @@ impl Default for Settings {
             rotation_timeout: TimeToLive::new(Duration::from_secs(30)),
             proxy: ProxySection::default(),
             upstream: UpstreamSection::default(),
+            approvals: ApprovalsSection::default(),
             audit: AuditSection::default(),
             heartbeat: HeartbeatSection::default(),
             ca: CaSection::default(),
@@ -121,6 +128,7 @@ impl Default for ProxySection {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             require_auth: false,
             body_time: TimeToLive::new(Duration::from_secs(30)),
+            approval_body: BodySize::default(),
         }
     }
 }
@@ -158,6 +166,7 @@ impl Settings {
                 self.proxy.listen
             ));
         }
+        self.approvals.check()?;
         self.heartbeat.checked().map(drop).map_err(|error| error.to_string())
     }
 

@@ -1,0 +1,127 @@
+//! One request that waits for a person: what is shown of it, and what an answer to it may say.
+
+use std::{path::PathBuf, time::Duration};
+
+use crate::{
+    base::{ClientId, LeaseId, RequestId, ServiceId, SessionId, TimeToLive, Timestamp},
+    policy::{Asking, Remember},
+};
+
+/// What a request asks; everything in it was made harmless for terminals, and holds no credential and no lease token.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// The request.
+    pub request: RequestId,
+    /// Who asks.
+    pub client: ClientId,
+    /// In which session.
+    pub session: Option<SessionId>,
+    /// In which folder.
+    pub project: Option<PathBuf>,
+    /// With which lease.
+    pub lease: LeaseId,
+    /// Every capability that asks, with its service; never empty.
+    pub asks: Vec<(ServiceId, Asking)>,
+    /// The method.
+    pub method: String,
+    /// Scheme, host and port.
+    pub origin: String,
+    /// Path and query.
+    pub target: String,
+    /// What the capabilities want shown of the body: pointer and value.
+    pub shown: Vec<(String, String)>,
+    /// How many bytes the body has.
+    pub body_len: usize,
+    /// The beginning of the body.
+    pub preview: String,
+    /// SHA-256 of head and body, in hex: what was shown is what is sent.
+    pub hash: String,
+}
+
+impl Ask {
+    /// The capabilities by name, for records and prompts.
+    pub fn capabilities(&self) -> String {
+        let names: Vec<&str> = self.asks.iter().map(|(_, asking)| &*asking.capability).collect();
+        names.join(",")
+    }
+
+    /// The longest that an answer may be remembered: what every one of them permits.
+    pub fn longest(&self) -> Remember {
+        self.asks.iter().map(|(_, asking)| asking.longest()).min().unwrap_or(Remember::Never)
+    }
+
+    /// How long it waits; the shortest that a grant says, else what the settings say.
+    pub(super) fn within(&self, usual: Duration) -> Duration {
+        self.asks.iter().filter_map(|(_, asking)| asking.approve.within).map(TimeToLive::get).min().unwrap_or(usual)
+    }
+}
+
+/// A request that waits.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its id: eight hexadecimal digits.
+    pub id: String,
+    /// What it asks.
+    pub ask: Ask,
+    /// Since when.
+    pub asked_at: Timestamp,
+    /// When waiting is over, and it is refused.
+    pub expires_at: Timestamp,
+}
+
+/// Who answers, as the kernel names the process and as it names itself.
+#[derive(Clone, Debug)]
+pub struct Answerer {
+    /// The user.
+    pub uid: u32,
+    /// The process.
+    pub pid: Option<i32>,
+    /// What it calls itself.
+    pub client: Option<ClientId>,
+}
+
+impl std::fmt::Display for Answerer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "by uid {}", self.uid)?;
+        self.pid.map_or(Ok(()), |pid| write!(f, ", pid {pid}"))?;
+        self.client.as_ref().map_or(Ok(()), |client| write!(f, ", as `{client}`"))
+    }
+}
+
+/// What a person says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Yes, and for how long the same need not be asked again.
+    Allow(Remember),
+    /// No.
+    Deny,
+}
+
+/// Why an answer was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ApprovalError {
+    /// Nothing waits under this id, and nothing is known that did.
+    #[error("no request waits for approval under the id `{0}`")]
+    Unknown(String),
+    /// It does not wait any more.
+    #[error("`{id}` does not wait any more: {how}")]
+    Over {
+        /// Its id.
+        id: String,
+        /// How it ended.
+        how: &'static str,
+    },
+    /// Remembering would let more pass than the grant permits.
+    #[error("an answer to `{id}` may be remembered {longest}; {why}")]
+    Remember {
+        /// Its id.
+        id: String,
+        /// For how long it may.
+        longest: String,
+        /// Why.
+        why: &'static str,
+    },
+    /// The answer cannot be recorded, so it was not given; the request is refused.
+    #[error("the answer cannot be recorded, so the request was refused: {0}")]
+    Audit(#[from] crate::audit::Error),
+}

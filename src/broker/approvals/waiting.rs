@@ -1,0 +1,95 @@
+//! The end of a request that waits: it hears the answer once, and a client that goes away takes its question along.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::oneshot, time::timeout};
+
+use super::{Broker, Entry, LIST, event_of};
+use crate::{
+    audit::{Action, Outcome},
+    base::{CutReason, RefusalCode},
+    broker::Refusal,
+};
+
+/// An answer as the request hears it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// The id of the question that it answers.
+    pub id: String,
+    pub(super) is_allowed: bool,
+}
+
+/// A request that waits; dropping it takes the question back.
+pub struct Waiting {
+    broker: Arc<Broker>,
+    entry: Arc<Entry>,
+    told: Option<oneshot::Receiver<Given>>,
+    within: Duration,
+    given: Option<Given>,
+}
+
+impl Waiting {
+    pub(super) const fn new(
+        broker: Arc<Broker>,
+        entry: Arc<Entry>,
+        told: oneshot::Receiver<Given>,
+        within: Duration,
+    ) -> Self {
+        Self { broker, entry, told: Some(told), within, given: None }
+    }
+
+    pub(super) const fn answered(broker: Arc<Broker>, entry: Arc<Entry>, given: Given) -> Self {
+        Self { broker, entry, told: None, within: Duration::ZERO, given: Some(given) }
+    }
+
+    /// Waits for a person, for as long as the grant lets it.
+    pub async fn answer(&mut self) -> Result<Given, Refusal> {
+        if let Some(given) = self.given.take() {
+            return Ok(given);
+        }
+        let Some(told) = &mut self.told else { return Err(Refusal::of_cut(CutReason::Drained)) };
+        let heard = match timeout(self.within, &mut *told).await {
+            Ok(heard) => heard,
+            Err(_) if self.broker.approvals.take(&self.entry.id, "nobody answered in time").is_some() => {
+                self.told = None;
+                let details = format!("{}, nobody answered in time", self.entry.id);
+                let event = event_of(&self.entry, Action::ApprovalExpired);
+                self.broker.parts.audit.append_lazily(&event.outcome(Outcome::Refused).details(&details));
+                let detail = format!(
+                    "capability `{}` asks a person first, and nobody answered within {} s",
+                    self.entry.ask.capabilities(),
+                    self.within.as_secs()
+                );
+                return Err(Refusal::new(RefusalCode::NeedsApproval, detail, LIST));
+            }
+            Err(_) => told.await, // somebody is answering right now
+        };
+        let Ok(given) = heard else {
+            self.withdraw("the daemon is stopping");
+            return Err(Refusal::of_cut(CutReason::Drained));
+        };
+        self.told = None;
+        if given.is_allowed {
+            return Ok(given);
+        }
+        let detail = format!("a person denied the request (approval {})", given.id);
+        Err(Refusal::new(RefusalCode::ApprovalDenied, detail, LIST))
+    }
+
+    /// Takes the question back.
+    pub fn withdraw(&mut self, why: &'static str) {
+        if self.told.take().is_none() {
+            return;
+        }
+        self.broker.approvals.take(&self.entry.id, why);
+        let details = format!("{}, {why}", self.entry.id);
+        let event = event_of(&self.entry, Action::ApprovalWithdrawn);
+        self.broker.parts.audit.append_lazily(&event.outcome(Outcome::Aborted).details(&details));
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.withdraw("its client went away");
+    }
+}

@@ -1,0 +1,134 @@
+//! Approvals over the socket: what waits for a person, and the person's answer. Never for processes inside a session.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::empty_request;
+use crate::base::{ClientId, LeaseId, RequestId, ServiceId, SessionId, Timestamp, null_is_default};
+
+empty_request! {
+    /// `approvals.list`: what waits now.
+    #[serde(deny_unknown_fields)]
+    ListApprovals;
+}
+
+/// `approvals.show`: one that waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShowApproval {
+    /// Its id.
+    pub id: String,
+}
+
+/// `approvals.allow`: lets one pass.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AllowApproval {
+    /// Its id.
+    pub id: String,
+    /// `session`, or a duration such as `10m`: the same is not asked again for so long. Once when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remember: Option<String>,
+    /// What the caller calls itself, for the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<ClientId>,
+}
+
+/// `approvals.deny`: refuses one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DenyApproval {
+    /// Its id.
+    pub id: String,
+    /// What the caller calls itself, for the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<ClientId>,
+}
+
+/// `approvals.wait`: the list as soon as it is another than the one with this number, or after some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WaitApprovals {
+    /// The number of the list that is known.
+    pub version: u64,
+    /// How many seconds to wait at most; 30 is the longest.
+    pub seconds: u64,
+}
+
+/// The answer to `approvals.list` and `approvals.wait`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalList {
+    /// A number that changes with the list.
+    pub version: u64,
+    /// Oldest first.
+    pub approvals: Vec<ApprovalEntry>,
+}
+
+/// A request that waits. Its texts come from the request and were made harmless for terminals.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalEntry {
+    /// Its id.
+    pub id: String,
+    /// Who asks.
+    pub client_id: ClientId,
+    /// In which session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<SessionId>,
+    /// In which folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<PathBuf>,
+    /// The id of the request in the record.
+    pub request_id: RequestId,
+    /// With which lease.
+    pub lease_id: LeaseId,
+    /// Every capability that asks; the answer is for all of them.
+    pub capabilities: Vec<AskingCapability>,
+    /// The method.
+    pub method: String,
+    /// Scheme, host and port.
+    pub origin: String,
+    /// Path and query.
+    pub target: String,
+    /// What the capabilities want shown of the body.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub shown: Vec<ShownField>,
+    /// How many bytes the body has.
+    pub body_bytes: u64,
+    /// The beginning of the body.
+    pub body: String,
+    /// SHA-256 of head and body: what is shown is what is sent.
+    pub sha256: String,
+    /// For how long the answer may be remembered: `never`, `session` or a duration.
+    pub remember: String,
+    /// Since when it waits.
+    pub asked_at: Timestamp,
+    /// When it is refused.
+    pub expires_at: Timestamp,
+}
+
+/// One capability that asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskingCapability {
+    /// Its service.
+    pub service: ServiceId,
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub about: String,
+    /// Its risk.
+    pub risk: String,
+    /// The parameters that the request shows.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub params: Vec<ShownField>,
+}
+
+/// A name, or a JSON pointer, and its value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShownField {
+    /// The name.
+    pub name: String,
+    /// The value, cut where it is long.
+    pub value: String,
+}

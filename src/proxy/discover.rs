@@ -1,0 +1,113 @@
+//! `http://lease.localhost`: the proxy's own answers to agents about what they may do. Never dialled.
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode,
+    header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE},
+};
+use hyper::body::Incoming;
+use serde_json::Value;
+
+use super::{
+    answer::AnswerBody,
+    entrance::Entrance,
+    exchange::Refused,
+    outcome::{Kind, Notes},
+};
+use crate::{
+    audit::{Action, Event},
+    base::{Authority, RefusalCode, harmless},
+    broker::{Broker, Refusal, Session},
+};
+
+/// The host that is the proxy itself.
+const HOST: &str = "lease.localhost";
+
+const HELP: &str = "This is the proxy itself. It answers:\n\
+     GET http://lease.localhost/v1/me   what this session may do, as JSON, or Markdown with `Accept: text/markdown`\n";
+
+const ME: &str = "curl http://lease.localhost/v1/me";
+
+/// Whether a request is for the proxy itself.
+pub(super) fn is_for_us(authority: &Authority) -> bool {
+    authority.host.name() == Some(HOST)
+}
+
+/// Answers it.
+pub(super) fn answer(broker: &Broker, entrance: &Entrance, request: &Request<Incoming>) -> Response<AnswerBody> {
+    match find(broker, entrance, request) {
+        Ok(answer) => answer,
+        Err(refusal) => {
+            let (method, uri) = (request.method().clone(), request.uri().clone());
+            let mut notes = Notes::new(Kind::Request, method, uri, None);
+            entrance.note(&mut notes);
+            Refused::Before(Box::new(notes), refusal).answer(broker)
+        }
+    }
+}
+
+fn find(broker: &Broker, entrance: &Entrance, request: &Request<Incoming>) -> Result<Response<AnswerBody>, Refusal> {
+    let path = request.uri().path();
+    if !matches!(path, "/" | "/v1/me") {
+        let detail = "the proxy itself has nothing at this path";
+        return Err(Refusal::new(RefusalCode::NotFound, detail, ME));
+    }
+    if *request.method() != Method::GET {
+        return Err(Refusal::new(RefusalCode::MethodDenied, "the proxy itself answers GET only", ME));
+    }
+    if path == "/" {
+        record(broker, entrance.session(), path)?;
+        return Ok(reply("text/plain; charset=utf-8", HELP.to_owned()));
+    }
+    let Some(session) = entrance.session() else {
+        let detail = "only a session can be told what it may do, and this request came without one";
+        return Err(Refusal::new(RefusalCode::NoLease, detail, "secrets exec -- curl http://lease.localhost/v1/me"));
+    };
+    record(broker, Some(session), path)?;
+    let manifest = broker.manifest(session);
+    let accepts = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    if accepts.contains("text/markdown") {
+        return Ok(reply("text/markdown; charset=utf-8", markdown(&manifest)));
+    }
+    Ok(reply("application/json", format!("{manifest:#}\n")))
+}
+
+fn record(broker: &Broker, session: Option<&Session>, path: &str) -> Result<(), Refusal> {
+    let mut event = Event::new(Action::Discovery).path(path);
+    if let Some(session) = session {
+        event = event.session(session.id()).client(session.client());
+    }
+    broker.audit().append(&event).map_err(|error| {
+        let detail = format!("the request cannot be recorded: {error}");
+        Refusal::new(RefusalCode::AuditUnavailable, detail, "secrets doctor")
+    })
+}
+
+fn reply(kind: &'static str, body: String) -> Response<AnswerBody> {
+    let mut response = Response::new(AnswerBody::from(Bytes::from(body)));
+    *response.status_mut() = StatusCode::OK;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The same for models that read.
+fn markdown(manifest: &Value) -> String {
+    let text = |value: &Value| harmless(value.as_str().unwrap_or_default());
+    let list = |value: &Value| value.as_array().into_iter().flatten().map(text).collect::<Vec<_>>().join(", ");
+    let mut lines = vec![format!("# What `{}` may do", text(&manifest["client_id"]))];
+    for service in manifest["services"].as_array().into_iter().flatten() {
+        lines.push(format!("\n## {} (`{}`)\n", text(&service["name"]), text(&service["service"])));
+        lines.push(format!("- hosts: {}", list(&service["hosts"])));
+        lines.push(format!("- the lease is in: {}", list(&service["env"])));
+        lines.push(format!("- until {}", text(&service["expires_at"])));
+        for only in service["only"].as_array().into_iter().flatten() {
+            lines.push(format!("- only `{}` in: {}", text(&only["param"]), list(&only["values"])));
+        }
+        for cap in service["capabilities"].as_array().into_iter().flatten() {
+            let verdict = if cap["verdict"] == "ask" { "a person is asked" } else { "allowed" };
+            lines.push(format!("- `{}` ({verdict}): {}", text(&cap["name"]), text(&cap["about"])));
+        }
+    }
+    lines.join("\n") + "\n"
+}

@@ -1,0 +1,222 @@
+//! Requests that a person is asked about: read whole, shown, bound to a hash, and held until there is an answer.
+//!
+//! Invariant: what was shown is what is sent. The body is in our hands before anybody is asked, and nothing that the
+//! client does afterwards changes it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::time::timeout;
+
+use super::{
+    admit::{Decided, too_long},
+    exchange::{Refused, Site},
+    flow::Flow,
+    hop::Upgrading,
+    outcome::Notes,
+    peek::{self, Unread},
+    request, stray,
+};
+use crate::{
+    base::{RefusalCode, harmless, hex, sha256},
+    broker::{Ask, Broker, Refusal},
+    inject::Held,
+    policy::{Peek, Until},
+};
+
+/// How much of a body is shown, in bytes.
+const PREVIEW: usize = 2048;
+/// How much of one field is shown, in characters.
+const FIELD: usize = 200;
+/// How much of the target is shown, in characters.
+const TARGET: usize = 1024;
+
+/// Lets a request pass that asks nobody; holds any other until a person says yes.
+pub(super) async fn hold(site: &Site, decided: Decided) -> Result<Decided, Refused> {
+    if decided.asks.is_empty() {
+        return Ok(decided);
+    }
+    Box::pin(held(site, Box::new(decided))).await // seldom, and large
+}
+
+async fn held(site: &Site, mut decided: Box<Decided>) -> Result<Decided, Refused> {
+    // A client that goes away drops this future, and its request was refused all the same.
+    let mut left = Left { broker: Arc::clone(&site.broker), notes: None };
+    let notes = std::mem::replace(&mut decided.received.notes, Notes::blank());
+    left.notes = Some(Box::new(notes));
+    let held = ask(site, &mut decided, left.notes.as_deref()).await;
+    let Some(mut notes) = left.notes.take() else { return Ok(*decided) }; // it is there
+    match held {
+        Ok(id) => {
+            notes.approval = Some(format!("approval {id}").into());
+            decided.received.notes = *notes;
+            Ok(*decided)
+        }
+        Err(mut refusal) => {
+            let first = decided.asks.first();
+            refusal.capability =
+                refusal.capability.or_else(|| first.map(|(_, asking)| asking.capability.as_ref().into()));
+            Err(Refused::Before(notes, refusal))
+        }
+    }
+}
+
+/// Records the refusal of a request whose client did not wait for it.
+struct Left {
+    broker: Arc<Broker>,
+    notes: Option<Box<Notes>>,
+}
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        if let Some(mut notes) = self.notes.take() {
+            stray::conceal(&mut notes, self.broker.leases());
+            notes.refused(self.broker.audit(), RefusalCode::NeedsApproval, 403);
+        }
+    }
+}
+
+async fn ask(site: &Site, decided: &mut Decided, notes: Option<&Notes>) -> Result<String, Refusal> {
+    let ends = Flow::new(decided.permits.iter().map(|permit| permit.watch().clone()).collect());
+    let body = tokio::select! {
+        biased;
+        reason = ends.wait() => return Err(Refusal::of_cut(reason)),
+        body = read(site, decided) => body?,
+    };
+    let Some((notes, permit)) = notes.zip(decided.permits.first()) else {
+        return Err(Refusal::new(RefusalCode::NoLease, "nobody can be asked without a lease", "secrets exec -- sh"));
+    };
+    let lease = permit.lease();
+    let received = &decided.received;
+    let shows_body = !received.is_searched && received.upgrading == Upgrading::No;
+    if shows_body {
+        stray::search_body(site, &body, std::iter::empty())?; // what stands there would be shown
+    }
+    let asked = Ask {
+        request: notes.id,
+        client: lease.client.clone(),
+        session: site.entrance.session_id(),
+        project: site.entrance.project().map(std::path::Path::to_owned),
+        lease: lease.id,
+        asks: decided.asks.clone(),
+        method: cut(received.parts.method.as_str(), FIELD),
+        origin: format!("{}://{}", site.scheme.as_str(), site.authority),
+        target: target(decided),
+        shown: if shows_body { shown(decided, &body) } else { Vec::new() },
+        body_len: body.len(),
+        preview: if shows_body { preview(&body) } else { HIDDEN.to_owned() },
+        hash: hash(site, decided, &body),
+    };
+    let mut waiting = site.broker.hold(asked)?;
+    let given = tokio::select! {
+        biased;
+        reason = ends.wait() => {
+            waiting.withdraw("its lease has ended");
+            return Err(Refusal::of_cut(reason));
+        }
+        given = waiting.answer() => given?,
+    };
+    Ok(given.id)
+}
+
+const HIDDEN: &str = "(not shown: the lease token stands in it)";
+
+/// Reads the whole body, and puts it back as all there is.
+async fn read(site: &Site, decided: &mut Decided) -> Result<Bytes, Refusal> {
+    let received = &mut decided.received;
+    if received.upgrading != Upgrading::No {
+        return Ok(Bytes::new());
+    }
+    let rule = decided.body_max.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
+    let most = site.limits.approval_body.min(rule);
+    let peek = Peek { most, until: Until::End };
+    let read = timeout(site.limits.peek_time, peek::read(site, &mut received.body, peek)).await;
+    let ahead = read.unwrap_or(Err(Unread::Slow)).map_err(|why| match why {
+        Unread::Broken => request::broken_body(),
+        Unread::NoRoom => {
+            Refusal::new(RefusalCode::Limit, "too many bodies are being read at once", decided.command.clone())
+        }
+        Unread::Slow => {
+            let detail = "the body, which a person must approve first, did not come in time";
+            Refusal::new(RefusalCode::BadRequest, detail, decided.command.clone())
+        }
+        Unread::TooLong if rule <= site.limits.approval_body => too_long(decided.command.clone()),
+        Unread::TooLong => {
+            let detail = format!(
+                "a person must approve this request, and its body has more than the {most} bytes of \
+                 `proxy.approval_body`"
+            );
+            Refusal::new(RefusalCode::BodyTooLarge, detail, "secrets config")
+        }
+    })?;
+    let body = ahead.front.clone();
+    received.expects_continue = false; // whoever waited for it has got it
+    received.body.put_back(ahead);
+    Ok(body)
+}
+
+/// Path and query without the lease token.
+fn target(decided: &Decided) -> String {
+    let received = &decided.received;
+    let path = received.path.as_deref().unwrap_or_else(|| received.parts.uri.path());
+    let mut query = received.parts.uri.query().unwrap_or_default().as_bytes().to_vec();
+    let mut slots: Vec<_> = decided.held.iter().filter_map(|held: &Held| held.slot.query()).collect();
+    slots.sort_by_key(|slot| std::cmp::Reverse(slot.start));
+    for slot in slots {
+        if slot.end <= query.len() {
+            query.splice(slot, *b"-");
+        }
+    }
+    let query = String::from_utf8_lossy(&query);
+    let mark = if query.is_empty() { "" } else { "?" };
+    cut(&format!("{path}{mark}{query}"), TARGET)
+}
+
+/// What the capabilities want shown of a body of JSON.
+fn shown(decided: &Decided, body: &[u8]) -> Vec<(String, String)> {
+    let pointers: Vec<&str> = decided.asks.iter().flat_map(|(_, asking)| &asking.show).map(|text| &**text).collect();
+    if pointers.is_empty() {
+        return Vec::new();
+    }
+    let document = serde_json::from_slice::<serde_json::Value>(body).ok();
+    let value = |pointer: &str| match document.as_ref().map(|document| document.pointer(pointer)) {
+        Some(Some(value)) => cut(&value.to_string(), FIELD),
+        Some(None) => "(not in the body)".to_owned(),
+        None => "(the body is no JSON)".to_owned(),
+    };
+    pointers.into_iter().map(|pointer| (harmless(pointer), value(pointer))).collect()
+}
+
+fn preview(body: &[u8]) -> String {
+    let front = body.get(..PREVIEW).unwrap_or(body);
+    let text = harmless(&String::from_utf8_lossy(front));
+    if body.len() > PREVIEW { format!("{text}… ({} bytes in all)", body.len()) } else { text }
+}
+
+fn cut(text: &str, most: usize) -> String {
+    let shown: String = text.chars().take(most).collect();
+    let more = if shown.len() < text.len() { "…" } else { "" };
+    harmless(&shown) + more
+}
+
+/// SHA-256 over head and body, each part with its length before it.
+fn hash(site: &Site, decided: &Decided, body: &[u8]) -> String {
+    let parts = &decided.received.parts;
+    let mut all = Vec::new();
+    let mut put = |part: &[u8]| {
+        all.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        all.extend_from_slice(part);
+    };
+    put(parts.method.as_str().as_bytes());
+    put(site.scheme.as_str().as_bytes());
+    put(site.authority.to_string().as_bytes());
+    put(parts.uri.path().as_bytes());
+    put(parts.uri.query().unwrap_or_default().as_bytes());
+    let trailers = decided.received.body.trailers();
+    for (name, value) in parts.headers.iter().chain(trailers.into_iter().flatten()) {
+        put(name.as_str().as_bytes());
+        put(value.as_bytes());
+    }
+    put(&sha256(body));
+    hex(&sha256(&all))
+}

@@ -1,0 +1,115 @@
+//! `secrets approvals`: a person outside answers what an agent inside wants, and the agent cannot.
+
+use std::fs;
+
+use crate::{
+    hand::{Hand, SECRET},
+    support::{Origin, Program, Speaks, TestCa, find_program, until_blocking},
+};
+
+const HOST: &str = "api.acme.test";
+
+const SERVICE: &str = r#"schema = 1
+kind = "service"
+id = "acme"
+name = "Acme"
+[host.api]
+origin = "https://api.acme.test"
+[credential.key]
+type = "token"
+env = ["ACME_KEY"]
+[[inject]]
+host = "api"
+use = "key"
+at = [{ header = "authorization", as = "Bearer {}" }]
+[cap.write]
+about = "Create"
+risk = "write"
+allow = [{ method = "POST" }]
+show = ["/amount"]
+"#;
+
+fn world() -> (Origin, Hand) {
+    let ca = TestCa::new();
+    let origin = Origin::builder(ca.leaf_for(&[HOST])).speaks(Speaks::Both).start();
+    let hand = Hand::in_front_of(&ca, &origin, &[HOST]);
+    let policies = hand.home.join("policies");
+    fs::create_dir_all(&policies).unwrap();
+    fs::write(policies.join("acme.toml"), SERVICE).unwrap();
+    let grant =
+        "schema = 1\nkind = \"policy\"\n[[grant]]\nservice = \"acme\"\nitem = \"acme_key\"\nask = [\"write\"]\n";
+    fs::write(policies.join("grant.toml"), grant).unwrap();
+    let notify = hand.work.join("notify");
+    crate::support::write_script(
+        &notify,
+        &format!("#!/bin/sh\nprintf '%s\\n' \"$@\" > '{}'\n", hand.work.join("noticed").display()),
+    );
+    let config = fs::read_to_string(hand.home.join("config.toml")).unwrap();
+    let config = format!("{config}[approvals]\nnotify = '{}'\n", notify.display());
+    fs::write(hand.home.join("config.toml"), config).unwrap();
+    let (code, added) = hand.envelope(&["add", "acme_key", "--service", "acme"], SECRET.as_bytes());
+    assert_eq!(code, 0, "{added}");
+    (origin, hand)
+}
+
+/// What waits, once something does.
+fn waiting(hand: &Hand) -> String {
+    let first = || {
+        let (_, list) = hand.envelope(&["approvals"], b"");
+        list["result"]["approvals"][0]["id"].as_str().map(str::to_owned)
+    };
+    until_blocking("a request waits", || first().is_some());
+    first().unwrap()
+}
+
+#[test]
+fn a_person_sees_and_answers_what_an_agent_wants_and_the_agent_cannot() {
+    let (Some(shell), Some(_)) = (find_program("sh"), find_program("curl")) else { return };
+    let (origin, hand) = world();
+    let ask = "curl -sk -H \"Authorization: Bearer $ACME_KEY\" -d '{\"amount\":7}' https://api.acme.test/echo";
+    let script = format!(
+        "s() {{ '{}' --home '{}' --no-autostart \"$@\"; }}\n{ask} -o first & \n\
+         until [ -e id ]; do sleep .05; done\n\
+         s approvals allow \"$(cat id)\" > refused; s approvals list >> refused; touch tried; wait\n{ask} > second\n",
+        env!("CARGO_BIN_EXE_secrets"),
+        hand.home.display()
+    );
+    let mut command = hand.command(&["exec", "--secret", "acme_key", "--client-id", "web", "--"]);
+    let running = Program::start(command.arg(shell).args(["-c", &script]));
+    let id = waiting(&hand);
+    fs::write(hand.work.join("id.new"), &id).unwrap();
+    fs::rename(hand.work.join("id.new"), hand.work.join("id")).unwrap();
+    until_blocking("the agent has tried", || hand.work.join("tried").exists());
+    assert!(origin.requests().is_empty(), "its own answer is none");
+    let refused = hand.records_of("call_refused");
+    let methods: Vec<_> = refused.iter().map(|record| record.details.as_deref().unwrap()).collect();
+    assert_eq!(methods, ["approvals.allow", "approvals.list"]);
+
+    let (code, shown) = hand.envelope(&["approvals", "show", &id], b"");
+    let entry = &shown["result"];
+    assert_eq!((code, &entry["client_id"], &entry["method"]), (0, &"web".into(), &"POST".into()), "{shown}");
+    assert_eq!((&entry["shown"][0]["value"], &entry["capabilities"][0]["risk"]), (&"7".into(), &"write".into()));
+    assert!(!shown.to_string().contains(SECRET), "{shown}");
+    let (code, allowed) = hand.envelope(&["approvals", "allow", &id], b"");
+    assert_eq!(code, 0, "{allowed}");
+    let (code, late) = hand.envelope(&["approvals", "deny", &id], b"");
+    assert!(code != 0 && late["error"]["message"].as_str().unwrap().contains("does not wait any more"), "{late}");
+
+    let second = waiting(&hand);
+    let (code, denied) = hand.envelope(&["approvals", "deny", &second], b"");
+    assert_eq!(code, 0, "{denied}");
+    let _out = running.finish().expect_success();
+    assert_eq!(origin.only_request().body, b"{\"amount\":7}");
+    let problem = fs::read_to_string(hand.work.join("second")).unwrap();
+    assert!(problem.contains("approval_denied"), "{problem}");
+    let by = hand.records_of("approval_allowed")[0].details.clone().unwrap();
+    assert!(by.contains("by uid "), "{by}");
+
+    until_blocking("the desktop was told", || hand.work.join("noticed").exists());
+    until_blocking("all of it", || {
+        let noticed = fs::read_to_string(hand.work.join("noticed")).unwrap();
+        noticed.contains("secrets approvals show") && noticed.contains("web wants to use acme")
+    });
+    let noticed = fs::read_to_string(hand.work.join("noticed")).unwrap();
+    assert!(!noticed.contains("amount") && !noticed.contains(SECRET), "{noticed}");
+}
