@@ -3,19 +3,18 @@
 //! Invariants: adding a narrowing never raises a verdict; nothing that matches no granted capability is allowed;
 //! an allowed decision allocates nothing unless the path needs decoding.
 
-use std::{borrow::Cow, path::Path, sync::Arc};
+use std::{borrow::Cow, path::Path};
 
 use crate::base::{Authority, ClientId, Host, RefusalCode, Scheme, SecretName, ServiceId, TimeToLive};
 
 use super::{
-    ask::Asking,
+    decision::Decision,
     grant::{Grant, Narrow, Only, Verdict},
     issue::Withhold,
-    limited::Applied,
     matchers::{Content, Peek},
     path::NormalPath,
     rule::{Call, Met, Protocol, Rule, Seen},
-    service::{Capability, Carries, Inject, OriginPattern, Risk, Service, host_value},
+    service::{Capability, Carries, OriginPattern, Service, host_value},
     set::PolicySet,
 };
 
@@ -53,61 +52,6 @@ pub struct RequestFacts<'a> {
     pub protocol: Protocol,
     /// What it says beyond that.
     pub content: Content<'a>,
-}
-
-/// A verdict and everything that explains it or follows from it.
-#[derive(Clone, Debug)]
-pub struct Decision {
-    /// What becomes of the request.
-    pub verdict: Verdict,
-    /// The code of the refusal; `None` exactly when allowed.
-    pub code: Option<RefusalCode>,
-    /// The capability that decided; when nothing granted matched, the one that would have.
-    pub capability: Option<Arc<str>>,
-    /// The risk of that capability.
-    pub risk: Option<Risk>,
-    /// Why, for people; empty when allowed.
-    pub reason: String,
-    /// The nearest call that is allowed, when there is one.
-    pub nearest: Option<String>,
-    /// What a person is asked first; empty unless the verdict is to ask.
-    pub asks: Vec<Asking>,
-    /// How the credential goes in; `None` exactly when denied.
-    pub inject: Option<Arc<Inject>>,
-    /// How long a lease may live under the grant and all narrowings; `None` leaves it to the settings.
-    pub ttl: Option<TimeToLive>,
-    /// The most bytes that the request's body may have; `None` for any number.
-    pub body_max: Option<usize>,
-    /// What the answer is freed of.
-    pub withhold: Withhold,
-    /// What the request counts towards if it is forwarded; empty when refused.
-    pub limits: Vec<Applied>,
-}
-
-impl Decision {
-    pub(super) fn refuse(code: RefusalCode, reason: String) -> Self {
-        let verdict = if code == RefusalCode::NeedsApproval { Verdict::Ask } else { Verdict::Deny };
-        Self {
-            verdict,
-            code: Some(code),
-            capability: None,
-            risk: None,
-            reason,
-            nearest: None,
-            asks: Vec::new(),
-            inject: None,
-            ttl: None,
-            body_max: None,
-            withhold: Withhold::default(),
-            limits: Vec::new(),
-        }
-    }
-
-    pub(super) fn about(mut self, capability: Option<&Capability>) -> Self {
-        self.capability = capability.map(|capability| capability.name.clone());
-        self.risk = capability.map(|capability| capability.risk);
-        self
-    }
 }
 
 /// How one capability and a request met, for `explain`.

@@ -9,7 +9,8 @@ use serde::Serialize;
 use crate::base::{ClientId, RefusalCode, ServiceId, TimeToLive};
 
 use super::{
-    decide::{Bench, Decision, Hit, LeaseFacts, RequestFacts},
+    decide::{Bench, Hit, LeaseFacts, RequestFacts},
+    decision::Decision,
     grant::{Layer, Narrow, Verdict},
     rule::Met,
     service::{Capability, Risk},

@@ -2,12 +2,7 @@
 
 use crate::base::RefusalCode;
 
-use super::{
-    decide::{Bench, Decision},
-    grant::Verdict,
-    rule::Rule,
-    service::Capability,
-};
+use super::{decide::Bench, decision::Decision, grant::Verdict, rule::Rule, service::Capability};
 
 impl Bench<'_> {
     /// Nothing that is granted gives.

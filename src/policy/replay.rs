@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::{
     Content, PolicySet, Protocol, Verdict,
-    decide::{Decision, LeaseFacts, RequestFacts, judge},
+    decide::{LeaseFacts, RequestFacts, judge},
+    decision::Decision,
     grant::Grant,
 };
 use crate::base::{Authority, ClientId, RefusalCode, Scheme, SecretName, ServiceId};

@@ -14,7 +14,8 @@ use super::{
     Body, Content,
     ask::Approve,
     asked::Asked,
-    decide::{Decision, LeaseFacts, judge},
+    decide::{LeaseFacts, judge},
+    decision::Decision,
     grant::{Grant, Only, Those, Verdict},
     service::{Capability, Service},
 };
