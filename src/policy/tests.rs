@@ -8,6 +8,7 @@ mod decisions;
 mod dump;
 mod examples;
 mod faults;
+mod fuzz;
 mod git;
 mod graphql;
 mod limits;
