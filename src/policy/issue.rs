@@ -2,7 +2,7 @@
 //!
 //! Invariant: an issue rule takes away. It is read widely, and what its engine cannot do yet is refused.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::base::{Authority, RefusalCode, Scheme};
 
@@ -33,12 +33,20 @@ pub(super) enum Then {
 }
 
 /// What an answer is freed of, beyond echoes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Withhold {
     /// Of JSON answers, these fields.
     pub fields: Arc<Fields>,
     /// Whether an answer that cannot be read whole as JSON is refused: a fresh credential is in it.
     pub whole: bool,
+}
+
+impl Default for Withhold {
+    fn default() -> Self {
+        // Shared, so that a decision which frees its answer of nothing allocates nothing.
+        static NONE: LazyLock<Arc<Fields>> = LazyLock::new(Arc::default);
+        Self { fields: Arc::clone(&NONE), whole: false }
+    }
 }
 
 impl Withhold {

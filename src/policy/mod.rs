@@ -43,6 +43,7 @@ mod policy_file;
 mod prove;
 mod reach;
 mod read;
+mod read_files;
 mod recognise;
 mod refuse;
 mod replay;

@@ -21,9 +21,9 @@ use super::{
     limited::Budget,
     policy_file::{Defaults, Project, ReadGrant, Services, UnknownHost, read_policy, read_project},
     read::{Source, expected},
+    read_files::{Kind, read_files},
     recognise::recognise,
     service::Service,
-    service_file::read_service,
 };
 
 /// The largest policy file: 1 MiB.
@@ -63,7 +63,7 @@ impl PolicySet {
     pub fn load_alone(user_folder: &Path) -> Result<Self, LoadErrors> {
         let mut faults = Vec::new();
         let texts = read_folder(user_folder, &mut faults);
-        Self::build(Vec::new(), &texts, faults)
+        Self::build(&[], &texts, faults)
     }
 
     /// The same as if these files, by path and text, were in the folder too.
@@ -73,47 +73,49 @@ impl PolicySet {
         texts.extend(more.iter().map(|(path, text)| Text { file: path.display().to_string(), text: text.clone() }));
         texts.sort_by(|a, b| a.file.cmp(&b.file));
         let catalogue = CATALOGUE.iter().map(|(name, text)| (format!("catalogue:{name}"), *text));
-        Self::build(catalogue.collect(), &texts, faults)
+        Self::build(&catalogue.collect::<Vec<_>>(), &texts, faults)
     }
 
     /// The embedded catalogue alone, without a grant.
     pub fn catalogue() -> Result<Self, LoadErrors> {
         let catalogue = CATALOGUE.iter().map(|(name, text)| (format!("catalogue:{name}"), *text));
-        Self::build(catalogue.collect(), &[], Vec::new())
+        Self::build(&catalogue.collect::<Vec<_>>(), &[], Vec::new())
     }
 
     /// A set of the given texts as if they were the user's files, without the catalogue.
     #[cfg(test)]
     pub(super) fn of_texts(texts: &[(&str, &str)]) -> Result<Self, LoadErrors> {
         let texts = texts.iter().map(|(file, text)| Text { file: (*file).to_owned(), text: (*text).to_owned() });
-        Self::build(Vec::new(), &texts.collect::<Vec<_>>(), Vec::new())
+        Self::build(&[], &texts.collect::<Vec<_>>(), Vec::new())
     }
 
-    fn build(catalogue: Vec<(String, &str)>, texts: &[Text], mut faults: Vec<Fault>) -> Result<Self, LoadErrors> {
+    fn build(catalogue: &[(String, &str)], texts: &[Text], mut faults: Vec<Fault>) -> Result<Self, LoadErrors> {
         let mut services: BTreeMap<ServiceId, Arc<Service>> = BTreeMap::new();
-        for (file, text) in catalogue {
-            let source = Source::new(&file, text);
-            if let Some((_, service)) = service_of(&source, text, &["service"]) {
-                services.insert(service.id.clone(), Arc::new(service));
+        let shipped: Vec<(&str, &str)> = catalogue.iter().map(|(file, text)| (&**file, *text)).collect();
+        for read in read_files(&shipped, &["service"]) {
+            faults.extend(read.faults);
+            if let Kind::Service(_, service) = read.kind {
+                services.insert(service.id.clone(), Arc::from(service));
             }
-            faults.extend(source.into_faults());
         }
         let mut own: HashMap<ServiceId, Arc<str>> = HashMap::new();
         let mut policies = Vec::new();
-        for text in texts {
-            let source = Source::new(&text.file, &text.text);
-            match service_of(&source, &text.text, &["service", "policy"]) {
-                Some((line, service)) => match own.insert(service.id.clone(), source.file().clone()) {
+        let theirs: Vec<(&str, &str)> = texts.iter().map(|text| (&*text.file, &*text.text)).collect();
+        for (read, text) in read_files(&theirs, &["service", "policy"]).into_iter().zip(texts) {
+            faults.extend(read.faults);
+            match read.kind {
+                Kind::Service(at, service) => match own.insert(service.id.clone(), text.file.as_str().into()) {
                     Some(other) => {
+                        let source = Source::new(&text.file, &text.text);
                         let message = format!("service `{}` is described in `{other}` already", service.id);
-                        source.fault(line..line, message, "delete one of the two files, or give one another `id`");
+                        source.fault(at..at, message, "delete one of the two files, or give one another `id`");
+                        faults.extend(source.into_faults());
                     }
-                    None => drop(services.insert(service.id.clone(), Arc::new(service))), // the user's wins whole
+                    None => drop(services.insert(service.id.clone(), Arc::from(service))), // the user's wins whole
                 },
-                None if !source.has_faults() => policies.push(text),
-                None => {}
+                Kind::Other => policies.push(text),
+                Kind::Faulty => {}
             }
-            faults.extend(source.into_faults());
         }
         let services: Services = services.into_iter().collect();
         let mut defaults = Defaults::default();
@@ -241,7 +243,7 @@ impl PolicySet {
 }
 
 /// Checks `schema` and `kind`; the kind when both are right.
-fn head<'k>(root: &mut super::read::Table<'_>, kinds: &[&'k str]) -> Option<&'k str> {
+pub(super) fn head<'k>(root: &mut super::read::Table<'_>, kinds: &[&'k str]) -> Option<&'k str> {
     let source = root.source();
     match root.value("schema") {
         None => root.fault("the file has no `schema`", "begin it with `schema = 1`"),
@@ -254,17 +256,6 @@ fn head<'k>(root: &mut super::read::Table<'_>, kinds: &[&'k str]) -> Option<&'k 
         source.fault(kind.span, message, expected(kind.value, kinds));
     }
     found
-}
-
-/// The service that a file describes, with where it begins; `None` for another kind or a fault.
-fn service_of(source: &Source, text: &str, kinds: &[&str]) -> Option<(usize, Service)> {
-    let table = source.parse(text);
-    let mut root = source.root(&table);
-    let start = text.find("id").unwrap_or(0);
-    match head(&mut root, kinds) {
-        Some("service") => read_service(root).map(|service| (start, service)),
-        _ => None,
-    }
 }
 
 fn read_one_policy(text: &Text, services: &Services, faults: &mut Vec<Fault>) -> (Defaults, Vec<ReadGrant>) {
