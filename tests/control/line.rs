@@ -17,7 +17,7 @@ use tokio::{
 pub(crate) struct Desk {
     pub(crate) home: Home,
     pub(crate) clock: Clock,
-    _running: Running,
+    running: Running,
     _folder: tempfile::TempDir,
 }
 
@@ -28,7 +28,14 @@ impl Desk {
         let clock = Clock::manual(Timestamp::parse("2026-11-24T12:00:00Z").unwrap());
         Store::create(&home, clock.clone()).unwrap();
         let running = daemon::build(&Options::new(&home, Settings::default()), clock.clone()).await.unwrap();
-        Self { home, clock, _running: running, _folder: folder }
+        Self { home, clock, running, _folder: folder }
+    }
+
+    /// Another daemon over the same home, after this one has ended.
+    pub(crate) async fn again(self) -> Self {
+        self.running.stop().await;
+        let running = daemon::build(&Options::new(&self.home, Settings::default()), self.clock.clone()).await.unwrap();
+        Self { running, ..self }
     }
 
     pub(crate) async fn line(&self) -> RawLine {

@@ -22,4 +22,5 @@ mod hostile;
 mod line;
 mod methods;
 mod other_program;
+mod race;
 mod swarm;
