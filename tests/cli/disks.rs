@@ -1,5 +1,9 @@
 //! Disks that are full or may not be written: each on a file system of its own, in a mount namespace of its own, so that
 //! nothing outside notices.
+//!
+//! They need `unshare` and a system that lets this user make user and mount namespaces and mount a tmpfs inside; most
+//! containers do not. Without, each says on standard error that it looked at nothing and why, and fails where
+//! `LEASEHOLD_REQUIRE_CLIENTS` lists `namespaces`.
 
 use crate::{
     hand::Hand,
@@ -14,9 +18,9 @@ fn on_a_disk_of_its_own(size: &str, script: &str) -> Option<String> {
     let hand = Hand::new();
     let work = hand.work.display();
     let script = format!(
-        "set -e; mount -t tmpfs -o size={size} tmpfs {work} || {{ echo unsupported; exit 0; }}
+        "set -e; mount -t tmpfs -o size={size} tmpfs {work} || {{ echo unsupported: no tmpfs can be mounted; exit 0; }}
          s() {{ '{program}' --timeout 60 --home {work}/h \"$@\"; }}
-         trap 's --no-autostart stop > /dev/null' EXIT; disk={work}; cd {work}
+         trap 's --no-autostart stop > /dev/null' EXIT; cd {work}
          {script}"
     );
     let mut command = std::process::Command::new(unshare);
@@ -24,8 +28,10 @@ fn on_a_disk_of_its_own(size: &str, script: &str) -> Option<String> {
         .args(["--user", "--map-root-user", "--mount", "sh", "-c", &script])
         .current_dir(hand.home.parent().unwrap());
     let finished = Program::start(&mut command).finish();
-    if finished.stdout.contains("unsupported") || finished.stderr.contains("unshare:") {
-        skip("namespaces", &format!("no mount namespace here: {}", finished.stderr));
+    let unsupported = finished.stdout.lines().find_map(|line| line.strip_prefix("unsupported: "));
+    let refused = finished.stderr.lines().find(|line| line.starts_with("unshare:"));
+    if let Some(why) = unsupported.or(refused) {
+        skip("namespaces", &format!("no disk of its own here: {why}"));
         return None;
     }
     Some(finished.expect_success().stdout)
@@ -54,16 +60,17 @@ fn a_full_disk_loses_nothing_and_says_so() {
     assert!(said.contains("h/secrets.age`: No space"), "the error names the file that was meant: {said}");
 }
 
+/// A disk on which the daemon holds its log open cannot be made read-only, but what is mounted over the home can.
 #[test]
 fn a_disk_that_may_not_be_written_loses_nothing_and_says_so() {
     let script = r#"s init > /dev/null; printf first | s add first > /dev/null
-         mount -o remount,ro $disk || { echo unsupported; exit 0; }
+         read_only() { mount --bind h h && mount -o remount,bind,ro h; }
+         read_only || { echo unsupported: nothing can be made read-only; exit 0; }
          printf second | s --output json add second && echo added || echo "failed $?"
          s --output json lease first > leased 2>&1 || true
-         mount -o remount,rw $disk
-         s stop > /dev/null; mount -o remount,ro $disk
+         umount -l h; s stop > /dev/null; read_only
          s --output json list && echo listed || echo "not started $?"
-         mount -o remount,rw $disk
+         umount -l h
          s lease first; echo; s list > listed; grep -c second listed || echo none
          s audit verify > /dev/null && echo verified"#;
     let Some(said) = on_a_disk_of_its_own("4m", script) else { return };
@@ -75,7 +82,7 @@ fn a_disk_that_may_not_be_written_loses_nothing_and_says_so() {
 #[test]
 fn a_policy_that_no_disk_takes_leaves_no_secret_behind_and_no_file() {
     let script = r#"s init > /dev/null; printf first | s add first --host a.acme.test > /dev/null; ls h/policies > before
-         mount -t tmpfs -o size=4k tmpfs h/policies && printf x > h/policies/fill || { echo unsupported; exit 0; }
+         mount -t tmpfs -o size=4k tmpfs h/policies && printf x > h/policies/fill || { echo unsupported: no second tmpfs can be mounted; exit 0; }
          printf second | s --output json add second --host b.acme.test && echo added || echo "failed $?"
          ls h/policies | grep -v fill || echo "nothing is left"
          mount -o remount,ro h/policies
@@ -94,9 +101,9 @@ fn a_policy_that_no_disk_takes_leaves_no_secret_behind_and_no_file() {
 
 #[test]
 fn a_grant_that_cannot_be_removed_is_named_when_its_secret_goes() {
-    let script = r#"s init > /dev/null; mkdir p; mkdir -p h/policies; mount --bind p h/policies || { echo unsupported; exit 0; }
+    let script = r#"s init > /dev/null; mkdir p; mkdir -p h/policies; mount --bind p h/policies || { echo unsupported: no folder can be bound; exit 0; }
          printf first | s add first --host a.acme.test > /dev/null
-         mount -o remount,bind,ro h/policies || { echo unsupported; exit 0; }
+         mount -o remount,bind,ro h/policies || { echo unsupported: no bound folder can be made read-only; exit 0; }
          s --output json delete first && echo deleted || echo "not deleted $?"
          s --output json list > listed; grep -c '"first"' listed || echo gone"#;
     let Some(said) = on_a_disk_of_its_own("4m", script) else { return };

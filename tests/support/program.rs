@@ -1,7 +1,7 @@
 //! Other programs, started for a test and ended with it.
 
 use std::{
-    io::Read,
+    io::{Read, Write as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread::{self, JoinHandle},
@@ -15,14 +15,16 @@ const LIMIT: Duration = Duration::from_mins(5);
 /// `.ci/run` sets it to all that it found or could install.
 pub const REQUIRED: &str = "LEASEHOLD_REQUIRE_CLIENTS";
 
-/// Says that something is skipped because this is not to be had.
+/// Says that something is skipped because this is not to be had, where the test runner does not swallow it: a test that
+/// did not look must not pass for one that did.
 ///
 /// # Panics
 /// When it is required.
 pub fn skip(what: &str, why: &str) {
     let required = std::env::var(REQUIRED).unwrap_or_default();
     assert!(!is_required(&required, what), "`{what}` is required by `{REQUIRED}`: {why}");
-    eprintln!("skipped: {why}");
+    let test = thread::current().name().unwrap_or("a test").to_owned();
+    let _ = writeln!(std::io::stderr().lock(), "skipped in {test}: {why}"); // a macro's line is kept back by the runner
 }
 
 fn is_required(required: &str, what: &str) -> bool {
