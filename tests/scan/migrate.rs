@@ -44,6 +44,9 @@ fn a_secret_moves_into_the_store_and_a_token_takes_its_place() {
         (migrated["moved"].as_array().unwrap().len(), &migrated["left"][0]["env_var"]),
         (1, &"DB_PASSWORD".into())
     );
+    let left = &migrated["left"][0];
+    assert_eq!(left["command"], "secrets add db_password --host HOST", "{left}");
+    assert!(left.get("fix").is_none(), "what has a blank to fill in is no fix: {left}");
     let now = read(&hand);
     let line = now.lines().nth(2).unwrap();
     let lease = line.strip_prefix("export GITHUB_TOKEN=").unwrap().strip_suffix(" # for ci").unwrap();

@@ -47,10 +47,9 @@ async fn one(context: &mut Context, name: &str) -> Result<Outcome, Report> {
     let request = RotateSecret { secret_name: name.clone() };
     let rotated = client.call(request).await.map_err(|error| context.subject(Some(&name)).control(error))?;
     let result = json!({"name": name, "message": rotated.output, "executed_at": rotated.executed_at});
-    let word = shell_word(name.as_str());
     let next = vec![
         NextAction::new("secrets audit --tail 10", "See what was recorded"),
-        NextAction::new(format!("secrets exec --secret {word} -- COMMAND"), "Run a program with it"),
+        NextAction::new("secrets list", "See when it is rotated next"),
     ];
     Ok(Outcome::Shown { result, human: safe(&rotated.output), next })
 }

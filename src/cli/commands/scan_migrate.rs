@@ -58,7 +58,10 @@ struct Left {
     file: PathBuf,
     variable: VariableName,
     why: String,
-    fix: String,
+    /// What mends it.
+    command: String,
+    /// Whether the command runs as it is; one with a blank to fill in is no fix.
+    is_fix: bool,
 }
 
 /// What is to be done with one file.
@@ -129,10 +132,10 @@ fn plan(file: &Path, patterns: &Patterns, policy: &PolicySet, migrated: &mut Mig
         }
         let Ok(name) = variable.as_str().to_ascii_lowercase().parse::<SecretName>() else { continue };
         let Some((service, credential)) = policy.recognise(variable.as_str(), &value) else {
-            let fix = format!("secrets add {} --host HOST", shell_word(name.as_str()));
+            let command = format!("secrets add {} --host HOST", shell_word(name.as_str()));
             let why =
                 format!("{} belongs to no service, so that a token for it would lead nowhere", known.pattern_name);
-            migrated.left.push(Left { file: file.to_owned(), variable, why, fix });
+            migrated.left.push(Left { file: file.to_owned(), variable, why, command, is_fix: false });
             continue;
         };
         let value = SecretBytes::new(value.to_vec());
@@ -204,9 +207,9 @@ async fn carry_out(
             Ok(leased) => leased,
             Err(Error::Failed(failure)) if failure.code == FailureCode::Policy => {
                 let (file, variable) = (plan.file.clone(), one.variable.clone());
-                let fix = failure.fix.unwrap_or_else(|| "secrets policy list".to_owned());
+                let command = failure.fix.unwrap_or_else(|| "secrets policy list".to_owned());
                 let why = format!("it is stored as `{secret}`, and {}", failure.message);
-                migrated.left.push(Left { file, variable, why, fix });
+                migrated.left.push(Left { file, variable, why, command, is_fix: true });
                 continue;
             }
             Err(error) => return Err(context.subject(Some(&secret)).control(error)),
@@ -295,7 +298,10 @@ impl Migrated {
         let left: Vec<Value> = self
             .left
             .iter()
-            .map(|one| json!({"file": name(&one.file), "env_var": one.variable, "reason": one.why, "fix": one.fix}))
+            .map(|one| {
+                let which = if one.is_fix { "fix" } else { "command" };
+                json!({"file": name(&one.file), "env_var": one.variable, "reason": one.why, which: one.command})
+            })
             .collect();
         json!({"moved": moved, "left": left})
     }
@@ -308,7 +314,7 @@ impl Migrated {
             let _ = writeln!(text, "{}", sanitize::line(&line));
         }
         for one in &self.left {
-            let line = format!("left {} in {}: {}; {}", one.variable, name(&one.file), one.why, one.fix);
+            let line = format!("left {} in {}: {}; {}", one.variable, name(&one.file), one.why, one.command);
             let _ = writeln!(text, "{}", sanitize::line(&line));
         }
         text
@@ -317,7 +323,7 @@ impl Migrated {
     /// What makes use of the tokens.
     pub(super) fn next(&self) -> Vec<NextAction> {
         let left =
-            self.left.first().map(|one| NextAction::new(one.fix.clone(), "Give a secret that was left a service"));
+            self.left.first().map(|one| NextAction::new(one.command.clone(), "Give a secret that was left a service"));
         let flags = self.moved.iter().fold(String::new(), |flags, one| {
             format!("{flags} --secret {}={}", shell_word(one.secret.as_str()), one.variable)
         });
