@@ -10,7 +10,7 @@ use super::{
 use crate::{
     audit::{self, Action, AuditLog, Event},
     base::{Clock, FileLock, Home, counted},
-    control::{Done, Failure, FailureCode, Note},
+    control::{Done, Failure, FailureCode, Note, RefusedChange},
     store,
 };
 
@@ -28,7 +28,7 @@ pub fn note_offline(home: &Home, note: &Note, clock: &Clock) -> Result<(), Error
     let settings = audit::Settings { witness, ..audit::Settings::default() };
     let (log, _) = AuditLog::open(&home.audit(), settings, clock.clone())?;
     let (action, details) = words(note);
-    log.append(&Event::new(action).details(&details))?;
+    log.append(&of(note, Event::new(action).details(&details)))?;
     log.note_head()?;
     Ok(())
 }
@@ -48,10 +48,32 @@ fn words(note: &Note) -> (Action, String) {
             let (source, scope) = (source.as_str(), scope.as_str());
             (Action::ProviderPull, format!("{source} {scope}, {} raw values: {}", names.len(), listed.join(" ")))
         }
+        Note::Refused { change, .. } => {
+            let action = match change {
+                RefusedChange::Add => Action::SecretAdd,
+                RefusedChange::Update => Action::SecretUpdate,
+            };
+            (action, "refused by the command".to_owned())
+        }
         Note::Scan { files, critical, high, medium, low, migrated } => {
             let found = format!("{critical} critical, {high} high, {medium} medium, {low} low");
             (Action::Scan, format!("{}: {found}; {migrated} migrated", counted(*files, "file")))
         }
+    }
+}
+
+/// What the record says beside the words.
+fn of<'a>(note: &'a Note, event: Event<'a>) -> Event<'a> {
+    match note {
+        Note::EnvWrite { client_id, .. } => event.client(client_id),
+        Note::Refused { secret, error, .. } => {
+            let event = event.outcome(audit::Outcome::Refused).error(error);
+            match secret {
+                Some(secret) => event.secret(secret),
+                None => event,
+            }
+        }
+        Note::Cleanup { .. } | Note::ProviderPull { .. } | Note::Scan { .. } => event,
     }
 }
 
@@ -64,11 +86,14 @@ impl Desk {
             let message = format!("at most {} names are recorded at once", Note::MAX_NAMES);
             return Err(Failure::new(FailureCode::InvalidParams, message));
         }
-        let (action, details) = words(note);
-        let mut event = Event::new(action).details(&details);
-        if let Note::EnvWrite { client_id, .. } = note {
-            event = event.client(client_id);
+        if let Note::Refused { error, .. } = note
+            && error.len() > Note::MAX_WHY
+        {
+            let message = format!("a reason has at most {} bytes", Note::MAX_WHY);
+            return Err(Failure::new(FailureCode::InvalidParams, message));
         }
+        let (action, details) = words(note);
+        let event = of(note, Event::new(action).details(&details));
         self.broker.audit().append(&event).map_err(|error| failure(error.into()))?;
         Ok(Done::new("it is recorded").into())
     }

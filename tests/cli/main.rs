@@ -34,6 +34,7 @@ mod load;
 mod new_service;
 mod prove;
 mod record;
+mod refused_changes;
 mod sessions;
 mod settings;
 mod vectors;

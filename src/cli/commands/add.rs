@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::{easy::Easy, hook::Hook};
+use super::{easy::Easy, hook::Hook, refused};
 use crate::cli::{
     context::{Context, secret_name},
     envelope::NextAction,
@@ -14,7 +14,7 @@ use crate::cli::{
 };
 use crate::{
     base::{SecretName, ServiceId},
-    control::{AddSecret, Error, Failure, FailureCode, ListSecrets, RawAccess, Stored, WireValue},
+    control::{AddSecret, Error, Failure, FailureCode, ListSecrets, RawAccess, RefusedChange, Stored, WireValue},
     store,
 };
 
@@ -81,18 +81,8 @@ impl Binding {
 }
 
 pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<Outcome, Report> {
-    let name = secret_name(&arguments.name, &context.command)?;
-    let without_hook = format!("{} {}{}", context.command, shell_word(name.as_str()), arguments.binding.words());
-    arguments.hook.check_new(name.as_str(), &without_hook)?;
-    let again = without_hook + &arguments.hook.words();
-    if arguments.value.is_waited_for() && is_known(context, &name).await? {
-        let taken = Failure::new(FailureCode::SecretExists, store::Error::Duplicate(name.clone()).to_string());
-        return Err(context.subject(Some(&name)).failure(taken));
-    }
-    let value = arguments.value.read(context, name.as_str(), Missing::Refused, &again)?;
-    let value = value.ok_or_else(|| Report::internal("a value was required and is missing"))?;
-    let value = WireValue::new(value);
-    arguments.binding.easy.check(&again, &context.command, &name, &value)?;
+    let read = read(context, arguments).await;
+    let (name, value) = refused::recorded(context, RefusedChange::Add, &arguments.name, read).await?;
     let mut client = context.connect().await?;
     let request = AddSecret {
         name: name.clone(),
@@ -130,11 +120,28 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
     let next = vec![
         match service {
             Some(_) => NextAction::new(format!("secrets exec --secret {word} -- COMMAND"), "Run a program with it"),
-            None => NextAction::new(format!("secrets update {word} --service ID"), "Bind it to a service"),
+            None => NextAction::new("secrets policy list", "See the services that it can be bound to"),
         },
         NextAction::new("secrets list", "List all secrets"),
     ];
     Ok(Outcome::Shown { result, human: safe(&human), next })
+}
+
+/// The name and the value of what is to be stored, as far as both can be judged here.
+async fn read(context: &mut Context, arguments: &Arguments) -> Result<(SecretName, WireValue), Report> {
+    let name = secret_name(&arguments.name, &context.command)?;
+    let without_hook = format!("{} {}{}", context.command, shell_word(name.as_str()), arguments.binding.words());
+    arguments.hook.check_new(name.as_str(), &without_hook)?;
+    let again = without_hook + &arguments.hook.words();
+    if arguments.value.is_waited_for() && is_known(context, &name).await? {
+        let taken = Failure::new(FailureCode::SecretExists, store::Error::Duplicate(name.clone()).to_string());
+        return Err(context.subject(Some(&name)).failure(taken));
+    }
+    let value = arguments.value.read(context, name.as_str(), Missing::Refused, &again)?;
+    let value = value.ok_or_else(|| Report::internal("a value was required and is missing"))?;
+    let value = WireValue::new(value);
+    arguments.binding.easy.check(&again, &context.command, &name, &value)?;
+    Ok((name, value))
 }
 
 /// Secret and policy are written both or not at all.

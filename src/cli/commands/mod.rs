@@ -24,6 +24,7 @@ mod kill;
 mod lease;
 mod list;
 mod policy;
+mod refused;
 mod revoke;
 mod rotate;
 mod scan;

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::{
     add::{Binding, is_known, safe},
     hook::Hook,
+    refused,
 };
 use crate::cli::{
     context::{Context, secret_name},
@@ -16,8 +17,9 @@ use crate::cli::{
     value_input::{Missing, ValueInput},
 };
 use crate::{
+    base::SecretName,
     broker,
-    control::{Failure, FailureCode, UpdateSecret, WireValue},
+    control::{Failure, FailureCode, RefusedChange, UpdateSecret, WireValue},
 };
 
 #[derive(Args, Debug)]
@@ -33,20 +35,8 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<Outcome, Report> {
-    let name = secret_name(&arguments.name, &context.command)?;
-    let other_change = arguments.binding.is_given() || arguments.hook.is_given();
-    let missing = if other_change { Missing::Allowed } else { Missing::Refused };
-    let flags = arguments.binding.words() + &arguments.hook.words();
-    let again = format!("{} {}{flags}", context.command, shell_word(name.as_str()));
-    if arguments.value.is_waited_for() && !is_known(context, &name).await? {
-        let unknown = Failure::new(FailureCode::SecretNotFound, broker::Error::SecretUnknown(name.clone()).to_string());
-        return Err(context.subject(Some(&name)).failure(unknown));
-    }
-    let value = arguments.value.read(context, name.as_str(), missing, &again)?;
-    let value = value.map(WireValue::new);
-    if let Some(value) = &value {
-        arguments.binding.easy.check(&again, &context.command, &name, value)?;
-    }
+    let read = read(context, arguments).await;
+    let (name, value) = refused::recorded(context, RefusedChange::Update, &arguments.name, read).await?;
     let mut client = context.connect().await?;
     let request = UpdateSecret {
         name: name.clone(),
@@ -71,9 +61,29 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
         }
     }
     let human = safe(&done.message);
-    let next = vec![NextAction::new(
-        format!("secrets exec --secret {} -- COMMAND", shell_word(name.as_str())),
-        "Run a program with it",
-    )];
-    Ok(Outcome::Shown { result, human, next })
+    let word = shell_word(name.as_str());
+    let next = match done.service {
+        Some(_) => NextAction::new(format!("secrets exec --secret {word} -- COMMAND"), "Run a program with it"),
+        None => NextAction::new("secrets policy list", "See the services that it can be bound to"),
+    };
+    Ok(Outcome::Shown { result, human, next: vec![next] })
+}
+
+/// The name of what is to be changed and its new value, as far as both can be judged here.
+async fn read(context: &mut Context, arguments: &Arguments) -> Result<(SecretName, Option<WireValue>), Report> {
+    let name = secret_name(&arguments.name, &context.command)?;
+    let other_change = arguments.binding.is_given() || arguments.hook.is_given();
+    let missing = if other_change { Missing::Allowed } else { Missing::Refused };
+    let flags = arguments.binding.words() + &arguments.hook.words();
+    let again = format!("{} {}{flags}", context.command, shell_word(name.as_str()));
+    if arguments.value.is_waited_for() && !is_known(context, &name).await? {
+        let unknown = Failure::new(FailureCode::SecretNotFound, broker::Error::SecretUnknown(name.clone()).to_string());
+        return Err(context.subject(Some(&name)).failure(unknown));
+    }
+    let value = arguments.value.read(context, name.as_str(), missing, &again)?;
+    let value = value.map(WireValue::new);
+    if let Some(value) = &value {
+        arguments.binding.easy.check(&again, &context.command, &name, value)?;
+    }
+    Ok((name, value))
 }

@@ -27,7 +27,7 @@ pub use daemon::{
 pub use kill::{
     HeartbeatQuery, HeartbeatStatus, HeartbeatTested, Kill, KillStep, Killed, ResetKill, TestHeartbeat, TripKill,
 };
-pub use note::Note;
+pub use note::{Note, RefusedChange};
 pub use policy::{
     CapabilityEntry, EasyBinding, EasyPlace, ExplainPolicy, Explanation, GrantEntry, LayerVerdict, ListPolicy,
     PolicyFault, PolicyList, PolicyReloaded, ReloadPolicy, ServiceEntry,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    base::ClientId,
+    base::{ClientId, SecretName},
     project::{ProviderScope, ProviderSource, VariableName},
 };
 
@@ -37,6 +37,16 @@ pub enum Note {
         /// Under which variables they were handed out; at most [`Note::MAX_NAMES`].
         names: Vec<VariableName>,
     },
+    /// `add` or `update` was refused before there was anything to ask the daemon for.
+    Refused {
+        /// What was refused.
+        change: RefusedChange,
+        /// Of which secret; nothing where the name is no name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        secret: Option<SecretName>,
+        /// Why, in one sentence; at most [`Note::MAX_WHY`] bytes.
+        error: String,
+    },
     /// Files were scanned for secrets.
     Scan {
         /// How many.
@@ -57,4 +67,16 @@ pub enum Note {
 impl Note {
     /// The most names of one note.
     pub const MAX_NAMES: usize = 1_000;
+    /// The longest reason of one note, in bytes.
+    pub const MAX_WHY: usize = 1_000;
+}
+
+/// A change of the store that a command refuses by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusedChange {
+    /// `secrets add`.
+    Add,
+    /// `secrets update`.
+    Update,
 }
