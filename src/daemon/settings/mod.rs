@@ -29,7 +29,7 @@ pub use self::{
 use self::{file::SettingsFile, places::expanded};
 use super::Error;
 use crate::{
-    base::{Home, Host, TimeToLive},
+    base::{Home, Host, TimeToLive, empty_is_none},
     broker::OnStray,
     control::SocketAccess,
     killswitch::HeartbeatSection,
@@ -44,7 +44,8 @@ use crate::{
 pub struct Settings {
     /// The mode of the control socket: `0600` (default), or `0660` for the members of a group.
     pub socket_mode: SocketMode,
-    /// The group that may use the control socket when its mode is `0660`.
+    /// The group that may use the control socket when its mode is `0660`; empty is none, as agent-secrets writes it.
+    #[serde(deserialize_with = "empty_is_none")]
     pub socket_group: Option<String>,
     /// How long a lease lives when nobody says. Default `1h`.
     pub default_lease_ttl: TimeToLive,

@@ -152,6 +152,8 @@ fn mistyped_keys_are_named_with_what_was_meant() {
     }
     assert!(load("socket_mode = \"0660\"").unwrap_err().contains("socket_group"));
     assert!(load("socket_group = \"ops\"").unwrap_err().contains("socket_mode"));
+    assert_eq!(load("socket_group = \"\"").unwrap().socket_group, None, "as agent-secrets has it by default");
+    assert!(load("socket_mode = \"0660\"\nsocket_group = \"\"").unwrap_err().contains("name the group"));
 }
 
 #[test]
