@@ -238,6 +238,8 @@ fn values_names_and_bounds() {
     refused(&hand, &["add", "empty"], b"", 1, &["empty"]); // as agent-secrets ends here
     assert_eq!(hand.envelope(&["add", "key"], b"v").0, 0);
     refused(&hand, &["add", "large"], &vec![b'x'; (1 << 20) + 1], 2, &["1048576 bytes"]);
+    let (code, leased) = hand.envelope(&["lease", "key", "--json", "--ttl", ""], b"");
+    assert_eq!((code, &leased["result"]["ttl"]), (0, &"1h".into()), "an empty one is none: {leased}");
     let ran = hand.run(&["lease", "key", "--ttl", "25h"], b"");
     let said = String::from_utf8_lossy(&ran.stderr).into_owned();
     assert!(

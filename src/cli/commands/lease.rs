@@ -55,7 +55,9 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
     let narrow_to = arguments.narrow.less(&plain)?;
     let client = client_id(arguments.client_id.as_deref(), &plain)?;
     let with_envelope = arguments.json || context.globals.wants_json();
-    let ttl = arguments.ttl.as_deref().map(|text| duration(text, &plain)).transpose()?;
+    // An empty one is none, so that `--ttl "$TTL"` goes on working without the variable.
+    let asked = arguments.ttl.as_deref().filter(|text| !text.is_empty());
+    let ttl = asked.map(|text| duration(text, &plain)).transpose()?;
     let mut result = json!({"secret_name": name, "client_id": client});
     if arguments.token {
         let request = LeaseToken {
@@ -87,7 +89,7 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
         merge(&mut result, json!(leased));
     }
     // As it was asked for, which scripts compare; what the daemon made of it otherwise.
-    if let Some(asked) = &arguments.ttl {
+    if let Some(asked) = asked {
         merge(&mut result, json!({"ttl": asked}));
     }
     debug_assert_eq!(context.printer.form(), Form::Json);
