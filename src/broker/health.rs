@@ -153,7 +153,8 @@ fn expiring_value(record: &SecretRecord, health: &RotationHealth, now: Timestamp
     let is_worth_a_word = ends <= now || (!is_kept_fresh && ends.since(now) <= Duration::from_hours(24));
     is_worth_a_word.then(|| {
         let word = shell_word(record.name.as_str());
-        let message = format!("the value of `{}` ends at {ends}; replace it with `secrets rotate {word}`", record.name);
+        let verb = if record.rotate_via.is_some() { "rotate" } else { "update" };
+        let message = format!("the value of `{}` ends at {ends}; replace it with `secrets {verb} {word}`", record.name);
         about(WarningKind::ValueExpiring, record, message)
     })
 }

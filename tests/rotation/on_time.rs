@@ -114,6 +114,9 @@ async fn the_end_of_a_value_that_its_hook_names_is_not_waited_for() {
     assert!(!is_expiring(&shed), "its hook will see to it");
     set(shed.running.broker(), SecretChange::new().rotate_via(None));
     assert!(is_expiring(&shed), "nothing will replace it");
+    let warnings = shed.running.broker().warnings(&std::collections::BTreeMap::new());
+    let said = warnings.iter().find(|one| one.kind.as_str() == "value_expiring").unwrap().message.clone();
+    assert!(said.contains("`secrets update "), "without a hook there is nothing to rotate: {said}");
     set(shed.running.broker(), SecretChange::new().rotate_via(Some(script.hook(&json))));
     shed.advance(899);
     shed.assert_nothing_due().await;
