@@ -4,6 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 
+use crate::base::{TimeToLive, TimeToLiveError};
+
 use super::{
     given::Given,
     printer::{Form, Printer},
@@ -89,5 +91,17 @@ impl Globals {
         };
         let human = self.human.then_some("`--human` is deprecated and does nothing; use `--output human`");
         output.into_iter().chain(human).collect()
+    }
+}
+
+/// A `--ttl`; an empty one is none, so that `--ttl "$TTL"` goes on working without the variable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct GivenTtl(pub(super) Option<TimeToLive>);
+
+impl std::str::FromStr for GivenTtl {
+    type Err = TimeToLiveError;
+
+    fn from_str(text: &str) -> Result<Self, TimeToLiveError> {
+        if text.is_empty() { Ok(Self::default()) } else { text.parse().map(|ttl| Self(Some(ttl))) }
     }
 }

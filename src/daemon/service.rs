@@ -140,6 +140,12 @@ fn revoked(count: usize) -> Answer {
 
 impl Desk {
     fn add(&self, add: control::AddSecret) -> Outcome {
+        if let Some(bare) = add.name.as_str().strip_prefix('-') {
+            // Those that there are go on working, behind a `--`.
+            let fix = format!("secrets add {}", shell_word(bare.trim_start_matches('-')));
+            let message = "a new name cannot begin with `-`, which programs take for a flag";
+            return Err(Failure::new(FailureCode::InvalidParams, message).with_fix(fix));
+        }
         let (raw, plan) = (raw(add.raw).unwrap_or_default(), plan(&add));
         let again = again("add", &add.name, add.service.as_ref(), add.credential.as_deref());
         let easy = add.easy.map(easy_service).transpose()?;

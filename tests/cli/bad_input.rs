@@ -249,3 +249,24 @@ fn values_names_and_bounds() {
     let (_, listed) = hand.envelope(&["list"], b"");
     assert_eq!(listed["result"]["secrets"].as_array().map(Vec::len), Some(1), "{listed}");
 }
+
+#[test]
+fn a_new_name_that_looks_like_a_flag_is_refused_and_an_empty_ttl_is_none() {
+    let hand = Hand::with_home();
+    let (code, refused) = hand.envelope(&["add", "--", "-dash"], b"a value of some length");
+    assert_eq!((code, &refused["fix"]), (2, &"secrets add dash".into()), "{refused}");
+    let (_, listed) = hand.envelope(&["list"], b"");
+    assert_eq!(listed["result"]["count"], 0, "{listed}");
+    assert_eq!(hand.envelope(&["add", "dash"], b"a value of some length").0, 0);
+    let done = hand
+        .run(&["exec", "--ttl", "", "--raw", "--secret", "dash=DASH", "--", "sh", "-c", "printf %s \"$DASH\""], b"");
+    assert_eq!((done.status.code(), &*done.stdout), (Some(0), &b"a value of some length"[..]), "{done:?}");
+    std::fs::write(
+        hand.work.join(".secrets.json"),
+        br#"{"secrets": [{"name": "dash", "env_var": "DASH"}], "client_id": "web"}"#,
+    )
+    .unwrap();
+    let (code, written) = hand.envelope(&["env", "--raw", "--ttl", ""], b"");
+    assert_eq!(code, 0, "{written}");
+    hand.stop();
+}

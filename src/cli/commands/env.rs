@@ -15,6 +15,7 @@ use crate::cli::{
     env_format::{self, EnvFormat},
     envelope::NextAction,
     exit::ExitStatus,
+    globals::GivenTtl,
     narrow::NarrowFlags,
     printer::Outcome,
     project_file, provider,
@@ -22,7 +23,7 @@ use crate::cli::{
     sanitize,
 };
 use crate::{
-    base::{ClientId, Clock, LeaseId, TimeToLive, Timestamp, counted},
+    base::{ClientId, Clock, LeaseId, Timestamp, counted},
     control::{Client, ListSecrets, Note, RevokeLease},
     project::{EnvFile, Existing, ProjectFile, ProviderProject, StoreProject, Variable, Wants},
 };
@@ -34,8 +35,8 @@ pub(in crate::cli) struct Arguments {
     #[arg(long)]
     force: bool,
     /// How long the leases last [default: as the project file says, else as configured]
-    #[arg(long, value_name = "DURATION")]
-    pub(super) ttl: Option<TimeToLive>,
+    #[arg(long, value_name = "DURATION", default_value = "", hide_default_value = true)]
+    pub(super) ttl: GivenTtl,
     /// Say what would be leased and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -68,7 +69,7 @@ impl Arguments {
         let mut line = "secrets env".to_owned();
         let flags = [("force", asked.force), ("dry-run", asked.dry_run), ("print", asked.print), ("raw", asked.raw)];
         line.extend(flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| format!(" --{flag}")));
-        line.extend(asked.ttl.map(|ttl| format!(" --ttl {ttl}")));
+        line.extend(asked.ttl.0.map(|ttl| format!(" --ttl {ttl}")));
         let format = asked.format.to_possible_value().filter(|_| asked.format != EnvFormat::Sh);
         line.extend(format.map(|format| format!(" --format {}", format.get_name())));
         line.extend(asked.client_id.map(|id| format!(" --client-id {}", sanitize::shell_word(&id))));
@@ -131,7 +132,7 @@ fn planned(arguments: &Arguments, wants: &StoreProject, path: &Path, client_id: 
     let mut human = format!("{} would hold:\n", sanitize::line(&path.to_string_lossy()));
     let mut vars = Vec::new();
     for wish in &wants.secrets {
-        let ttl = wants.ttl_for(wish, arguments.ttl).to_string();
+        let ttl = wants.ttl_for(wish, arguments.ttl.0).to_string();
         let _ = writeln!(human, "  {} from {} for {ttl}", wish.variable, sanitize::line(wish.name.as_str()));
         vars.push(json!({"secret": wish.name, "env_var": wish.variable, "ttl": ttl}));
     }
@@ -143,7 +144,7 @@ fn planned(arguments: &Arguments, wants: &StoreProject, path: &Path, client_id: 
 /// Unlike agent-secrets, nothing is fetched to say what would be fetched.
 fn planned_pull(arguments: &Arguments, wants: &ProviderProject, path: &Path) -> Outcome {
     let (source, scope) = (wants.source.as_str(), wants.scope.as_str());
-    let ttl = arguments.ttl.unwrap_or(wants.ttl).to_string();
+    let ttl = arguments.ttl.0.unwrap_or(wants.ttl).to_string();
     let shown = sanitize::line(&path.to_string_lossy());
     let human = format!("{shown} would hold the raw {scope} values of {source} for {ttl}\n");
     let result = json!({"mode": "provider", "dry_run": true, "env_file": path, "source": source, "scope": scope,
@@ -161,7 +162,7 @@ async fn of_store(
 ) -> Result<Outcome, Report> {
     let mut client = context.connect().await?;
     let mut leases = Leases::default();
-    let asked = env_leases::Asked { client_id, raw: arguments.raw, file: project, ttl: arguments.ttl, arguments };
+    let asked = env_leases::Asked { client_id, raw: arguments.raw, file: project, ttl: arguments.ttl.0, arguments };
     let making = make(context, &asked, wants, path, &mut client, &mut leases);
     let stopped = match unless_signalled(making).await {
         Ok(Ok(outcome)) => return Ok(outcome),
@@ -222,7 +223,7 @@ async fn of_provider(
     if arguments.print {
         return printed(arguments, &variables);
     }
-    let ends = Clock::system().now().plus(arguments.ttl.unwrap_or(wants.ttl).get());
+    let ends = Clock::system().now().plus(arguments.ttl.0.unwrap_or(wants.ttl).get());
     let mut file = EnvFile::new(wants.source.as_str(), ends);
     file.note("raw values; they cannot be revoked here");
     fill(&mut file, &variables)?;

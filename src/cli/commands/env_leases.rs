@@ -13,6 +13,7 @@ use crate::cli::{
     context::{Context, longest},
     envelope::NextAction,
     exit::ExitStatus,
+    globals::GivenTtl,
     narrow::less_of,
     parts::TrustRequest,
     project_file::{edit, is_obeyed, obeyed},
@@ -94,7 +95,7 @@ async fn services(
             let max = longest(context);
             let fix = arguments.again(|asked| {
                 asked.raw = true;
-                asked.ttl = asked.ttl.map(|ttl| max.map_or(ttl, |max| ttl.min(max)));
+                asked.ttl.0 = asked.ttl.0.map(|ttl| max.map_or(ttl, |max| ttl.min(max)));
             });
             return Err(Report::new(ExitStatus::Generic, message, fix));
         }
@@ -116,8 +117,8 @@ async fn lease(
     let failed = |error| {
         let report = context.subject(Some(&wish.name)).control(error);
         match longest(context).filter(|max| ttl.is_some_and(|ttl| ttl > *max)) {
-            Some(max) if asked.arguments.ttl.is_some() => {
-                Report { fix: asked.arguments.again(|again| again.ttl = Some(max)), ..report }
+            Some(max) if asked.arguments.ttl.0.is_some() => {
+                Report { fix: asked.arguments.again(|again| again.ttl = GivenTtl(Some(max))), ..report }
             }
             Some(_) => Report { fix: edit(asked.file), ..report },
             None => report,

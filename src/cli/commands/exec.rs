@@ -17,6 +17,7 @@ use crate::cli::{
     child,
     context::{Context, longest},
     exit::ExitStatus,
+    globals::GivenTtl,
     narrow::NarrowFlags,
     parts::TrustRequest,
     printer::Outcome,
@@ -41,8 +42,8 @@ pub(in crate::cli) struct Arguments {
     #[arg(long)]
     raw: bool,
     /// How long the leases last at most, and the program with them
-    #[arg(long, value_name = "DURATION")]
-    ttl: Option<TimeToLive>,
+    #[arg(long, value_name = "DURATION", default_value = "", hide_default_value = true)]
+    ttl: GivenTtl,
     /// How long the program may run, such as 90s or 10m; a bare number is seconds. It then gets SIGTERM, 5 s later
     /// SIGKILL, and the exit code is 124
     #[arg(id = "run_timeout", long = "timeout", value_name = "DURATION", value_parser = run_time)]
@@ -112,7 +113,7 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
     let named = named(arguments)?;
     if arguments.raw && arguments.narrow.narrows() {
         let message = "a value that is handed out as it is cannot be narrowed; a lease token can";
-        return Err(Report::misuse(message, arguments.again(arguments.named(), false, arguments.ttl)));
+        return Err(Report::misuse(message, arguments.again(arguments.named(), false, arguments.ttl.0)));
     }
     let narrow_to = arguments.narrow.less("secrets exec --help")?;
     let project = if named.is_empty() { project_file::find(&context.folder)? } else { None };
@@ -149,7 +150,7 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
         }
     };
     drop(variables);
-    if let Some(limit) = arguments.timeout.into_iter().chain(arguments.ttl).min() {
+    if let Some(limit) = arguments.timeout.into_iter().chain(arguments.ttl.0).min() {
         running.limit(limit.get());
     }
     let status = tokio::select! {
@@ -195,12 +196,12 @@ async fn not_opened(
     let code = if let Error::Failed(failure) = &error { Some(failure.code) } else { None };
     let report = context.subject(None).control(error);
     let max = longest(context);
-    let ttl = arguments.ttl.map(|ttl| max.map_or(ttl, |max| ttl.min(max)));
+    let ttl = arguments.ttl.0.map(|ttl| max.map_or(ttl, |max| ttl.min(max)));
     let fix = match code {
-        Some(FailureCode::InvalidParams) if ttl != arguments.ttl => {
+        Some(FailureCode::InvalidParams) if ttl != arguments.ttl.0 => {
             Some(arguments.again(arguments.named(), arguments.raw, ttl))
         }
-        Some(FailureCode::InvalidParams) if arguments.ttl.is_none() => file,
+        Some(FailureCode::InvalidParams) if arguments.ttl.0.is_none() => file,
         // What belongs to no service has no token; its value can be had all the same.
         Some(FailureCode::Policy) if has_unbound(client, wanted).await => {
             Some(arguments.again(arguments.named(), true, ttl))
@@ -218,9 +219,9 @@ async fn has_unbound(client: &mut Client, wanted: &[SecretName]) -> bool {
 /// What the flags name.
 fn named(arguments: &Arguments) -> Result<Vec<SessionSecret>, Report> {
     let wishes = arguments.secrets.iter().map(|text| {
-        wish(text, arguments.ttl).map_err(|(why, name)| {
+        wish(text, arguments.ttl.0).map_err(|(why, name)| {
             let others = arguments.named().filter(|other| other != text);
-            let again = name.map(|name| arguments.again(others.chain([name]), arguments.raw, arguments.ttl));
+            let again = name.map(|name| arguments.again(others.chain([name]), arguments.raw, arguments.ttl.0));
             Report::misuse(why, again.unwrap_or_else(|| "secrets list".to_owned()))
         })
     });
@@ -256,7 +257,7 @@ async fn wishes(
         let wishes = wants.secrets.iter().map(|wish| SessionSecret {
             name: wish.name.clone(),
             env_var: Some(wish.variable.to_string()),
-            ttl: wants.ttl_asked(wish, arguments.ttl),
+            ttl: wants.ttl_asked(wish, arguments.ttl.0),
         });
         return Ok(open(context, wishes.collect(), client_id.or(wants.client.clone())));
     }
@@ -264,10 +265,10 @@ async fn wishes(
     let first = all.first().map(|secret| secret.name.clone());
     let bound = all.into_iter().filter(|secret| secret.service.is_some());
     let secrets: Vec<_> =
-        bound.map(|secret| SessionSecret { name: secret.name, env_var: None, ttl: arguments.ttl }).collect();
+        bound.map(|secret| SessionSecret { name: secret.name, env_var: None, ttl: arguments.ttl.0 }).collect();
     if secrets.is_empty() {
         let fix = match &first {
-            Some(name) => arguments.again([name.as_str()], true, arguments.ttl),
+            Some(name) => arguments.again([name.as_str()], true, arguments.ttl.0),
             None => "secrets add api_key".to_owned(),
         };
         return Err(Report::misuse("no secret belongs to a service, so there is nothing to use", fix));
@@ -314,14 +315,14 @@ fn variables(
             if ways_in.contains(OsStr::new(name)) || is_obeyed(name) {
                 let wish = format!("{secret}={}", project_file::variable_for(secret.as_str()));
                 let others = arguments.named().filter(|other| !other.starts_with(&format!("{secret}=")));
-                let fix = || arguments.again(others.chain([wish.as_str()]), arguments.raw, arguments.ttl);
+                let fix = || arguments.again(others.chain([wish.as_str()]), arguments.raw, arguments.ttl.0);
                 return Err(obeyed(name, file.map_or_else(fix, str::to_owned)));
             }
             if let Some(other) = taken.insert(name, secret) {
                 let message = format!("`{other}` and `{secret}` both want to be `{name}`; name the ones to use");
                 let given = |text: &&str| text.rsplit_once('=').map_or(*text, |(name, _)| name) == other.as_str();
                 let wish = arguments.named().find(given).unwrap_or(other.as_str());
-                let fix = || arguments.again([wish], arguments.raw, arguments.ttl);
+                let fix = || arguments.again([wish], arguments.raw, arguments.ttl.0);
                 return Err(Report::new(ExitStatus::Misuse, message, file.map_or_else(fix, str::to_owned)));
             }
             variables.insert(name.into(), OsString::from_vec(value.clone()));
