@@ -143,6 +143,11 @@ impl Home {
         self.folder.join("ca")
     }
 
+    /// What is written for sessions while they last, a folder for each.
+    pub fn sessions(&self) -> PathBuf {
+        self.folder.join("sessions")
+    }
+
     /// Files that clients are pointed at: bundles, trust stores, the node preload. Stable, so that they outlive a session.
     pub fn support(&self) -> PathBuf {
         self.folder.join("support")

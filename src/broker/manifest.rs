@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl Broker {
-    /// Services, hosts, capabilities, parameters and expiries of the session's live leases.
+    /// Services, hosts, capabilities, parameters, limits and expiries of the session's live leases.
     pub fn manifest(&self, session: &Session) -> Value {
         let policy = self.policy();
         let mut leases = self.parts.leases.list();
@@ -44,6 +44,7 @@ impl Broker {
                 "expires_at": lease.deadline.wall(),
                 "capabilities": capabilities.collect::<Vec<_>>(),
                 "only": only.collect::<Vec<_>>(),
+                "limits": may.limits.iter().map(ToString::to_string).collect::<Vec<_>>(),
             }))
         });
         json!({

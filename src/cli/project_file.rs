@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{exit::ExitStatus, report::Report, sanitize::shell_word};
 use crate::{
-    control::SESSION_VARIABLE,
+    control::{MANIFEST_VARIABLE, SESSION_VARIABLE},
     project::{self, ProjectFile, ProviderSource, VariableName},
 };
 
@@ -35,8 +35,19 @@ pub(super) fn check_variable(name: &str) -> Result<(), String> {
 /// Variables that decide what a program runs or loads. A project file comes with a repository; a token there does no more
 /// than break things, but a name there was never meant well (attack 95).
 pub(super) fn is_obeyed(name: &str) -> bool {
-    const NAMES: [&str; 10] =
-        ["BASH_ENV", "ENV", "HOME", "IFS", "NODE_OPTIONS", "PATH", "PERL5OPT", "PYTHONPATH", "SHELL", SESSION_VARIABLE];
+    const NAMES: [&str; 11] = [
+        "BASH_ENV",
+        "ENV",
+        "HOME",
+        "IFS",
+        "NODE_OPTIONS",
+        "PATH",
+        "PERL5OPT",
+        "PYTHONPATH",
+        "SHELL",
+        MANIFEST_VARIABLE,
+        SESSION_VARIABLE,
+    ];
     NAMES.contains(&name) || name.starts_with("LD_") || name.starts_with("DYLD_") || name.starts_with("GIT_CONFIG")
 }
 

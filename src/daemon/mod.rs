@@ -12,6 +12,7 @@ mod health;
 mod heart;
 mod kill_calls;
 mod logging;
+mod manifests;
 mod notes;
 mod policy_calls;
 mod port;
@@ -121,6 +122,7 @@ pub async fn build(options: &Options, clock: Clock) -> Result<Running, Error> {
     let Options { home, socket, settings, store_warning } = options;
     let store = Store::open(home, clock.clone())?;
     let lock = lock(home)?;
+    blocking(|| manifests::remove(&home.sessions())); // no session outlives its daemon
     control::Listener::check_free(socket).await?;
     let policy = Live::load(&home.policies(), clock.clone()).map_err(Error::Policy)?;
     let audit = record::open(home, &store, &settings.audit, clock.clone())?;

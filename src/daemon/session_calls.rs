@@ -1,15 +1,16 @@
 //! `session.open`: a client id, leases, a way into the proxy, and an end that comes with the connection's.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use super::{
     authority::Agents,
+    manifests,
     policy_calls::variables,
     service::{Desk, Outcome},
     translate::failure,
 };
 use crate::{
-    base::{ClientId, CutReason, Origin, ServiceId, SessionId},
+    base::{ClientId, CutReason, Origin, ServiceId, SessionId, blocking},
     broker::{self, Asked, Broker, Session},
     control::{self, Connection, Failure, FailureCode, Peer, SessionLease, SessionSecret, SessionValue, WireToken},
     policy,
@@ -20,12 +21,14 @@ struct SessionGuard {
     broker: Arc<Broker>,
     agents: Arc<Agents>,
     session: SessionId,
+    folder: PathBuf,
 }
 
 impl Drop for SessionGuard {
     fn drop(&mut self) {
         self.agents.look(&self.broker); // while the session is there to be looked below
         self.broker.end_session(self.session, CutReason::SessionEnded);
+        blocking(|| manifests::remove(&self.folder));
     }
 }
 
@@ -47,6 +50,7 @@ impl Desk {
             broker: Arc::clone(&self.broker),
             agents: Arc::clone(&self.agents),
             session: session.id(),
+            folder: manifests::folder(&self.home, session.id()),
         });
         let mut hosts = Vec::new();
         let mut leases = Vec::with_capacity(open.secrets.len());
@@ -60,6 +64,7 @@ impl Desk {
             .listen_for(Arc::clone(&session))
             .await
             .map_err(|error| Failure::new(FailureCode::Io, error.to_string()))?;
+        let manifest = manifests::write(&self.home, &self.broker, &session)?;
         let (user, password) = session.proxy_credentials();
         Ok(control::SessionOpened {
             session_id: session.id(),
@@ -68,6 +73,7 @@ impl Desk {
             proxy_user: user.to_owned(),
             proxy_password: WireToken::new(password.to_owned()),
             root_pem: self.ca.certificate_pem().to_owned(),
+            manifest: Some(manifest),
             support_folder: self.home.support(),
             secret_hosts: hosts,
             leases,

@@ -112,6 +112,19 @@ fn of_narrow(layer: Layer, limit: &Arc<Limit>, lease: &LeaseFacts<'_>) -> Applie
 }
 
 impl PolicySet {
+    /// Every limit that a request with this lease can count towards, whatever it touches.
+    pub(super) fn limits_of<'a>(
+        &'a self,
+        grant: &'a Grant,
+        lease: &'a LeaseFacts<'_>,
+    ) -> impl Iterator<Item = Applied> {
+        let own = grant.limits.iter().map(|limit| grant.applied(limit, lease.secret));
+        let narrows = lease.narrow.iter().filter(|narrow| *narrow.service() == grant.service);
+        let narrowed =
+            narrows.flat_map(|narrow| narrow.limits.iter().map(|limit| of_narrow(narrow.layer, limit, lease)));
+        own.chain(narrowed).chain(self.budget_of(lease.secret))
+    }
+
     /// What all grants of this secret share.
     pub(super) fn budget_of<'a>(&'a self, secret: &'a SecretName) -> impl Iterator<Item = Applied> {
         let of_secret = self.budgets.iter().filter(move |budget| budget.secret == *secret);

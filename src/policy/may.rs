@@ -4,12 +4,14 @@ use super::{
     decide::LeaseFacts,
     glob::Glob,
     grant::{Only, Verdict},
+    limit::{Limit, Measure},
+    limited::Applied,
     service::Risk,
     set::PolicySet,
 };
 
 /// What one lease may be used for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct May {
     /// The service's name for people.
     pub name: String,
@@ -21,6 +23,8 @@ pub struct May {
     pub capabilities: Vec<MayUse>,
     /// Parameters and the values that they may have; all of them hold.
     pub only: Vec<(String, Vec<String>)>,
+    /// How much of it; all of them hold.
+    pub limits: Vec<Applied>,
 }
 
 /// One capability that may be used.
@@ -55,6 +59,13 @@ impl PolicySet {
                 verdict: left,
             })
         });
+        let capabilities: Vec<MayUse> = listed.collect();
+        let is_left = |limit: &Limit| match limit.measure() {
+            Measure::Capability(name) => capabilities.iter().any(|left| *left.name == **name),
+            Measure::Risk(risk) => capabilities.iter().any(|left| left.risk == *risk),
+            Measure::Requests | Measure::AtOnce | Measure::Bytes => true,
+        };
+        let limits = self.limits_of(grant, lease).filter(|applied| is_left(&applied.limit)).collect();
         let only = |only: &Only| {
             (only.param.to_string(), only.values.iter().map(|value| Glob::as_str(value).to_owned()).collect())
         };
@@ -62,8 +73,9 @@ impl PolicySet {
             name: service.name().to_owned(),
             hosts: service.origins().collect(),
             env: service.credential(lease.credential)?.env().map(str::to_owned).collect(),
-            capabilities: listed.collect(),
             only: grant.only.iter().chain(narrows().flat_map(|narrow| &narrow.only)).map(only).collect(),
+            capabilities,
+            limits,
         })
     }
 }

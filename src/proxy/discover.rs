@@ -104,6 +104,9 @@ fn markdown(manifest: &Value) -> String {
         for only in service["only"].as_array().into_iter().flatten() {
             lines.push(format!("- only `{}` in: {}", text(&only["param"]), list(&only["values"])));
         }
+        for limit in service["limits"].as_array().into_iter().flatten() {
+            lines.push(format!("- at most: {}", text(limit)));
+        }
         for cap in service["capabilities"].as_array().into_iter().flatten() {
             let verdict = if cap["verdict"] == "ask" { "a person is asked" } else { "allowed" };
             lines.push(format!("- `{}` ({verdict}): {}", text(&cap["name"]), text(&cap["about"])));

@@ -10,6 +10,7 @@ mod cleanup;
 mod env;
 mod exec;
 mod keepers;
+mod manifest;
 
 use std::{
     collections::BTreeMap,

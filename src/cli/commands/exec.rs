@@ -28,7 +28,10 @@ use crate::cli::{
 };
 use crate::{
     base::{ClientId, SecretName, TimeToLive},
-    control::{Client, Error, FailureCode, ListSecrets, OpenSession, SESSION_VARIABLE, SessionOpened, SessionSecret},
+    control::{
+        Client, Error, FailureCode, ListSecrets, MANIFEST_VARIABLE, OpenSession, SESSION_VARIABLE, SessionOpened,
+        SessionSecret,
+    },
     project::{ProjectFile, Variable, Wants},
 };
 
@@ -302,6 +305,8 @@ fn variables(
     let ways_in: BTreeSet<OsString> = trust.iter().map(|(name, _)| name.clone()).collect();
     variables.extend(trust);
     variables.insert(SESSION_VARIABLE.into(), session.mark.clone().into());
+    variables.remove(OsStr::new(MANIFEST_VARIABLE)); // that of a session around this one says other things
+    variables.extend(session.manifest.iter().map(|path| (MANIFEST_VARIABLE.into(), path.into())));
     let tokens =
         session.leases.iter().map(|lease| (&lease.secret, &lease.env, lease.token.reveal().as_bytes().to_vec()));
     let values = session.values.iter().map(|one| (&one.secret, &one.env, one.value.reveal().to_vec()));

@@ -126,6 +126,7 @@ impl Service for Fake {
                     proxy_user: "s".into(),
                     proxy_password: WireToken::new("p"),
                     root_pem: "PEM".into(),
+                    manifest: None,
                     support_folder: self.support.clone(),
                     secret_hosts: vec!["api.test".into()],
                     leases: open.secrets.iter().map(lease).collect(),

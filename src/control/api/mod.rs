@@ -38,8 +38,8 @@ pub use secrets::{
     RawAccess, RevokeAll, RevokeLease, Revoked, SecretEntry, SecretList, Stored, UpdateSecret,
 };
 pub use session::{
-    LeaseToken, OpenSession, Revoke, SESSION_VARIABLE, SessionLease, SessionOpened, SessionSecret, SessionValue,
-    TokenLeased,
+    LeaseToken, MANIFEST_VARIABLE, OpenSession, Revoke, SESSION_VARIABLE, SessionLease, SessionOpened, SessionSecret,
+    SessionValue, TokenLeased,
 };
 pub use value::{WireToken, WireValue};
 

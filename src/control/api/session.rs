@@ -56,6 +56,9 @@ pub struct SessionSecret {
 /// The variable that marks every process of a session with [`SessionOpened::mark`].
 pub const SESSION_VARIABLE: &str = "LEASEHOLD_SESSION";
 
+/// The variable that says where [`SessionOpened::manifest`] is.
+pub const MANIFEST_VARIABLE: &str = "SECRETS_MANIFEST";
+
 /// The answer to `session.open`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionOpened {
@@ -74,6 +77,9 @@ pub struct SessionOpened {
     pub root_pem: String,
     /// Where support files for clients are kept; absolute.
     pub support_folder: PathBuf,
+    /// What the session may do, as a JSON file that is there as long as the session; absolute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<PathBuf>,
     /// The hosts that the session's credentials are for; they must not bypass the proxy.
     pub secret_hosts: Vec<String>,
     /// One per secret, in the order of the request.

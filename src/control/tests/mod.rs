@@ -154,6 +154,7 @@ impl Service for Fake {
                     proxy_user: "s".into(),
                     proxy_password: WireToken::new("p"),
                     root_pem: "PEM".into(),
+                    manifest: None,
                     support_folder: open.project_dir,
                     secret_hosts: vec![],
                     leases: vec![],
