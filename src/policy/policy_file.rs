@@ -240,8 +240,9 @@ pub(super) fn read_only(table: Table<'_>, service: &Service) -> Vec<Only> {
     all
 }
 
-/// Reads a project's file; any other key than `need`, `narrow` and `environment` is a fault (attack 87).
+/// Reads a project's file; any other key than `need`, `narrow`, `environment` and `propose` is a fault (attack 87).
 pub(super) fn read_project(mut file: Table<'_>, services: &Services) -> Project {
+    file.value("propose"); // inert: known, and looked at by nobody who opens a session
     let environment = file.parsed::<Environment>("environment").map(|at| at.value);
     let mut project = Project { environment, ..Project::default() };
     for mut table in file.tables("need") {

@@ -56,7 +56,7 @@ fn read_file(file: &str, text: &str, kinds: &[&str]) -> ReadFile {
 }
 
 /// The service that a file describes, with where it begins; `None` for another kind or a fault.
-fn service_of(source: &Source, text: &str, kinds: &[&str]) -> Option<(usize, Service)> {
+pub(super) fn service_of(source: &Source, text: &str, kinds: &[&str]) -> Option<(usize, Service)> {
     let table = source.parse(text);
     let mut root = source.root(&table);
     let start = text.find("id").unwrap_or(0);

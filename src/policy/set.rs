@@ -44,12 +44,12 @@ pub struct PolicySet {
 }
 
 /// The largest project file: 64 KiB; it comes with a repository and is looked at on every request.
-const MAX_PROJECT: u64 = 64 * 1024;
+pub(super) const MAX_PROJECT: u64 = 64 * 1024;
 
 /// A text to load and the name it is known by.
-struct Text {
+pub(super) struct Text {
     file: String,
-    text: String,
+    pub(super) text: String,
 }
 
 impl PolicySet {
@@ -66,10 +66,11 @@ impl PolicySet {
         Self::build(&[], &texts, faults)
     }
 
-    /// The same as if these files, by path and text, were in the folder too.
+    /// The same as if these files, by path and text, were in the folder too, in the place of those of their names.
     pub(super) fn load_with(user_folder: &Path, more: &[(PathBuf, String)]) -> Result<Self, LoadErrors> {
         let mut faults = Vec::new();
         let mut texts = read_folder(user_folder, &mut faults);
+        texts.retain(|text| more.iter().all(|(path, _)| *path.display().to_string() != text.file));
         texts.extend(more.iter().map(|(path, text)| Text { file: path.display().to_string(), text: text.clone() }));
         texts.sort_by(|a, b| a.file.cmp(&b.file));
         let catalogue = CATALOGUE.iter().map(|(name, text)| (format!("catalogue:{name}"), *text));
@@ -317,7 +318,7 @@ pub(super) fn policy_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn read_file(path: &Path, max: u64, faults: &mut Vec<Fault>) -> Option<Text> {
+pub(super) fn read_file(path: &Path, max: u64, faults: &mut Vec<Fault>) -> Option<Text> {
     let file = path.display().to_string();
     match read_bounded(path, max) {
         Err(error) => faults.push(file_fault(path, error.to_string())),

@@ -14,6 +14,7 @@ mod graphql;
 mod limits;
 mod lint;
 mod narrowing;
+mod propose;
 mod prove;
 mod rpc;
 mod shipped;

@@ -12,6 +12,7 @@ mod hand;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accept;
 mod agents;
 mod approvals;
 mod audit;

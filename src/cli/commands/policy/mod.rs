@@ -1,5 +1,6 @@
 //! `secrets policy`: what would be allowed and why, what is known, checking files, and reading them again.
 
+mod accept;
 mod diff;
 mod dump;
 mod lint;
@@ -12,7 +13,7 @@ mod test;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::{
     context::{Context, absolute, client_id},
@@ -37,6 +38,8 @@ pub(in crate::cli) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Act {
+    /// Make a service that a project proposes (`[[propose]]`) one of one's own; needs no daemon
+    Accept(accept::Arguments),
     /// Check policy files and the project's own; needs no daemon and changes nothing
     Check {
         /// Folders of services and grants, or project files [default: the home's folder, and the nearest .secrets.toml]
@@ -127,12 +130,13 @@ impl Arguments {
             Act::Prove { claim } => Some(prove::run(context, claim)),
             Act::Show { service, source } => Some(show::run(context, service, *source)),
             Act::Test { services } => Some(test::run(context, services)),
-            Act::Diff(_) | Act::Explain { .. } | Act::List | Act::Record(_) | Act::Reload => None,
+            Act::Accept(_) | Act::Diff(_) | Act::Explain { .. } | Act::List | Act::Record(_) | Act::Reload => None,
         }
     }
 
     pub(in crate::cli) const fn name(&self) -> &'static str {
         match self.act {
+            Act::Accept(_) => "secrets policy accept",
             Act::Check { .. } => "secrets policy check",
             Act::Diff(_) => "secrets policy diff",
             Act::Dump { .. } => "secrets policy dump",
@@ -165,6 +169,7 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
             let next = vec![NextAction::new("secrets policy list", "See services and grants")];
             Ok(Outcome::Shown { result: json!(explanation), human, next })
         }
+        Act::Accept(arguments) => accept::run(context, arguments).await,
         Act::Diff(arguments) => diff::run(context, arguments).await,
         Act::List => {
             let list = context.call(ListPolicy {}, None).await?;
@@ -182,24 +187,23 @@ fn check(context: &Context, paths: &[PathBuf]) -> Result<Outcome, Report> {
     let mut paths = paths.to_vec();
     if paths.is_empty() {
         paths.push(own.clone());
-        let nearest = context.folder.ancestors().map(|folder| folder.join(".secrets.toml")).find(|path| path.exists());
-        paths.extend(nearest);
+        paths.extend(accept::nearest(&context.folder));
     }
-    let (mut faults, mut notes) = (Vec::new(), Vec::new());
+    let (mut faults, mut notes, mut proposed) = (Vec::new(), Vec::new(), Vec::new());
     for path in &paths {
         let path = absolute(path)?;
         // The home's own folder need not be there; a path that was named has to.
         if path != own {
             path.metadata().map_err(|error| Report::io("look at", &path, &error))?;
         }
-        let found = if path.is_file() { check_project(&own, &path) } else { PolicySet::load(&path) };
+        let found = if path.is_file() { check_project(&own, &path, &mut proposed) } else { PolicySet::load(&path) };
         match found {
             Ok(set) => notes.extend(set.not_yet().map(fault)),
             Err(errors) => faults.extend(errors.faults().iter().map(fault)),
         }
     }
     let message = match faults.as_slice() {
-        [] => return Ok(without_fault(&paths, &notes)),
+        [] => return Ok(without_fault(&paths, &notes, proposed)),
         [PolicyFault { place, message, fix: Some(hint) }] => format!("{place}: {message}; {hint}"),
         [one] => format!("{}: {}", one.place, one.message),
         [first, rest @ ..] => format!("{}: {}; and {} more", first.place, first.message, rest.len()),
@@ -211,24 +215,26 @@ fn check(context: &Context, paths: &[PathBuf]) -> Result<Outcome, Report> {
 }
 
 /// What is not built yet is no fault: the file loads, and a request that needs it is refused.
-fn without_fault(paths: &[PathBuf], notes: &[PolicyFault]) -> Outcome {
+fn without_fault(paths: &[PathBuf], notes: &[PolicyFault], proposed: Vec<(Value, String)>) -> Outcome {
     let shown = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
     let mut table = Table::new(&["not yet", "message"]);
     for note in notes {
         table.row([&note.place, &note.message]);
     }
     let notes_table = if notes.is_empty() { String::new() } else { format!("\n{}", table.render("")) };
+    let (proposals, lines): (Vec<Value>, Vec<String>) = proposed.into_iter().unzip();
     Outcome::Shown {
-        result: json!({"checked": paths, "faults": [], "not_yet": notes}),
-        human: format!("no fault in {shown}\n{notes_table}"),
+        result: json!({"checked": paths, "faults": [], "not_yet": notes, "proposals": proposals}),
+        human: format!("no fault in {shown}\n{}{notes_table}", lines.concat()),
         next: vec![NextAction::new("secrets policy list", "See services and grants")],
     }
 }
 
 /// A project's file names capabilities of services, so those have to load first.
-fn check_project(own: &Path, path: &Path) -> Result<PolicySet, LoadErrors> {
+fn check_project(own: &Path, path: &Path, proposed: &mut Vec<(Value, String)>) -> Result<PolicySet, LoadErrors> {
     let set = PolicySet::load(own)?;
     set.read_project(path)?;
+    proposed.extend(accept::standings(own, &set, &policy::proposals(path)?));
     Ok(set)
 }
 

@@ -28,9 +28,14 @@ pub(super) fn run(context: &Context, name: &str, source: bool) -> Result<Outcome
     }
     let view = service.view();
     let grants = grants(&set, service);
-    let human = format!("{}\n{}\n{}\n{}", head(&view), hosts(&view), capabilities(&view.capabilities), table(&grants));
+    let human = format!("{}\n{}", in_words(&view), table(&grants));
     let next = vec![NextAction::new(format!("secrets policy show {name} --source"), "See its file")];
     Ok(Outcome::Shown { result: with_grants(&view, &grants), human, next })
+}
+
+/// A service without its grants.
+pub(super) fn in_words(view: &ServiceView) -> String {
+    format!("{}\n{}\n{}", head(view), hosts(view), capabilities(&view.capabilities))
 }
 
 fn head(view: &ServiceView) -> String {
