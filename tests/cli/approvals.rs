@@ -113,3 +113,28 @@ fn a_person_sees_and_answers_what_an_agent_wants_and_the_agent_cannot() {
     let noticed = fs::read_to_string(hand.work.join("noticed")).unwrap();
     assert!(!noticed.contains("amount") && !noticed.contains(SECRET), "{noticed}");
 }
+
+/// On a terminal of its own: what is typed answers one question after the other.
+#[test]
+fn a_person_who_watches_answers_each_request_as_it_comes() {
+    let (Some(shell), Some(_), Some(script)) = (find_program("sh"), find_program("curl"), find_program("script"))
+    else {
+        return;
+    };
+    let (origin, hand) = world();
+    let secrets = format!("'{}' --home '{}'", env!("CARGO_BIN_EXE_secrets"), hand.home.display());
+    fs::write(hand.work.join("typed"), "a\nd\n").unwrap();
+    let watch = format!("exec '{}' -qefc \"{secrets} approvals --watch\" /dev/null < typed > said", script.display());
+    let _person = Program::start(std::process::Command::new(&shell).args(["-c", &watch]).current_dir(&hand.work));
+    let ask = "curl -sk -H \"Authorization: Bearer $ACME_KEY\" -d '{\"amount\":7}' https://api.acme.test/echo";
+    let both = format!("{ask} > first; {ask} > second");
+    let mut command = hand.command(&["exec", "--secret", "acme_key", "--client-id", "web", "--"]);
+    let _out = Program::start(command.arg(&shell).args(["-c", &both])).finish().expect_success();
+    assert_eq!(origin.only_request().body, b"{\"amount\":7}");
+    assert!(fs::read_to_string(hand.work.join("second")).unwrap().contains("approval_denied"));
+    let said = || fs::read_to_string(hand.work.join("said")).unwrap();
+    until_blocking("all was said", || said().matches("web wants").count() == 2);
+    let said = said();
+    assert!(said.contains("web wants acme/write (write)") && said.contains("/amount = 7"), "{said:?}");
+    assert!(!said.contains(SECRET), "{said:?}");
+}
