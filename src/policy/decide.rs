@@ -186,6 +186,9 @@ impl Service {
         if let Some(name) = narrow.names().find(|name| !known(name)) {
             return Some(format!("a narrowing names the capability `{name}`, which `{}` does not have", self.id));
         }
+        if let Some(name) = narrow.limited_meters().find(|name| self.meter_names().all(|known| known != *name)) {
+            return Some(format!("a narrowing limits `{name}`, which `{}` has no meter for", self.id));
+        }
         let declared = |only: &&Only| self.params.iter().any(|param| *param.name == *only.param);
         let only = narrow.only.iter().find(|only| !declared(only))?;
         Some(format!("a narrowing names the parameter `{}`, which `{}` does not have", only.param, self.id))

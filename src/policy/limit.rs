@@ -7,7 +7,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use crate::base::parse_byte_size;
 
 use super::{
-    read::{Source, Table, expected},
+    read::{Source, Table, expected, is_name},
     service::{Risk, Service},
 };
 
@@ -24,6 +24,8 @@ pub enum Measure {
     Capability(Arc<str>),
     /// Requests that touch a capability of this risk.
     Risk(Risk),
+    /// What the answer says was used, by this meter of the service; counted when an exchange ends.
+    Meter(Arc<str>),
 }
 
 impl fmt::Display for Measure {
@@ -34,6 +36,7 @@ impl fmt::Display for Measure {
             Self::Bytes => f.write_str("bytes"),
             Self::Capability(name) => write!(f, "cap:{name}"),
             Self::Risk(risk) => write!(f, "risk:{risk}"),
+            Self::Meter(name) => f.write_str(name),
         }
     }
 }
@@ -91,12 +94,13 @@ impl Limit {
     /// The same as it stands in a file; for tests of what counts.
     #[cfg(test)]
     pub(crate) fn parse_alone(name: &str, text: &str) -> Result<Self, (String, String)> {
-        Self::parse(name, text)
+        Self::parse(name, text, None)
     }
 
-    /// Reads `requests = "60/min"`, without looking whether a capability exists.
-    pub(super) fn parse(name: &str, text: &str) -> Result<Self, Wrong> {
-        let measure = measure(name)?;
+    /// Reads `requests = "60/min"`, without looking whether a capability exists. Of meters, only these can be named;
+    /// without a list, any.
+    pub(super) fn parse(name: &str, text: &str, meters: Option<&[&str]>) -> Result<Self, Wrong> {
+        let measure = measure(name, meters)?;
         let (most, window) = match &measure {
             Measure::AtOnce => (number(text).ok_or_else(|| unusable(name, text, "a number, such as `8`"))?, 0),
             measure => {
@@ -145,7 +149,7 @@ fn number(text: &str) -> Option<u64> {
     digits.parse::<u64>().ok().filter(|_| plain)?.checked_mul(factor)
 }
 
-fn measure(name: &str) -> Result<Measure, Wrong> {
+fn measure(name: &str, meters: Option<&[&str]>) -> Result<Measure, Wrong> {
     match (name, name.split_once(':')) {
         ("requests", _) => Ok(Measure::Requests),
         ("at_once", _) => Ok(Measure::AtOnce),
@@ -156,8 +160,10 @@ fn measure(name: &str) -> Result<Measure, Wrong> {
             let found = Risk::WORDS.iter().find(|(known, _)| *known == word).map(|(_, risk)| Measure::Risk(*risk));
             found.ok_or_else(|| (format!("there is no risk `{}`", word.escape_debug()), expected(word, &words)))
         }
+        _ if meters.map_or_else(|| is_name(name), |meters| meters.contains(&name)) => Ok(Measure::Meter(name.into())),
         _ => {
-            let known = ["requests", "at_once", "bytes", "cap:NAME", "risk:RISK"];
+            let mut known = vec!["requests", "at_once", "bytes", "cap:NAME", "risk:RISK"];
+            known.extend(meters.unwrap_or_default());
             Err((format!("a limit cannot count `{}`", name.escape_debug()), expected(name, &known)))
         }
     }
@@ -168,14 +174,15 @@ fn measure(name: &str) -> Result<Measure, Wrong> {
 pub(super) fn read_limits(table: &Table<'_>, service: Option<&Service>) -> Vec<Arc<Limit>> {
     let source = table.source();
     let mut limits: Vec<Arc<Limit>> = Vec::new();
+    let meters: Vec<&str> = service.map_or_else(Vec::new, |service| service.meter_names().collect());
     for (name, texts) in table.numbers_or_texts() {
         let known: Vec<&str> = service.map_or_else(Vec::new, |s| s.capabilities.iter().map(|c| &*c.name).collect());
         for text in texts {
-            let limit = match Limit::parse(name.value, &text.value) {
+            let limit = match Limit::parse(name.value, &text.value, Some(&meters)) {
                 Ok(limit) => limit,
                 Err((message, fix)) => {
                     // What is wrong with the name stands at the name.
-                    let at = if measure(name.value).is_err() { &name.span } else { &text.span };
+                    let at = if measure(name.value, Some(&meters)).is_err() { &name.span } else { &text.span };
                     source.fault(at.clone(), message, fix);
                     continue;
                 }
@@ -216,8 +223,9 @@ mod tests {
             ("risk:write", "1K/week", 1000, 604_800),
             ("bytes", "50MiB/hour", 50 << 20, 3600),
             ("at_once", "8", 8, 0),
+            ("tokens", "3M/day", 3_000_000, 86_400),
         ] {
-            let limit = Limit::parse(name, text).unwrap();
+            let limit = Limit::parse(name, text, Some(&["tokens"])).unwrap();
             assert_eq!((limit.most(), limit.window().as_secs()), (most, seconds), "{name} {text}");
             assert_eq!(limit.to_string(), format!("{name} = {text}"));
         }
@@ -238,8 +246,10 @@ mod tests {
             ("at_once", "8/min", "such as `8`"),
             ("request", "60/min", "did you mean `requests`?"),
             ("risk:wirte", "60/min", "did you mean `write`?"),
+            ("tokns", "60/min", "did you mean `tokens`?"),
+            ("tokens", "8", "such as"),
         ] {
-            let (message, fix) = Limit::parse(name, text).unwrap_err();
+            let (message, fix) = Limit::parse(name, text, Some(&["tokens"])).unwrap_err();
             assert!(fix.contains(part), "{name} {text}: {message}; {fix}");
         }
     }

@@ -8,6 +8,7 @@ use super::{
     decide::{Bench, LeaseFacts},
     grant::{Grant, Layer, Narrow},
     limit::{Limit, Measure},
+    meter::Meter,
     rule::Met,
     service::Risk,
     set::PolicySet,
@@ -31,6 +32,8 @@ pub struct Applied {
     /// Whose it is, for the counter: requests with the same text share it. Holds no line number, so that an edit
     /// elsewhere in the file forgives nothing.
     pub scope: String,
+    /// Where the answer says what counts; `None` for what is counted without it.
+    pub meter: Option<Arc<Meter>>,
 }
 
 impl fmt::Display for Applied {
@@ -42,7 +45,7 @@ impl fmt::Display for Applied {
 impl Narrow {
     /// Shrinks how much may be used: `("requests", "30/min")`. The error says what is wrong, and is the caller's.
     pub fn limited(mut self, measure: &str, amount: &str) -> Result<Self, String> {
-        let limit = Limit::parse(measure, amount).map_err(|(message, fix)| format!("{message}; {fix}"))?;
+        let limit = Limit::parse(measure, amount, None).map_err(|(message, fix)| format!("{message}; {fix}"))?;
         self.limits.push(Arc::new(limit));
         Ok(self)
     }
@@ -51,6 +54,14 @@ impl Narrow {
     pub(super) fn limited_names(&self) -> impl Iterator<Item = &str> {
         self.limits.iter().filter_map(|limit| match limit.measure() {
             Measure::Capability(name) => Some(&**name),
+            _ => None,
+        })
+    }
+
+    /// Every meter that its limits name.
+    pub(super) fn limited_meters(&self) -> impl Iterator<Item = &str> {
+        self.limits.iter().filter_map(|limit| match limit.measure() {
+            Measure::Meter(name) => Some(&**name),
             _ => None,
         })
     }
@@ -69,6 +80,7 @@ impl Grant {
             limit: Arc::clone(limit),
             owner: format!("the grant at {}", self.place),
             scope: format!("grant|{}|{secret}|{}", self.service, whom.join("|")),
+            meter: None,
         }
     }
 }
@@ -85,15 +97,21 @@ impl Bench<'_> {
             .filter(|(index, capability)| self.hit(*index, capability).met == Met::Yes)
             .map(|(_, capability)| (&*capability.name, capability.risk))
             .collect();
+        let meter = |limit: &Arc<Limit>| match limit.measure() {
+            Measure::Meter(name) => self.service.meter(name, &self.call).cloned(),
+            _ => None,
+        };
         let counts = |limit: &&Arc<Limit>| match limit.measure() {
             Measure::Requests | Measure::AtOnce | Measure::Bytes => true,
             Measure::Capability(name) => touched.iter().any(|(touched, _)| **touched == **name),
             Measure::Risk(risk) => touched.iter().any(|(_, touched)| touched == risk),
+            Measure::Meter(_) => meter(limit).is_some(),
         };
-        let own = self.grant.limits.iter().filter(counts).map(|limit| self.grant.applied(limit, lease.secret));
+        let own = self.grant.limits.iter().filter(counts);
+        let own = own.map(|limit| Applied { meter: meter(limit), ..self.grant.applied(limit, lease.secret) });
         let narrowed = self.narrows().flat_map(|narrow| {
             let limits = narrow.limits.iter().filter(counts);
-            limits.map(|limit| of_narrow(narrow.layer, limit, lease))
+            limits.map(|limit| Applied { meter: meter(limit), ..of_narrow(narrow.layer, limit, lease) })
         });
         own.chain(narrowed).collect()
     }
@@ -108,7 +126,7 @@ fn of_narrow(layer: Layer, limit: &Arc<Limit>, lease: &LeaseFacts<'_>) -> Applie
     };
     let owner = format!("the {kind} {} {whom}", if layer == Layer::Project { "in" } else { "of" });
     let scope = format!("{kind}|{}|{}|{whom}", lease.service, lease.secret);
-    Applied { limit: Arc::clone(limit), owner, scope }
+    Applied { limit: Arc::clone(limit), owner, scope, meter: None }
 }
 
 impl PolicySet {
@@ -133,6 +151,7 @@ impl PolicySet {
                 limit: Arc::clone(limit),
                 owner: format!("the budget at {}", budget.place),
                 scope: format!("secret|{secret}"),
+                meter: None,
             })
         })
     }

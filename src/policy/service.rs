@@ -16,6 +16,7 @@ use super::{
     fields::Fields,
     issue::Issue,
     matchers::Attribute,
+    meter::Metered,
     path::EncodedSlash,
     path_pattern::Param,
     rule::{Call, Rule},
@@ -88,6 +89,8 @@ pub struct Service {
     pub(super) issues: Vec<Issue>,
     /// Fields that none of its answers shows.
     pub(super) scrub: Arc<Fields>,
+    /// What its answers say was used.
+    pub(super) meters: Vec<Metered>,
     pub(super) vectors: Vec<Vector>,
     /// What its file asks for that is not built yet.
     pub(super) not_yet: Vec<Fault>,

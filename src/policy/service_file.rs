@@ -14,6 +14,7 @@ use super::{
     host_file::{read_hosts, read_params},
     inject_file::read_injects,
     issue_file::{read_issues, read_scrub},
+    meter::read_meters,
     read::{Span, Table, is_name},
     rule_file::{Names, read_capabilities},
     service::Service,
@@ -45,6 +46,7 @@ pub(super) fn read_service(mut file: Table<'_>) -> Option<Service> {
     let capabilities = read_capabilities(&mut file, &names);
     let issues = read_issues(&mut file, &names);
     let scrub = read_scrub(&mut file);
+    let meters = read_meters(&mut file, &names);
     read_emulators(&mut file, &names);
     let vectors = file.tables("test");
     if hosts.is_empty() {
@@ -69,6 +71,7 @@ pub(super) fn read_service(mut file: Table<'_>) -> Option<Service> {
         capabilities,
         issues,
         scrub,
+        meters,
         vectors: Vec::new(),
         not_yet: source.notes(),
     };

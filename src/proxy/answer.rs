@@ -255,6 +255,7 @@ impl Download {
 
     fn data(&mut self, data: Bytes, over: bool) -> Result<(), BodyError> {
         self.flow.add_received(data.len());
+        self.outcome.meter(&data);
         let is_long = self.flow.received() > MOST_WHOLE as u64;
         let clean = match &mut self.scrub {
             Some(scrub) if is_long && scrub.is_whole() => return Err(BodyError::TooMuch(MOST_WHOLE)),

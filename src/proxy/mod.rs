@@ -12,6 +12,7 @@
 //! | between | a person, where policy asks one | `hold.rs` |
 //! | 8, 9, 10 | credential, inject, forward; once more after a 401 | `forward.rs`, with `again.rs` |
 //! | 11 | scrub | `scrub.rs`, with `decode.rs`, and `fields.rs` where fields are withheld |
+//! | beside 11 | what the answer says was used, where a limit counts that | `gauge.rs`, `usage.rs` |
 //! | 12 | close the record | `outcome.rs` |
 //!
 //! Questions to the proxy itself are answered by `discover.rs`.
@@ -34,6 +35,7 @@ mod fields;
 mod flow;
 mod forward;
 mod front;
+mod gauge;
 mod guard;
 mod hold;
 mod hop;
@@ -55,6 +57,7 @@ mod tongue;
 mod turns;
 mod upgrade;
 mod upload;
+mod usage;
 mod wording;
 
 use std::{

@@ -4,9 +4,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{Method, Uri};
+use http::{HeaderMap, Method, Uri};
 
-use super::{flow::Flow, tongue::Tongue};
+use super::{flow::Flow, gauge::Gauge, tongue::Tongue};
 use crate::{
     audit::{Action, AuditLog, Event, Outcome as End},
     base::{Authority, ClientId, Clock, LeaseId, RefusalCode, RequestId, SecretName, ServiceId, SessionId},
@@ -132,6 +132,7 @@ impl Notes {
             status: None,
             details: None,
             counted: None,
+            gauge: None,
             closed: false,
         })
     }
@@ -148,6 +149,7 @@ pub(super) struct Outcome {
     status: Option<u16>,
     details: Option<&'static str>,
     counted: Option<Box<Taken>>,
+    gauge: Option<Box<Gauge>>,
     closed: bool,
 }
 
@@ -175,6 +177,36 @@ impl Outcome {
     /// The same, while it runs.
     pub(super) fn counted(&self) -> Option<&Taken> {
         self.counted.as_deref()
+    }
+
+    /// An answer with this head comes, which is read for what it says was used, if a limit counts that.
+    pub(super) fn meters(&mut self, headers: &HeaderMap) {
+        let meters = self.counted.as_ref().map_or(&[][..], |counted| counted.meters());
+        self.gauge = Gauge::new(meters, headers).map(Box::new);
+    }
+
+    /// The next decoded bytes of that answer.
+    pub(super) fn meter(&mut self, data: &[u8]) {
+        if let Some(gauge) = &mut self.gauge {
+            gauge.feed(data);
+        }
+    }
+
+    /// Charges what passed and what the answer says was used; the latter in words, for the record.
+    fn settle(&mut self) -> Option<String> {
+        let (counted, gauge) = (self.counted.take()?, self.gauge.take());
+        let is_success = self.status.is_some_and(|status| (200..300).contains(&status));
+        let mut words = Vec::new();
+        for (meter, amount) in gauge.map_or_else(Vec::new, |gauge| gauge.finish()) {
+            if let Some(amount) = amount {
+                counted.used(&meter, amount);
+                words.push(format!("{} {amount}", meter.name()));
+            } else if is_success {
+                words.push(format!("{}: usage unknown", meter.name()));
+            }
+        }
+        counted.end(self.flow.sent().saturating_add(self.flow.received()));
+        (!words.is_empty()).then(|| words.join(", "))
     }
 
     /// The request was made again.
@@ -212,9 +244,7 @@ impl Outcome {
         if std::mem::replace(&mut self.closed, true) {
             return;
         }
-        if let Some(counted) = self.counted.take() {
-            counted.end(self.flow.sent().saturating_add(self.flow.received()));
-        }
+        let usage = self.settle();
         let action = match self.notes.kind {
             Kind::Request => Action::RequestEnded,
             Kind::Tunnel => Action::TunnelEnded,
@@ -238,8 +268,10 @@ impl Outcome {
         if let Some(error) = error {
             event = event.error(error);
         }
-        if let Some(details) = self.details {
-            event = event.details(details);
+        let details: Vec<&str> = self.details.into_iter().chain(usage.as_deref()).collect();
+        let details = details.join("; ");
+        if !details.is_empty() {
+            event = event.details(&details);
         }
         self.audit.append_lazily(&event);
     }

@@ -141,6 +141,7 @@ pub(super) async fn clean(
     parts.version = http::Version::default();
     hop::clean_answer(&mut parts.headers, Upgrading::No);
     outcome.status(parts.status.as_u16());
+    outcome.meters(&parts.headers);
     let Some(mut scrub) = scrub else {
         let body = Download::plain(incoming, None, flow, outcome, seat).begin().await?;
         return Ok(Response::from_parts(parts, body));
@@ -176,7 +177,7 @@ pub(super) async fn clean(
 }
 
 /// Whether an answer says that it is JSON, in any of the ways in which it is said.
-fn is_json(headers: &HeaderMap) -> bool {
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     headers.get_all(CONTENT_TYPE).iter().filter_map(|kind| kind.to_str().ok()).any(|kind| {
         let kind = kind.split([';', ',']).next().unwrap_or("").trim().to_ascii_lowercase();
         kind.ends_with("/json") || kind.ends_with("+json") || kind.ends_with("-json") || kind.ends_with("/x-ndjson")

@@ -43,7 +43,7 @@ allow = [{ method = "GET", upgrade = "websocket" }]
 "#;
 
 /// The file of the only grant.
-fn grant_file(home: &Home) -> PathBuf {
+pub fn grant_file(home: &Home) -> PathBuf {
     let mut files = std::fs::read_dir(home.policies()).unwrap().map(|entry| entry.unwrap().path());
     files.find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("grant-")).unwrap()
 }
@@ -77,7 +77,7 @@ async fn get(house: &House, lease: &str, path: &str) -> Answer {
 }
 
 /// The answer says which limit, when, and how to look at it; the number of seconds comes back.
-fn assert_over(answer: &Answer, limit: &str) -> u64 {
+pub fn assert_over(answer: &Answer, limit: &str) -> u64 {
     assert_problem(answer, 429, "limit");
     let detail = answer.json()["detail"].as_str().unwrap().to_owned();
     assert!(detail.starts_with(&format!("limit {limit} of the ")) && detail.contains("is reached"), "{detail}");

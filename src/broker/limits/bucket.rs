@@ -43,11 +43,11 @@ impl Terms {
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX / 4))
     }
 
-    /// What a request takes when it is let in; bodies are charged when they have passed.
+    /// What a request takes when it is let in; bodies and what answers say are charged when they have passed.
     fn entry(&self) -> Duration {
         match self.measure {
             Measure::Requests | Measure::Capability(_) | Measure::Risk(_) => self.time_of(1),
-            Measure::Bytes | Measure::AtOnce => Duration::ZERO,
+            Measure::Bytes | Measure::AtOnce | Measure::Meter(_) => Duration::ZERO,
         }
     }
 }

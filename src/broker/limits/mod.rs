@@ -18,7 +18,7 @@ use std::{
 
 use crate::{
     base::Clock,
-    policy::{Applied, Measure},
+    policy::{Applied, Measure, Meter},
 };
 
 use bucket::{Bucket, Terms};
@@ -105,8 +105,9 @@ impl Limiter {
         }
         drop(held);
         self.changed.store(true, Ordering::Release);
+        let meters = buckets.iter().filter_map(|(_, applied)| applied.meter.clone()).collect();
         let counted = buckets.into_iter().map(|(bucket, applied)| (bucket, Terms::of(&applied.limit))).collect();
-        Ok(Taken { counted, clock: self.clock.clone(), changed: Arc::clone(&self.changed) })
+        Ok(Taken { counted, meters, clock: self.clock.clone(), changed: Arc::clone(&self.changed) })
     }
 }
 
@@ -118,6 +119,7 @@ fn key(applied: &Applied) -> String {
 /// An exchange that was counted; it stops running when this is dropped.
 pub struct Taken {
     counted: Vec<(Arc<Bucket>, Terms)>,
+    meters: Vec<Arc<Meter>>,
     clock: Clock,
     changed: Arc<AtomicBool>,
 }
@@ -129,6 +131,22 @@ impl std::fmt::Debug for Taken {
 }
 
 impl Taken {
+    /// The meters that its answer is read for; one that several limits count may be there several times.
+    pub fn meters(&self) -> &[Arc<Meter>] {
+        &self.meters
+    }
+
+    /// The answer says that so much was used; it may be more than is left.
+    pub fn used(&self, meter: &Meter, amount: u64) {
+        let now = self.clock.boot();
+        for (bucket, terms) in &self.counted {
+            if matches!(terms.measure(), Measure::Meter(name) if **name == *meter.name()) {
+                bucket.level().charge(terms, amount, now);
+            }
+        }
+        self.changed.store(true, Ordering::Release);
+    }
+
     /// The exchange is over, and this many bytes of bodies have passed.
     pub fn end(self, bytes: u64) {
         let now = self.clock.boot();

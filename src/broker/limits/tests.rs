@@ -7,7 +7,7 @@ use crate::{base::Timestamp, policy::Limit};
 
 fn applied(scope: &str, measure: &str, amount: &str) -> Applied {
     let limit = Limit::parse_alone(measure, amount).unwrap();
-    Applied { limit: Arc::new(limit), owner: format!("the test {scope}"), scope: scope.to_owned() }
+    Applied { limit: Arc::new(limit), owner: format!("the test {scope}"), scope: scope.to_owned(), meter: None }
 }
 
 fn limiter() -> (Limiter, Clock) {
@@ -149,4 +149,29 @@ fn many_at_the_same_time_get_no_more_than_there_is() {
         all.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
     assert_eq!(given, 30);
+}
+
+#[test]
+fn what_an_answer_says_was_used_may_be_more_than_is_left() {
+    let (limiter, clock) = limiter();
+    let meter = Arc::new(Meter::new("tokens", &["/n"], false).unwrap());
+    let limit = [
+        Applied { meter: Some(Arc::clone(&meter)), ..applied("a", "tokens", "100/min") },
+        applied("a", "requests", "9/min"),
+    ];
+    let taken = limiter.take(&limit).unwrap();
+    assert_eq!(taken.meters(), [Arc::clone(&meter)]);
+    taken.used(&Meter::new("other", &["/n"], false).unwrap(), 1000);
+    taken.used(&meter, 99);
+    taken.end(0);
+    let taken = limiter.take(&limit).unwrap();
+    taken.used(&meter, 101);
+    taken.end(0);
+    let wait = limiter.take(&limit).unwrap_err().wait.unwrap();
+    assert!(wait > Duration::from_secs(59) && wait <= Duration::from_secs(61), "{wait:?}");
+    clock.advance(wait + Duration::from_millis(1));
+    let taken = limiter.take(&limit).unwrap();
+    taken.used(&meter, u64::MAX);
+    taken.used(&meter, u64::MAX);
+    assert!(limiter.take(&limit).is_err(), "a number that is too large stays a number");
 }

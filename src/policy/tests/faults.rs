@@ -32,7 +32,7 @@ fn all_faults_of_all_files_are_told_at_once_with_line_and_column() {
         all,
         [
             "a.toml:5:1: unknown key `colour` in the file; expected one of `schema`, `kind`, `id`, `name`, \
-            `aliases`, `param`, `host`, `credential`, `inject`, `cap`, `issue`, `scrub`, `emulate`, `test`",
+            `aliases`, `param`, `host`, `credential`, `inject`, `cap`, `issue`, `scrub`, `meter`, `emulate`, `test`",
             "a.toml:8:1: unknown key `port` in `[host.api]`; expected one of `origin`, `except`, `credential`, \
             `encoded_slash`, `raw`, `tls`",
             "p.toml:4:11: there is no service `b`; `secrets policy list` shows the known ones",
@@ -85,7 +85,7 @@ fn every_file_says_what_it_is() {
 #[test]
 fn unusable_services_say_why() {
     for (from, to, message) in [
-        ("schema  = 1", "schema = 1\nmeter = 1", "unknown key `meter`"),
+        ("schema  = 1", "schema = 1\nmetre = 1", "unknown key `metre`"),
         ("\"https://api.acme.example\"", "\"api.acme.example\"", "is no origin; write it like"),
         ("\"https://api.acme.example\"", "\"https://*.example\"", "too wide"),
         ("\"https://api.acme.example\"", "\"https://api.acme.example:0\"", "no usable port"),

@@ -56,6 +56,8 @@ fn a_faulty_limit_is_told_with_its_place_and_what_was_meant() {
         ("limit = { bytes = \"5MB\" }", "8:19", "`bytes` cannot be `5MB`", "50MiB/hour"),
         ("limit = \"60/min\"", "8:9", "`limit` is", "a table"),
         ("limits = { requests = \"60/min\" }", "8:1", "unknown key `limits`", "did you mean `limit`?"),
+        ("limit = { tokns = \"1/min\" }", "8:11", "cannot count `tokns`", "did you mean `tokens`?"),
+        ("[[budget]]\nsecret = \"k\"\nlimit = { tokens = \"1/min\" }", "10:11", "cannot count `tokens`", "requests"),
         ("[[budget]]\nsecret = \"k\"", "8:1", "no `limit`", "add `limit"),
         ("[[budget]]\nsecret = \"k\"\nlimit = { \"cap:read\" = \"1/min\" }", "10:11", "cannot count", "grant"),
     ] {
@@ -78,4 +80,71 @@ fn a_narrowing_that_limits_what_does_not_exist_is_a_refusal() {
     assert!(decision.limits.is_empty());
     assert!(Narrow::of_lease("acme".parse().unwrap()).limited("requests", "lots").is_err());
     assert!(ACME.contains("[cap.read]"));
+}
+
+/// What a request's limits count, as names of meters.
+fn metered(set: &PolicySet, asker: &Asker<'_>, call: &str) -> Vec<String> {
+    let decision = ask(set, asker, call);
+    assert_eq!(decision.reason, "", "{call}");
+    decision.limits.iter().filter_map(|limit| Some(limit.meter.as_ref()?.name().to_owned())).collect()
+}
+
+#[test]
+fn a_meter_counts_the_requests_that_it_is_for() {
+    let set = set_with(&format!("{GRANT}limit = {{ tokens = \"3M/day\", requests = \"9/min\" }}\n")).unwrap();
+    let narrow = [Narrow::of_lease("acme".parse().unwrap()).limited("tokens", "1K/day").unwrap()];
+    assert!(metered(&set, &ASKER, READ).is_empty());
+    let misnamed = [Narrow::of_lease("acme".parse().unwrap()).limited("tokns", "1K/day").unwrap()];
+    let decision = ask(&set, &Asker { narrow: &misnamed, ..ASKER }, READ);
+    assert!(decision.reason.contains("`tokns`") && decision.limits.is_empty(), "{}", decision.reason);
+    assert_eq!(limits(&set, &narrow), ["requests = 9/min of the grant at mine.toml:3"]);
+
+    for (file, text, calls) in [
+        ("openai", include_str!("../../../policies/openai.toml"), &["https://api.openai.com/v1/responses"][..]),
+        ("anthropic", include_str!("../../../policies/anthropic.toml"), &["https://api.anthropic.com/v1/messages"]),
+        (
+            "gemini",
+            include_str!("../../../policies/gemini.toml"),
+            &[
+                "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-pro:streamGenerateContent",
+                "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions",
+            ],
+        ),
+    ] {
+        let policy = format!(
+            "schema = 1\nkind = \"policy\"\n[[grant]]\nservice = \"{file}\"\nitem = \"k\"\nallow = [\"infer\"]\n\
+             limit = {{ tokens = \"3M/day\" }}\n"
+        );
+        let set = PolicySet::of_texts(&[("service.toml", text), ("mine.toml", &policy)]).unwrap();
+        let narrow = [Narrow::of_lease(file.parse().unwrap()).limited("tokens", "1K/day").unwrap()];
+        let asker = Asker { service: file, narrow: &narrow, ..ASKER };
+        for call in calls {
+            assert_eq!(metered(&set, &asker, &format!("POST {call}")), ["tokens", "tokens"], "grant and narrowing");
+        }
+    }
+}
+
+#[test]
+fn a_faulty_meter_is_told_with_its_place() {
+    let good = "[meter.tokens]                                 # what";
+    for (from, to, message, fix) in [
+        ("[meter.tokens] ", "[meter.requests] ", "without a meter", "another name"),
+        ("\"/usage/extra\"]", "\"usage/extra\"]", "no JSON pointer", "/usage/total_tokens"),
+        ("\"/usage/extra\"]", "\"/usage/*\"]", "no JSON pointer", "/usage/total_tokens"),
+        ("sse  = \"last\"", "sse  = \"lats\"", "`sse` cannot be `lats`", "did you mean `last`?"),
+        ("sse  = \"last\"", "ssse = \"last\"", "unknown key `ssse`", "did you mean `sse`?"),
+        (
+            "on   = { host = \"api\", method = \"POST\", path = \"/v1/run\" } # any rule; read",
+            "# read",
+            "has no `on`",
+            "add `on",
+        ),
+        ("json = [\"/usage/total or", "jsno = [\"/usage/total or", "1 to 16 places", "add `json"),
+    ] {
+        let text = ACME.replacen(from, to, 1);
+        assert!(ACME.contains(good) && text != ACME, "{from}");
+        let errors = PolicySet::of_texts(&[("acme.toml", &text)]).unwrap_err();
+        let found = errors.faults().iter().any(|fault| fault.message.contains(message) && fault.fix.contains(fix));
+        assert!(found, "{to}: {errors}");
+    }
 }

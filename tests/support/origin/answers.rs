@@ -15,7 +15,7 @@
 //! | `/bomb?codings=&mib=` | that many mebibytes of zeros, coded |
 //! | `/range` | the credential, or the part that `Range` asks for |
 //! | `/trailers` | the trailers `X-End: done` and `X-Echo: CREDENTIAL` |
-//! | `/answer?status=&header=NAME:VALUE&body=` | just that, with as many headers as given |
+//! | `/answer?status=&header=NAME:VALUE&body=[&codings=]` | just that, with as many headers as given, the body coded |
 //! | `/only/VALUE` | 200 when the credential is that, else 401 |
 //! | `/status/NNN` | that status, the number as body where one is allowed |
 //! | `/early/NNN` | that status at once, the request's body unread |
@@ -106,7 +106,7 @@ impl Case {
             ["bomb"] => self.bomb().await,
             ["range"] => self.range(),
             ["trailers"] => self.trailers(),
-            ["answer"] => self.given(),
+            ["answer"] => self.given().await,
             ["only", value] if self.credential() == *value => Response::new(full("welcome")),
             ["only", _] => answer_with("401", full("who are you?")),
             ["status", status] => answer_with(status, status_body(status)),
@@ -199,11 +199,13 @@ impl Case {
         response.header(header::CONTENT_TYPE, "text/plain").body(full(coded)).unwrap()
     }
 
-    fn given(&self) -> Response<Body> {
-        let mut response = answer_with(
-            self.query.get("status").unwrap_or("200"),
-            full(self.query.get("body").unwrap_or("").to_owned()),
-        );
+    async fn given(&self) -> Response<Body> {
+        let body = self.query.get("body").unwrap_or("").to_owned();
+        let body = match self.query.get("codings") {
+            Some(codings) => full(coding::encode(codings, body.as_bytes()).await),
+            None => full(body),
+        };
+        let mut response = answer_with(self.query.get("status").unwrap_or("200"), body);
         for pair in self.query.all("header") {
             let (name, value) = pair.split_once(':').unwrap();
             let name: header::HeaderName = name.parse().unwrap();
