@@ -63,7 +63,7 @@ impl PolicySet {
         let is_left = |limit: &Limit| match limit.measure() {
             Measure::Capability(name) => capabilities.iter().any(|left| *left.name == **name),
             Measure::Risk(risk) => capabilities.iter().any(|left| left.risk == *risk),
-            Measure::Requests | Measure::AtOnce | Measure::Bytes => true,
+            Measure::Requests | Measure::AtOnce | Measure::Bytes | Measure::Meter(_) => true,
         };
         let limits = self.limits_of(grant, lease).filter(|applied| is_left(&applied.limit)).collect();
         let only = |only: &Only| {
