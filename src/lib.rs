@@ -24,7 +24,7 @@
 //!
 //! # The walk of one request
 //!
-//! [`proxy`] lists the twelve stations; `proxy/exchange.rs` calls them in order. Every station consumes what the one
+//! [`proxy`] lists the twelve stations and what stands between them; `proxy/exchange.rs` calls them in order. Every station consumes what the one
 //! before gave, so that none can be skipped, repeated or moved without a type error.
 //!
 //! # Invariants

@@ -98,7 +98,8 @@ fn a_command_that_lacks_its_word_says_which_there_are() {
     for (line, words) in [
         (
             "policy",
-            "`check`, `diff`, `dump`, `explain`, `lint`, `list`, `new`, `prove`, `record`, `reload`, `show` or `test`",
+            "`accept`, `check`, `diff`, `dump`, `explain`, `lint`, `list`, `new`, `prove`, `record`, `reload`, `show` or \
+             `test`",
         ),
         ("daemon", "`restart`"),
         ("ca", "`path` or `show`"),
