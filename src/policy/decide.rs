@@ -9,12 +9,10 @@ use crate::base::{Authority, ClientId, Host, RefusalCode, Scheme, SecretName, Se
 
 use super::{
     decision::Decision,
-    grant::{Grant, Narrow, Only, Verdict},
-    issue::Withhold,
+    grants::{Grant, Narrow, Only, Verdict},
     matchers::{Content, Peek},
-    path::NormalPath,
-    rule::{Call, Met, Protocol, Rule, Seen},
-    service::{Capability, Carries, OriginPattern, Service, host_value},
+    rules::{Call, Met, NormalPath, Protocol, Rule, Seen},
+    services::{Capability, Carries, OriginPattern, Service, Withhold, host_value},
     set::PolicySet,
 };
 

@@ -5,11 +5,8 @@ use std::sync::Arc;
 use crate::base::{RefusalCode, TimeToLive};
 
 use super::{
-    ask::Asking,
-    grant::Verdict,
-    issue::Withhold,
-    limited::Applied,
-    service::{Capability, Inject, Risk},
+    grants::{Applied, Asking, Verdict},
+    services::{Capability, Inject, Risk, Withhold},
 };
 
 /// A verdict and everything that explains it or follows from it.

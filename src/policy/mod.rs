@@ -2,100 +2,48 @@
 //!
 //! Floor 2. Invariants: nothing is granted but by the user's own files; a narrowing only narrows; one `decide`
 //! serves the proxy and every explanation; a file with a fault never becomes part of a set.
+//!
+//! Its rooms: `files` reads text into what `services` and `grants` hold; `rules` and `matchers` say what a rule sees of
+//! a request; `decide` judges; `tools` is what people are shown, and judges nothing on its own.
 
-mod ask;
 mod asked;
-mod breadth;
 mod catalogue;
-mod check_file;
-mod credential;
-mod credential_file;
 mod decide;
 mod decision;
-mod describe;
-mod draft;
-mod dump;
-mod emulate_file;
 mod error;
-mod explain;
-mod fields;
-mod glob;
-mod grant;
-mod host_file;
-mod hosts;
-mod inject_file;
-mod issue;
-mod issue_file;
-mod leave;
-mod less;
-mod limit;
-mod limited;
-mod lint;
+mod files;
+mod grants;
 mod live;
 mod matchers;
-mod may;
-mod meet;
-mod meter;
-mod openapi;
-mod path;
-mod path_pattern;
-mod place_file;
-mod policy_file;
-mod propose;
-mod prove;
 mod reach;
-mod read;
-mod read_files;
-mod recognise;
 mod refuse;
-mod replay;
-mod rule;
-mod rule_file;
-mod service;
-mod service_file;
+mod rules;
+mod services;
 mod set;
 #[cfg(test)]
 mod tests;
-mod vector;
-mod vector_file;
-mod views;
-mod when;
-mod words;
-mod write;
+mod tools;
 
-pub use ask::{Approve, Asking, Remember};
 pub use asked::Asked;
-pub use breadth::BroadGrant;
-pub use credential::{Accept, Check, Credential, OnUnauthorized};
 pub use decide::{LeaseFacts, RequestFacts};
 pub use decision::Decision;
-pub use describe::{CapabilityText, CredentialView, HostView, ServiceView};
-pub use draft::{Draft, Written};
-pub use dump::Taken;
 pub use error::{Error, Fault, LoadErrors, PathError};
-pub use explain::{CapabilityView, Explanation, LayerView};
-pub use fields::{Fields, Onward, WITHHELD, Way};
-pub use grant::{Grant, Layer, Narrow, Verdict};
-pub use hosts::{GrantedHost, ListedPlace};
-pub use issue::Withhold;
-pub use leave::{Left, leave};
-pub use less::{Less, NotLess};
-pub use limit::{Limit, Measure};
-pub use limited::{Applied, Budget};
-pub use lint::Finding;
+pub use files::{Need, Project, UnknownHost};
+pub use grants::{
+    Applied, Approve, Asking, BroadGrant, Budget, Grant, Layer, Less, Limit, May, MayUse, Measure, Narrow, NotLess,
+    Remember, Verdict,
+};
 pub use live::{Changed, Fingerprint, Live, LiveStatus, fingerprint};
 pub use matchers::{Body, Command, Content, FlushFinder, Peek, Push, Until};
-pub use may::{May, MayUse};
-pub use meter::{Meter, MeterPlace};
-pub use openapi::{Described, DescriptionError, MAX_DESCRIPTION, Wish, describe};
-pub use path::{EncodedSlash, NormalPath};
-pub use policy_file::{Need, Project, UnknownHost};
-pub use propose::{Proposal, Standing, proposals};
-pub use prove::{Claim, Counter, Proof};
 pub use reach::{CHECK_FIX, HANDSHAKE_FIX, Never, Reach, never_forwarded};
-pub use replay::{Past, Replayed};
-pub use rule::Protocol;
-pub use service::{Capability, Inject, Missing, Risk, Service};
+pub use rules::{EncodedSlash, NormalPath, Protocol};
+pub use services::{
+    Accept, Capability, Check, Credential, Failed as FailedVector, Fields, GrantedHost, Inject, ListedPlace, Meter,
+    MeterPlace, Missing, OnUnauthorized, Onward, Risk, Service, WITHHELD, Way, Withhold,
+};
 pub use set::PolicySet;
-pub use vector::Failed as FailedVector;
-pub use write::{EasyPlace, EasyService, NewGrant};
+pub use tools::{
+    CapabilityText, CapabilityView, Claim, Counter, CredentialView, Described, DescriptionError, Draft, EasyPlace,
+    EasyService, Explanation, Finding, HostView, LayerView, Left, MAX_DESCRIPTION, NewGrant, Past, Proof, Proposal,
+    Replayed, ServiceView, Standing, Taken, Wish, Written, describe, leave, proposals,
+};

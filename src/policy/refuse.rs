@@ -2,7 +2,7 @@
 
 use crate::base::RefusalCode;
 
-use super::{decide::Bench, decision::Decision, grant::Verdict, rule::Rule, service::Capability};
+use super::{decide::Bench, decision::Decision, grants::Verdict, rules::Rule, services::Capability};
 
 impl Bench<'_> {
     /// Nothing that is granted gives.

@@ -16,14 +16,12 @@ use super::{
     Fault, LoadErrors,
     catalogue::CATALOGUE,
     decide::LeaseFacts,
-    grant::{Grant, Narrow},
-    hosts::{GrantedHost, HostIndex},
-    limited::Budget,
-    policy_file::{Defaults, Project, ReadGrant, Services, UnknownHost, read_policy, read_project},
-    read::{Source, expected},
-    read_files::{Kind, read_files},
-    recognise::recognise,
-    service::Service,
+    files::{
+        Defaults, Kind, Project, ReadGrant, Services, Source, UnknownHost, expected, read_files, read_policy,
+        read_project,
+    },
+    grants::{Budget, Grant, Narrow},
+    services::{GrantedHost, HostIndex, Service, recognise},
 };
 
 /// The largest policy file: 1 MiB.
@@ -244,7 +242,7 @@ impl PolicySet {
 }
 
 /// Checks `schema` and `kind`; the kind when both are right.
-pub(super) fn head<'k>(root: &mut super::read::Table<'_>, kinds: &[&'k str]) -> Option<&'k str> {
+pub(super) fn head<'k>(root: &mut super::files::Table<'_>, kinds: &[&'k str]) -> Option<&'k str> {
     let source = root.source();
     match root.value("schema") {
         None => root.fault("the file has no `schema`", "begin it with `schema = 1`"),

@@ -10,9 +10,9 @@ use http::{
 use serde_json::Value;
 
 use super::{
-    super::path_pattern::Reading, Found, fields::unread, graphql::Requests, json::read_json, jsonrpc::Message,
-    pairs::values_of, pkt_lines::Push,
+    Found, fields::unread, graphql::Requests, json::read_json, jsonrpc::Message, pairs::values_of, pkt_lines::Push,
 };
+use crate::policy::rules::Reading;
 
 /// A request's body. What its bytes mean is found out once, when the first rule asks.
 #[derive(Debug, Default)]

@@ -2,13 +2,8 @@
 
 use http::HeaderName;
 
-use super::{
-    super::{path_pattern::Reading, rule::Call},
-    Found, ShownValue, Values,
-    body::View,
-    json::Pointer,
-    pairs::values_of,
-};
+use super::{Found, ShownValue, Values, body::View, json::Pointer, pairs::values_of};
+use crate::policy::rules::{Call, Reading};
 
 /// One name and the values that it may have.
 #[derive(Clone, Debug)]

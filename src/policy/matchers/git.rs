@@ -4,14 +4,8 @@
 //! Invariant: a request that changes nothing of itself, such as the one for the refs that comes before every push,
 //! gives wherever some push could, and takes nothing away from a push that it cannot see.
 
-use super::{
-    super::{path_pattern::Reading, rule::Call},
-    Found, Values,
-    body::View,
-    fields::unread,
-    pairs::values_of,
-    pkt_lines::Push,
-};
+use super::{Found, Values, body::View, fields::unread, pairs::values_of, pkt_lines::Push};
+use crate::policy::rules::{Call, Reading};
 
 /// The services of repositories that a rule is about.
 #[derive(Clone, Debug)]

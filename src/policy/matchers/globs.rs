@@ -1,9 +1,8 @@
 //! Patterns over words that a request is made of: names of fields, methods, tools.
 
-use super::super::{
-    glob::{Glob, GlobError},
-    path_pattern::Reading,
-    read::{At, Table},
+use crate::policy::{
+    files::{At, Table},
+    rules::{Glob, GlobError, Reading},
 };
 
 /// Alternatives for one word.

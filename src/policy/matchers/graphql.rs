@@ -6,17 +6,16 @@
 use serde_json::{Map, Value};
 
 use super::{
-    super::{
-        path_pattern::Reading,
-        read::{Table, expected},
-        rule::Call,
-    },
     Found,
     body::View,
     document::{Budget, Document, Kind},
     globs::{Globs, texts},
     json::{fold, read_json},
     pairs::values_of,
+};
+use crate::policy::{
+    files::{Table, expected},
+    rules::{Call, Reading},
 };
 
 /// What a rule wants of a GraphQL request.

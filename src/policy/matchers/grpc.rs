@@ -2,13 +2,10 @@
 
 use http::header::CONTENT_TYPE;
 
-use super::{
-    super::{
-        path_pattern::{PathPattern, Reading, Shown},
-        read::Table,
-        rule::Call,
-    },
-    Found,
+use super::Found;
+use crate::policy::{
+    files::Table,
+    rules::{Call, PathPattern, Reading, Shown},
 };
 
 /// The calls that a rule names.

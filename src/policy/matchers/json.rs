@@ -8,7 +8,7 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::super::path_pattern::Reading;
+use crate::policy::rules::Reading;
 
 /// Reads a whole text (RFC 8259); `None` for anything else, for a key that stands twice in one object, and for more
 /// than 127 levels.

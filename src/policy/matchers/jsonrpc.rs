@@ -2,11 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::{
-    super::{path_pattern::Reading, read::Table, rule::Call},
-    Found,
-    globs::Globs,
-    json::fold,
+use super::{Found, globs::Globs, json::fold};
+use crate::policy::{
+    files::Table,
+    rules::{Call, Reading},
 };
 
 /// What a rule wants of each message.

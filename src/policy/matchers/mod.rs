@@ -33,10 +33,7 @@ use std::sync::LazyLock;
 
 use http::HeaderMap;
 
-use super::{
-    path_pattern::{PathPattern, Reading},
-    rule::Call,
-};
+use crate::policy::rules::{Call, PathPattern, Reading};
 
 /// A parameter's name and one value that a request showed for it.
 pub(super) type ShownValue = (Box<str>, Box<str>);

@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode;
 
-use super::super::path_pattern::Reading;
+use crate::policy::rules::Reading;
 
 /// The decoded values of one name. Read exactly, `None` when the text could be split or decoded in two ways. Read
 /// loosely, names compare without case, and `;` separates too.

@@ -3,15 +3,11 @@
 use http::HeaderName;
 
 use super::{
-    super::{
-        path_pattern::Param,
-        read::{At, Table, expected},
-    },
-    Field, Git, Graphql, Grpc, Matchers, Rpc, Values,
-    aws::read_aws,
-    fields::Source,
-    git::Service,
-    json::Pointer,
+    Field, Git, Graphql, Grpc, Matchers, Rpc, Values, aws::read_aws, fields::Source, git::Service, json::Pointer,
+};
+use crate::policy::{
+    files::{At, Table, expected},
+    rules::Param,
 };
 
 /// Reads every matcher beyond host, method and path; faults stay with the source.

@@ -1,12 +1,7 @@
 //! Patterns over values that a request states: globs, and texts that show a parameter.
 
-use super::{
-    super::{
-        glob::Glob,
-        path_pattern::{Param, Reading},
-    },
-    ShownValue,
-};
+use super::ShownValue;
+use crate::policy::rules::{Glob, Param, Reading};
 
 /// Alternatives for one value.
 #[derive(Clone, Debug, Default)]

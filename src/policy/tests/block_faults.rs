@@ -211,7 +211,7 @@ fn the_more_literal_injection_is_the_one_that_counts() {
         let asked = super::super::Asked::parse(method, url).unwrap();
         let facts = asked.facts(super::super::Content::unknown());
         let (index, ..) = service.block(facts.scheme, facts.authority).unwrap();
-        let call = super::super::rule::Call::of_head(index, method, &facts.authority.host, facts.path);
+        let call = crate::policy::rules::Call::of_head(index, method, &facts.authority.host, facts.path);
         let rule = service.inject("key", &call).unwrap();
         assert_eq!(rule.inject.places[0].to_string(), place, "{url}");
     }

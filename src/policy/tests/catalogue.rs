@@ -2,13 +2,9 @@
 
 use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
 
-use super::super::{
-    PolicySet, Risk, UnknownHost,
-    catalogue::CATALOGUE,
-    service::Carries,
-    vector::{Expected, Vector},
-};
+use super::super::{PolicySet, Risk, UnknownHost, catalogue::CATALOGUE};
 use super::{ACME, ASKER, Asker, ask, ask_as};
+use crate::policy::services::{Carries, Expected, Vector};
 use crate::{
     base::{RefusalCode, Scheme},
     policy::{Credential, Protocol, Verdict},

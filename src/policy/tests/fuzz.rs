@@ -6,10 +6,11 @@ use std::sync::LazyLock;
 use http::{HeaderMap, HeaderValue};
 
 use super::{
-    super::{Body, Capability, Content, LeaseFacts, PolicySet, Protocol, RequestFacts, Verdict, grant::Grant},
+    super::{Body, Capability, Content, LeaseFacts, PolicySet, Protocol, RequestFacts, Verdict},
     ACME,
 };
 use crate::base::{Authority, ClientId, Scheme};
+use crate::policy::grants::Grant;
 
 /// Inputs that `cargo test` tries.
 const TRIES: usize = 400;

@@ -1,7 +1,8 @@
 //! Property: no narrowing, of a project or of a lease, ever raises a verdict (section 4.4 of the language).
 
-use super::super::{Narrow, PolicySet, Verdict, grant::Layer};
+use super::super::{Narrow, PolicySet, Verdict};
 use super::{ACME, ASKER, Asker, Protocol, ask, ask_as};
+use crate::policy::grants::Layer;
 
 /// A small deterministic generator (xorshift), so that a failure repeats.
 pub(super) struct Dice(pub(super) u64);

@@ -2,10 +2,8 @@
 
 use bytes::Bytes;
 
-use super::super::{
-    Body, Content, LeaseFacts, PolicySet, Risk, Verdict, catalogue::CATALOGUE, service::Service, vector::Expected,
-    vector::Vector,
-};
+use super::super::{Body, Content, LeaseFacts, PolicySet, Risk, Verdict, catalogue::CATALOGUE};
+use crate::policy::services::{Expected, Service, Vector};
 
 fn verdict(set: &PolicySet, service: &Service, vector: &Vector) -> Verdict {
     let (secret, client) = ("k".parse().unwrap(), "codex".parse().unwrap());

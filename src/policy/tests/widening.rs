@@ -3,12 +3,10 @@
 
 use http::HeaderMap;
 
-use super::super::{
-    Body, Content, Decision, LeaseFacts, Narrow, PolicySet, Protocol, RequestFacts, Verdict,
-    grant::{Keep, Layer},
-};
+use super::super::{Body, Content, Decision, LeaseFacts, Narrow, PolicySet, Protocol, RequestFacts, Verdict};
 use super::{content::SERVICE, narrowing::Dice};
 use crate::base::{Authority, ClientId, Scheme, SecretName, ServiceId};
+use crate::policy::grants::{Keep, Layer};
 
 const REQUESTS: usize = 10_000;
 

@@ -5,8 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::super::{Draft, EasyPlace, EasyService, Error, NewGrant, PolicySet, Verdict, leave, write::grant_text};
+use super::super::{Draft, EasyPlace, EasyService, Error, NewGrant, PolicySet, Verdict, leave};
 use super::{ASKER, Asker, ask};
+use crate::policy::tools::grant_text;
 use crate::{base::Origin, recipe::BasicPart};
 
 fn easy(origin: &str, place: EasyPlace) -> EasyService {

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{super::super::read::Table, Aws, Found, Seen, read::read_aws, s3};
-use crate::policy::{path_pattern::Reading, rule::Call};
+use super::{Aws, Found, Seen, read::read_aws, s3};
+use crate::policy::files::Table;
+use crate::policy::rules::{Call, Reading};
 
 /// A parameter that requests show by themselves, and the requests that it judges.
 #[derive(Clone, Debug)]

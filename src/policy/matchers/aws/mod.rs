@@ -13,13 +13,8 @@ mod scope;
 pub(in crate::policy) use attribute::{Attribute, read_attribute};
 pub(super) use read::read_aws;
 
-use super::{
-    super::{path_pattern::Reading, rule::Call},
-    Found, Values,
-    body::View,
-    fields::unread,
-    pairs::values_of,
-};
+use super::{Found, Values, body::View, fields::unread, pairs::values_of};
+use crate::policy::rules::{Call, Reading};
 use host::Host;
 use scope::Scope;
 

@@ -1,14 +1,9 @@
 //! Reads `aws = { service = …, action = … }` out of a file.
 
-use super::{
-    super::{
-        super::{
-            glob::Glob,
-            read::{At, Table, expected},
-        },
-        Values,
-    },
-    Aws, rest, s3,
+use super::{super::Values, Aws, rest, s3};
+use crate::policy::{
+    files::{At, Table, expected},
+    rules::Glob,
 };
 
 /// Names by which people know services, and those that their signatures have; either may be written.

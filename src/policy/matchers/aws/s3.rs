@@ -6,9 +6,10 @@ use http::HeaderMap;
 use percent_encoding::percent_decode_str;
 
 use super::{
-    super::{super::rule::Call, pairs::pairs},
+    super::pairs::pairs,
     host::{Host, is_bucket},
 };
+use crate::policy::rules::Call;
 
 /// What a request is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

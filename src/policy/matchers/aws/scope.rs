@@ -3,7 +3,7 @@
 use http::header::AUTHORIZATION;
 
 use super::{super::pairs::values_of, host::is_region};
-use crate::policy::{matchers::Content, path_pattern::Reading};
+use crate::policy::{matchers::Content, rules::Reading};
 
 /// What a request is signed for.
 #[derive(Clone, Debug, PartialEq, Eq)]

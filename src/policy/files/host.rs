@@ -1,0 +1,152 @@
+//! Reads `[host.NAME]` and `[param.NAME]` of a service file.
+
+use std::sync::Arc;
+
+use crate::base::{HostPattern, Scheme};
+
+use super::read::{At, Source, Table};
+use crate::policy::{
+    matchers::{Attribute, read_attribute},
+    rules::{EncodedSlash, Param, ValuePattern},
+    services::{Carries, HostBlock, OriginPattern},
+};
+
+/// The protocols that are no HTTP, with the ports that they have by themselves.
+const RAW: [(&str, Option<u16>); 4] =
+    [("postgres", Some(5432)), ("mysql", Some(3306)), ("redis", Some(6379)), ("tcp", None)];
+
+/// Reads every host; ties between them are faults.
+pub(in crate::policy) fn read_hosts(file: &mut Table<'_>, params: &[Param]) -> Vec<HostBlock> {
+    let source = file.source();
+    let mut blocks: Vec<HostBlock> = Vec::new();
+    for (name, mut table) in file.named("host") {
+        if table.value("origin").is_none() {
+            table.fault(
+                format!("`[host.{}]` has no `origin`", name.value),
+                "add `origin = \"https://api.example.com\"`",
+            );
+        }
+        let mut origins: Vec<OriginPattern> = Vec::new();
+        for text in table.texts("origin").unwrap_or_default() {
+            let Some(origin) = read_origin(source, &text) else { continue };
+            let tie = |other: &&OriginPattern| other.overlaps(&origin) && other.pattern.rank() == origin.pattern.rank();
+            let mut before = blocks.iter().map(|block| (&*block.name, &block.origins)).chain([(name.value, &origins)]);
+            let tied = before.find_map(|(name, all)| Some(format!("`{}` of `[host.{name}]`", all.iter().find(tie)?)));
+            drop(before);
+            if let Some(other) = tied {
+                let message = format!("`{origin}` ties with {other}: neither is more particular");
+                let fix = "make one of them more literal, or put both into one block once";
+                source.fault(text.span.clone(), message, fix);
+            }
+            origins.push(origin);
+        }
+        let except = table.texts("except").unwrap_or_default();
+        let except = except.iter().filter_map(|text| source.parse_at::<HostPattern>(text)).map(|at| at.value).collect();
+        let carries =
+            table.choice("credential", &[("lease", Carries::Lease), ("never", Carries::Never)]).unwrap_or_default();
+        let slash = table.choice("encoded_slash", &[("keep", EncodedSlash::Keep), ("refuse", EncodedSlash::Refuse)]);
+        let raw = read_raw(&mut table, &name, &origins);
+        let tls = read_tls(&mut table, &name);
+        table.finish();
+        let shown = |param: &&Param| {
+            param.pattern.is_some() && origins.iter().any(|origin| origin.pattern.params().any(|p| *p == *param.name))
+        };
+        let params = params.iter().filter(shown).cloned().collect();
+        let slash = slash.unwrap_or_default();
+        let not_yet = raw.or(tls);
+        blocks.push(HostBlock { name: name.value.into(), origins, except, carries, slash, params, not_yet });
+    }
+    blocks
+}
+
+fn read_origin(source: &Source, text: &At<&str>) -> Option<OriginPattern> {
+    let fix = "write it like `https://api.example.com`, `https://*.example.com` or `https://api.example.com:8443`";
+    let wrong = |message: &dyn std::fmt::Display| source.fault(text.span.clone(), message, fix);
+    let split = text.value.split_once("://").and_then(|(word, rest)| match word {
+        "https" => Some((Scheme::Https, None, rest)),
+        "http" => Some((Scheme::Http, None, rest)),
+        _ => RAW.iter().find(|(name, _)| *name == word).map(|raw| (Scheme::Https, Some(raw), rest)),
+    });
+    let Some((scheme, raw, rest)) = split else {
+        wrong(&format!("`{}` is no origin", text.value.escape_debug()));
+        return None;
+    };
+    let usual = raw.map_or(Some(scheme.default_port()), |(_, port)| *port);
+    let (host, port) = match rest.split_once(':') {
+        Some((host, port)) => (host, port.parse().ok().filter(|port| *port != 0)),
+        None => (rest, usual),
+    };
+    let Some(port) = port else {
+        wrong(&format!("`{}` has no usable port", text.value.escape_debug()));
+        return None;
+    };
+    let raw = raw.map(|(name, _)| *name);
+    host.parse().map_err(|error| wrong(&error)).ok().map(|pattern| OriginPattern { scheme, pattern, port, raw })
+}
+
+/// Reads `raw`, which origins that are no HTTP must have; why the host cannot be used yet.
+fn read_raw(table: &mut Table<'_>, name: &At<&str>, origins: &[OriginPattern]) -> Option<Arc<str>> {
+    let source = table.source();
+    let schemes = origins.iter().filter_map(|origin| origin.raw);
+    let scheme = schemes.clone().next();
+    if let Some(mut raw) = table.table("raw") {
+        raw.required_text("protocol");
+        let protocol = raw.choice("protocol", &RAW.map(|(word, _)| (word, word)));
+        if let Some((protocol, scheme)) = protocol.zip(scheme).filter(|(one, other)| one != other) {
+            raw.fault(format!("`raw` says `{protocol}`, and `origin` says `{scheme}`"), "write the same in both");
+        }
+        let span = raw.span();
+        raw.finish();
+        return Some(source.not_yet(span, format_args!("`raw` of `[host.{}]`", name.value)));
+    }
+    let scheme = scheme?;
+    table.fault(
+        format!("`[host.{}]` is no HTTP and has no `raw`", name.value),
+        format!("add `raw = {{ protocol = \"{scheme}\" }}`"),
+    );
+    None
+}
+
+/// Reads `tls`; why the host cannot be used yet.
+fn read_tls(table: &mut Table<'_>, name: &At<&str>) -> Option<Arc<str>> {
+    let source = table.source();
+    let mut tls = table.table("tls")?;
+    // What is weaker than this does not exist: an upstream is verified, or not used.
+    tls.choice("mode", &[("verify-full", ())]);
+    let ca = tls.text("ca");
+    if let Some(ca) = &ca {
+        let usable = ca.value.strip_prefix("file:").is_some_and(|path| !path.is_empty());
+        if !usable || ca.value.contains(char::is_control) {
+            let message = format!("`{}` names no file of certificates", ca.value.escape_debug());
+            source.fault(ca.span.clone(), message, "write it like `file:internal-ca.pem`, beside the service file");
+        }
+    }
+    let client = tls.text("client_cert");
+    if let Some(client) = &client {
+        let usable = client.value.strip_prefix("cred.").is_some_and(super::read::is_name);
+        if !usable {
+            let message = format!("`{}` names no field of a credential", client.value.escape_debug());
+            source.fault(client.span.clone(), message, "write it like `cred.cert`");
+        }
+    }
+    tls.finish();
+    let not_yet =
+        |at: &At<&str>, key| source.not_yet(at.span.clone(), format_args!("`tls.{key}` of `[host.{}]`", name.value));
+    let client = client.as_ref().map(|at| not_yet(at, "client_cert"));
+    let ca = ca.as_ref().map(|at| not_yet(at, "ca"));
+    client.or(ca)
+}
+
+/// Reads every parameter, and those among them that requests show by themselves.
+pub(in crate::policy) fn read_params(file: &mut Table<'_>) -> (Vec<Param>, Vec<Attribute>) {
+    let (mut params, mut attributes) = (Vec::new(), Vec::new());
+    for (name, mut table) in file.named("param") {
+        table.text("about");
+        let pattern = table.parsed::<ValuePattern>("pattern").map(|at| at.value);
+        let segments = table.count("segments", 8).map_or(1, |at| at.value);
+        attributes.extend(read_attribute(name.value, &mut table));
+        table.finish();
+        params.push(Param { name: name.value.into(), pattern, segments });
+    }
+    (params, attributes)
+}

@@ -1,0 +1,323 @@
+//! Reads `[[inject]]` of a service file, with `mint`, `sign` and `login`.
+
+use std::sync::Arc;
+
+use http::HeaderName;
+
+use crate::{
+    base::{ServiceId, TimeToLive},
+    recipe::Place,
+};
+
+use super::{
+    place::{NEVER, read_places, read_ws_json},
+    read::{At, Span, Table, expected},
+    rule::{Names, read_methods, read_size},
+};
+use crate::policy::{
+    rules::{InjectRule, When, Written},
+    services::{Carries, Inject, Missing},
+};
+
+const GRANTS: [&str; 7] =
+    ["refresh_token", "client_credentials", "password", "jwt_bearer", "jwt", "github_app", "login"];
+
+const SCHEMES: [&str; 9] =
+    ["sigv4", "oauth1", "httpsig", "wsse", "azure-sharedkey", "edgegrid", "digest", "hmac", "ed25519"];
+
+/// Reads every `[[inject]]`; two that fit one request equally well are a fault.
+pub(in crate::policy) fn read_injects(file: &mut Table<'_>, names: &Names<'_>, id: &ServiceId) -> Vec<InjectRule> {
+    let mut rules: Vec<InjectRule> = Vec::new();
+    for mut table in file.tables("inject") {
+        let Some(rule) = read_inject(&mut table, names, id) else { continue };
+        if rules.iter().any(|other| other.ties_with(&rule)) {
+            let message = format!(
+                "two `[[inject]]` of `{}` fit the same request, and neither is more literal",
+                rule.inject.credential
+            );
+            table.fault(
+                message,
+                "give one of them a `when` that is more literal, such as `when = { path = \"/v1/**\" }`",
+            );
+        }
+        table.finish();
+        rules.push(rule);
+    }
+    rules
+}
+
+fn read_inject(table: &mut Table<'_>, names: &Names<'_>, id: &ServiceId) -> Option<InjectRule> {
+    let source = table.source();
+    let (blocks, spans) = names.blocks(table, "host");
+    for (&block, span) in blocks.iter().zip(&spans) {
+        if let Some(never) = names.hosts.get(block).filter(|block| block.carries == Carries::Never) {
+            let message = format!("`[host.{}]` never gets a credential", never.name);
+            source.fault(span.clone(), message, "leave it out here, or drop its `credential = \"never\"`");
+        }
+    }
+    let using = table.required_text("use");
+    let credential = using.as_ref().and_then(|using| {
+        let found = names.credentials.iter().find(|credential| *credential.name == *using.value);
+        if found.is_none() {
+            let known: Vec<&str> = names.credentials.iter().map(crate::policy::Credential::name).collect();
+            let message = format!("there is no `[credential.{}]`", using.value.escape_debug());
+            source.fault(using.span.clone(), message, expected(using.value, &known));
+        }
+        found
+    });
+    let engine = read_engine(table);
+    let sockets = read_ws_json(table);
+    let (at, mut written) = if engine.as_ref().is_some_and(|engine| engine.writes_anew) {
+        (Vec::new(), read_written(table))
+    } else {
+        (read_places(table), Vec::new())
+    };
+    let messages = sockets.iter().map(|(pointer, _)| (pointer.clone(), "{}".to_owned()));
+    written.extend(messages.map(|(name, text)| Written { place: "ws_json", name, text }));
+    let in_message = sockets.into_iter().next().map(|(_, not_yet)| not_yet);
+    let count = at.len() + written.len();
+    let lease_at = read_lease_at(table);
+    let when = table.table("when").map(|inner| read_when(inner, names));
+    let words = [("refuse", Missing::Refuse), ("pass", Missing::Pass), ("inject", Missing::Inject)];
+    let missing = table.choice("missing", &words).unwrap_or_default();
+    let can_begin = at.iter().any(Place::can_begin);
+    if missing == Missing::Inject && engine.is_none() && !can_begin {
+        let message = "`missing = \"inject\"` needs a place that can be written into a request that has none";
+        table.fault(message, "list a `header`, `basic`, `query` or `cookie` place");
+    }
+    let needs_place = engine.as_ref().is_none_or(|engine| !engine.places_itself);
+    if count == 0 && needs_place {
+        table.fault(
+            "this `[[inject]]` has no usable place",
+            "add `at = [{ header = \"authorization\", as = \"Bearer {}\" }]`",
+        );
+    }
+    let credential = credential?;
+    let (mint, sign) = engine.as_ref().map_or((None, None), |engine| (engine.mint, engine.sign));
+    let not_yet =
+        engine.map(|engine| engine.not_yet).or(lease_at).or(in_message).or_else(|| credential.not_yet.clone());
+    let inject = Inject { service: id.clone(), credential: credential.name.clone(), places: at, missing };
+    let when = when.unwrap_or_default();
+    Some(InjectRule { blocks, when, inject: Arc::new(inject), not_yet, mint, sign, written })
+}
+
+/// What must be made before anything can be written.
+struct Engine {
+    mint: Option<&'static str>,
+    sign: Option<&'static str>,
+    /// The places hold texts of its own rather than the credential.
+    writes_anew: bool,
+    /// It needs no list of places.
+    places_itself: bool,
+    not_yet: Arc<str>,
+}
+
+fn read_engine(table: &mut Table<'_>) -> Option<Engine> {
+    let source = table.source();
+    let present: Vec<&str> = ["mint", "sign", "login"].into_iter().filter(|key| table.has(key)).collect();
+    if let [first, second, ..] = present.as_slice() {
+        let message =
+            format!("an `[[inject]]` has one of `mint`, `sign` and `login`, not both `{first}` and `{second}`");
+        table.fault(message, format!("leave `{second}` out"));
+    }
+    let not_yet = |span: Span, what: &str| source.not_yet(span, format_args!("`{what}` of `[[inject]]`"));
+    let mint = table.table("mint").map(|mint| (mint.span(), read_mint(mint)));
+    let sign = table.table("sign").map(|sign| (sign.span(), read_sign(sign)));
+    let login = table.table("login").map(|login| (login.span(), read_login(login)));
+    if let Some((span, scheme)) = sign {
+        let (not_yet, writes_anew) = (not_yet(span, "sign"), true);
+        let places_itself = !matches!(scheme, Some("hmac" | "ed25519"));
+        return Some(Engine { mint: None, sign: scheme, writes_anew, places_itself, not_yet });
+    }
+    if let Some((span, grant)) = mint {
+        let not_yet = not_yet(span, "mint");
+        return Some(Engine { mint: grant, sign: None, writes_anew: false, places_itself: false, not_yet });
+    }
+    let (span, ()) = login?;
+    Some(Engine { mint: None, sign: None, writes_anew: false, places_itself: true, not_yet: not_yet(span, "login") })
+}
+
+fn choose(table: &mut Table<'_>, key: &'static str, words: &[&'static str]) -> Option<&'static str> {
+    let pairs: Vec<(&str, &'static str)> = words.iter().map(|word| (*word, *word)).collect();
+    table.required_text(key)?;
+    table.choice(key, &pairs)
+}
+
+fn read_mint(mut mint: Table<'_>) -> Option<&'static str> {
+    let grant = choose(&mut mint, "grant", &GRANTS);
+    for key in ["url", "scope", "audience", "cookie"] {
+        mint.text(key);
+    }
+    mint.choice("alg", &[("RS256", ()), ("ES256", ()), ("EdDSA", ()), ("HS256", ())]);
+    mint.choice("client", &[("body", ()), ("basic", ()), ("private_key_jwt", ())]);
+    mint.choice("body", &[("form", ()), ("json", ())]);
+    for key in ["ttl", "refresh_before"] {
+        mint.parsed::<TimeToLive>(key);
+    }
+    mint.flag("rotates");
+    for key in ["narrow", "extra", "expires"] {
+        if let Some(inner) = mint.table(key) {
+            inner.all_texts();
+        }
+    }
+    for key in ["request", "take"] {
+        for inner in mint.tables_or_one(key) {
+            inner.all_texts();
+        }
+    }
+    mint.finish();
+    grant
+}
+
+fn read_sign(mut sign: Table<'_>) -> Option<&'static str> {
+    let scheme = choose(&mut sign, "scheme", &SCHEMES);
+    sign.choice("lease", &[("verify", ())]);
+    sign.choice("scope", &[("from-request", ())]);
+    let source = sign.source();
+    for text in sign.texts("payload").unwrap_or_default() {
+        let words = ["hashed", "unsigned", "streaming"];
+        if !words.contains(&text.value) {
+            let message = format!("`payload` cannot be `{}`", text.value.escape_debug());
+            source.fault(text.span, message, expected(text.value, &words));
+        }
+    }
+    sign.choice("presigned", &[("refuse", ()), ("resign", ())]);
+    sign.parsed::<TimeToLive>("max_skew");
+    sign.choice("alg", &[("sha1", ()), ("sha256", ()), ("sha512", ())]);
+    sign.text("key");
+    sign.choice("key_encoding", &[("base64", ()), ("base64url", ()), ("hex", ()), ("text", ())]);
+    if let Some(text) = sign.text("text") {
+        check_pieces(&sign, &text);
+    }
+    read_size(&mut sign, "body_max");
+    sign.finish();
+    scheme
+}
+
+fn read_login(mut login: Table<'_>) {
+    let source = login.source();
+    for (key, words) in [
+        ("accept", &["scram-sha-256", "md5", "cleartext-on-loopback"][..]),
+        ("upstream", &["scram-sha-256", "md5", "cleartext"][..]),
+    ] {
+        for text in login.texts(key).unwrap_or_default() {
+            if !words.contains(&text.value) {
+                let message = format!("`{key}` cannot be `{}`", text.value.escape_debug());
+                source.fault(text.span, message, expected(text.value, words));
+            }
+        }
+    }
+    login.finish();
+}
+
+/// Places whose texts are made of pieces.
+fn read_written(table: &mut Table<'_>) -> Vec<Written> {
+    let source = table.source();
+    let mut written = Vec::new();
+    for mut place in table.tables("at") {
+        let header = place.text("header");
+        let query = place.text("query");
+        if let Some(header) = &header
+            && header.value.parse::<HeaderName>().map_or(true, |name| NEVER.contains(&name.as_str()))
+        {
+            let message = format!("`{}` cannot carry a signature", header.value.escape_debug());
+            source.fault(header.span.clone(), message, "name an end-to-end header");
+        }
+        if header.is_some() == query.is_some() {
+            place.fault(
+                "where `sign` writes there is either a `header` or a `query`",
+                "such as `{ header = \"x-sign\", as = \"{sig.hex}\" }`",
+            );
+        }
+        if let Some(text) = place.required_text("as") {
+            check_pieces(&place, &text);
+            let (place, name) = header.map_or(("query", query), |header| ("header", Some(header)));
+            let name = name.map_or("", |name| name.value).to_owned();
+            let name = if place == "header" { name.to_ascii_lowercase() } else { name };
+            written.push(Written { place, name, text: text.value.to_owned() });
+        }
+        place.finish();
+    }
+    written
+}
+
+/// The pieces that texts of `sign` are made of; one that ends in a dot takes a name.
+const PIECES: [&str; 24] = [
+    "method",
+    "host",
+    "path",
+    "target",
+    "query",
+    "query.sorted",
+    "body",
+    "body.sha1",
+    "body.sha256",
+    "body.sha512",
+    "body.sha256.hex",
+    "body.sha256.base64",
+    "body.sha512.hex",
+    "body.md5.base64",
+    "header.",
+    "ts.unix",
+    "ts.unix_ms",
+    "ts.iso",
+    "ts.http",
+    "nonce",
+    "cred.",
+    "sig.hex",
+    "sig.base64",
+    "sig.base64url",
+];
+
+fn check_pieces(table: &Table<'_>, text: &At<&str>) {
+    let mut rest = text.value;
+    while let Some((_, after)) = rest.split_once('{') {
+        let Some((piece, after)) = after.split_once('}') else {
+            table.source().fault(text.span.clone(), "a `{` has no `}`", "");
+            return;
+        };
+        let known = |known: &str| {
+            piece == known || (known.ends_with('.') && piece.len() > known.len() && piece.starts_with(known))
+        };
+        if !PIECES.iter().any(|piece| known(piece)) {
+            let message = format!("`{{{}}}` is no piece of a signature", piece.escape_debug());
+            table.source().fault(text.span.clone(), message, expected(piece, &PIECES));
+        }
+        rest = after;
+    }
+}
+
+/// Reads `lease_at`; why it cannot be used yet.
+fn read_lease_at(table: &mut Table<'_>) -> Option<Arc<str>> {
+    let source = table.source();
+    let span = table.value("lease_at")?.span();
+    let places = super::place::read_places_at(table, "lease_at");
+    if places.is_empty() {
+        source.fault(span.clone(), "`lease_at` lists no usable place", "such as `lease_at = [{ header = \"x-key\" }]`");
+    }
+    Some(source.not_yet(span, "`lease_at` of `[[inject]]`"))
+}
+
+fn read_when(mut when: Table<'_>, names: &Names<'_>) -> When {
+    let source = when.source();
+    let has_paths = when.value("path").is_some();
+    let paths = names.paths(source, when.texts("path").unwrap_or_default());
+    let methods = read_methods(&mut when);
+    let hosts = when.texts("name").unwrap_or_default();
+    let hosts: Vec<_> = hosts.iter().filter_map(|text| source.parse_at(text)).map(|at| at.value).collect();
+    for (key, is_empty) in
+        [("path", has_paths && paths.is_empty()), ("method", when.has("method") && methods.is_empty())]
+    {
+        if is_empty {
+            when.fault(
+                format!("`{key}` lists nothing, so the rule never fits"),
+                format!("leave `{key}` out to match all"),
+            );
+        }
+    }
+    if paths.is_empty() && methods.is_empty() && hosts.is_empty() {
+        when.fault("`when` says nothing", "add `path`, `method` or `name`, or leave `when` out");
+    }
+    when.finish();
+    When { paths, methods, names: hosts }
+}

@@ -1,0 +1,21 @@
+//! Reads files of policy: TOML with spans to values, every fault collected with its place and the way to mend it.
+
+mod check;
+mod credential;
+mod emulate;
+mod host;
+mod inject;
+mod issue;
+mod place;
+mod policy;
+mod read;
+mod read_files;
+mod rule;
+mod service;
+mod vector;
+
+pub(super) use policy::{Defaults, ReadGrant, Services, read_policy, read_project};
+pub use policy::{Need, Project, UnknownHost};
+pub(super) use read::{At, Source, Span, Table, expected, is_name};
+pub(super) use read_files::{Kind, read_files, service_of};
+pub(super) use rule::{Names, read_rule};

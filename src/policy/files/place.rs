@@ -1,0 +1,166 @@
+//! Reads places and lease shapes out of service files.
+
+use http::HeaderName;
+
+use crate::recipe::{Alphabet, BasicPart, PathHole, Place, TokenShape, Wording};
+
+use super::read::Table;
+
+/// Fields that belong to one connection or to the framing; a credential there would be stripped or would desync.
+pub(in crate::policy) const NEVER: [&str; 12] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+];
+
+type Read = fn(&str) -> Result<Place, String>;
+
+/// The places that are one text each.
+const OTHERS: [(&str, Read); 4] = [
+    ("cookie", |name| {
+        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        if name.is_empty() || !name.bytes().all(token) {
+            return Err(format!("`{}` is no name of a cookie", name.escape_debug()));
+        }
+        Ok(Place::Cookie { name: name.into() })
+    }),
+    ("form", |name| {
+        if name.is_empty() || name.contains(char::is_control) {
+            return Err("a form field needs a name".to_owned());
+        }
+        Ok(Place::Form { name: name.into() })
+    }),
+    ("json", |pointer| {
+        if !pointer.starts_with('/') || pointer.contains('*') {
+            return Err(format!("`{}` is no JSON pointer to one string", pointer.escape_debug()));
+        }
+        Ok(Place::Json { pointer: pointer.into() })
+    }),
+    ("path", |form| {
+        let hole = form.parse::<PathHole>().map_err(|error| error.to_string())?;
+        Ok(Place::Path { hole })
+    }),
+];
+
+/// Reads `at = [...]`.
+pub(in crate::policy) fn read_places(inject: &mut Table<'_>) -> Vec<Place> {
+    read_places_at(inject, "at")
+}
+
+/// Reads a list of places under any key.
+pub(in crate::policy) fn read_places_at(inject: &mut Table<'_>, key: &'static str) -> Vec<Place> {
+    let mut places = Vec::new();
+    for table in inject.tables(key).into_iter().filter(|table| !table.has("ws_json")) {
+        if let Some(place) = read_place(table) {
+            places.push(place);
+        }
+    }
+    places
+}
+
+/// Reads `{ ws_json = "/d/token" }`, the first message of a client on a WebSocket, whose engine is not built yet: the
+/// pointer, and why it cannot be used.
+pub(in crate::policy) fn read_ws_json(inject: &mut Table<'_>) -> Vec<(String, std::sync::Arc<str>)> {
+    let mut found = Vec::new();
+    for mut table in inject.tables("at").into_iter().filter(|table| table.has("ws_json")) {
+        let source = table.source();
+        let Some(pointer) = table.text("ws_json") else { continue };
+        if !pointer.value.starts_with('/') || pointer.value.contains('*') {
+            let message = format!("`{}` is no JSON pointer to one string", pointer.value.escape_debug());
+            source.fault(pointer.span.clone(), message, "write it like `/d/token`");
+        }
+        table.finish();
+        found.push((pointer.value.to_owned(), source.not_yet(pointer.span, "`ws_json` of `[[inject]]`")));
+    }
+    found
+}
+
+/// Reads one place, such as `{ header = "x-api-key" }`.
+pub(in crate::policy) fn read_place(mut table: Table<'_>) -> Option<Place> {
+    let source = table.source();
+    let header = table.text("header");
+    let basic = table.choice("basic", &[("password", BasicPart::Password), ("user", BasicPart::User)]);
+    let query = table.text("query");
+    let others = OTHERS.iter().filter_map(|(key, read)| Some((table.text(key)?, *read))).collect::<Vec<_>>();
+    let place = match (header, basic, query, others.as_slice()) {
+        (None, None, None, [(text, read)]) => match read(text.value) {
+            Ok(place) => Some(place),
+            Err(error) => {
+                source.fault(text.span.clone(), error, "");
+                None
+            }
+        },
+        (Some(header), None, None, []) => {
+            let Ok(name) = header.value.parse::<HeaderName>() else {
+                source.fault(header.span, format!("`{}` is no header name", header.value.escape_debug()), "");
+                return None;
+            };
+            if NEVER.contains(&name.as_str()) {
+                source.fault(header.span, format!("`{name}` cannot carry a credential"), "name an end-to-end header");
+            }
+            let wordings = table.texts("as").map_or_else(
+                || vec![Wording::bare()],
+                |texts| texts.iter().filter_map(|text| source.parse_at::<Wording>(text)).map(|at| at.value).collect(),
+            );
+            (!wordings.is_empty()).then_some(Place::Header { name, wordings })
+        }
+        (None, Some(part), None, []) => {
+            let other = match part {
+                BasicPart::Password => table.text("user"),
+                BasicPart::User => table.text("password"),
+            };
+            let other = other.map(|text| {
+                if text.value.contains(|c: char| c.is_control())
+                    || (part == BasicPart::Password && text.value.contains(':'))
+                {
+                    source.fault(
+                        text.span,
+                        "basic credentials cannot hold this",
+                        "no control characters, no `:` in a user name",
+                    );
+                }
+                text.value.into()
+            });
+            Some(Place::Basic { part, other })
+        }
+        (None, None, Some(query), []) => {
+            if query.value.is_empty() || query.value.contains(|c: char| c.is_control()) {
+                source.fault(query.span, "a query parameter needs a name", "");
+            }
+            Some(Place::Query { name: query.value.into() })
+        }
+        _ => {
+            table.fault(
+                "a place names exactly one of `header`, `basic`, `query`, `cookie`, `path`, `json` and `form`",
+                "such as `{ header = \"x-api-key\" }`",
+            );
+            None
+        }
+    };
+    table.finish();
+    place
+}
+
+/// Reads `lease = { prefix, length, charset }`; the plain shape stands in for a faulty one.
+pub(in crate::policy) fn read_shape(mut table: Table<'_>) -> TokenShape {
+    let prefix = table.text("prefix").map_or("lse_", |at| at.value);
+    let length = table.count("length", TokenShape::MAX_LENGTH).map_or(TokenShape::MAX_LENGTH, |at| at.value);
+    let charset =
+        table.choice("charset", &[("base62", Alphabet::Base62), ("hex", Alphabet::Hex), ("A-Z0-9", Alphabet::Upper)]);
+    let shape = TokenShape::new(prefix, charset.unwrap_or_default(), length);
+    let shape = shape.unwrap_or_else(|error| {
+        table.fault(error, "shorten the prefix, or leave `charset` out");
+        TokenShape::plain()
+    });
+    table.finish();
+    shape
+}

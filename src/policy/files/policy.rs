@@ -1,0 +1,282 @@
+//! Reads files of kind `policy`, the user's own grants, and of kind `project`, which can only ask and narrow.
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::base::{Environment, SecretName, ServiceId, TimeToLive};
+
+use super::read::{At, Source, Span, Table, expected};
+use crate::policy::{
+    grants::{Budget, Grant, Layer, Narrow, Only, Those, Verdict, read_approve, read_limits},
+    rules::Glob,
+    services::{Credential, Service},
+};
+
+/// What happens to a host that no granted service names. A credential never travels there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum UnknownHost {
+    /// Refused.
+    Deny,
+    /// An untouched, recorded tunnel; the default, so that an agent can still reach everything else.
+    #[default]
+    Tunnel,
+}
+
+/// `[defaults]` of all policy files together: the stricter wins.
+#[derive(Clone, Debug, Default)]
+pub(in crate::policy) struct Defaults {
+    pub(in crate::policy) unknown_host: UnknownHost,
+    pub(in crate::policy) ttl: Option<TimeToLive>,
+    pub(in crate::policy) budgets: Vec<Budget>,
+}
+
+/// A grant and where its item stands, for faults that concern several files.
+pub(in crate::policy) struct ReadGrant {
+    pub(in crate::policy) grant: Grant,
+    pub(in crate::policy) span: Span,
+}
+
+/// What a project says it wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// The service.
+    pub service: ServiceId,
+    /// Its capabilities.
+    pub capabilities: Vec<Box<str>>,
+    /// The reason, for the person who grants it; may be empty.
+    pub why: Box<str>,
+}
+
+/// A project's file: needs, which give nothing, and narrowings.
+#[derive(Clone, Debug, Default)]
+pub struct Project {
+    /// What it wants.
+    pub needs: Vec<Need>,
+    /// What it gives up.
+    pub narrows: Vec<Narrow>,
+    /// The only environment that it may be worked on in. It selects none: that is for whoever starts the work.
+    pub environment: Option<Environment>,
+}
+
+pub(in crate::policy) type Services = HashMap<ServiceId, Arc<Service>>;
+
+/// Reads `[defaults]` and every `[[grant]]`.
+pub(in crate::policy) fn read_policy(mut file: Table<'_>, services: &Services) -> (Defaults, Vec<ReadGrant>) {
+    let mut defaults = Defaults::default();
+    if let Some(mut table) = file.table("defaults") {
+        let words = [("tunnel", UnknownHost::Tunnel), ("deny", UnknownHost::Deny)];
+        defaults.unknown_host = table.choice("unknown_host", &words).unwrap_or_default();
+        defaults.ttl = table.parsed::<TimeToLive>("ttl").map(|at| at.value);
+        table.finish();
+    }
+    defaults.budgets = file.tables("budget").into_iter().filter_map(read_budget).collect();
+    let grants = file.tables("grant").into_iter().filter_map(|table| read_grant(table, services)).collect();
+    file.finish();
+    (defaults, grants)
+}
+
+/// `[[budget]]`: what all grants of one secret may use together.
+fn read_budget(mut table: Table<'_>) -> Option<Budget> {
+    let source = table.source();
+    let (line, _) = source.position(table.span().start);
+    let secret = table.required_text("secret").and_then(|text| source.parse_at::<SecretName>(&text));
+    let limits = table.table("limit").map(|table| read_limits(&table, None));
+    if limits.is_none() {
+        table.fault("the budget has no `limit`", "add `limit = { requests = \"1K/day\" }`");
+    }
+    table.finish();
+    Some(Budget { secret: secret?.value, limits: limits?, place: format!("{}:{line}", source.file()).into() })
+}
+
+fn read_grant(mut table: Table<'_>, services: &Services) -> Option<ReadGrant> {
+    let source = table.source();
+    let span = table.span();
+    let service = read_service_id(&mut table, services);
+    let agents = read_those(&mut table, "agents", str::to_owned);
+    let projects = read_those(&mut table, "projects", in_home);
+    let environments = read_those(&mut table, "environments", str::to_owned);
+    let ttl = table.parsed::<TimeToLive>("ttl").map(|at| at.value);
+    let lists = [("allow", Verdict::Allow), ("ask", Verdict::Ask), ("deny", Verdict::Deny)]
+        .map(|(key, verdict)| (table.texts(key).unwrap_or_default(), verdict));
+    let unscoped = table.texts("unscoped").unwrap_or_default();
+    let approve = read_approve(&mut table);
+    let only = table.table("only");
+    let limit = table.table("limit");
+    table.value("item"); // known also when the service is not
+    let items = service.map_or_else(Vec::new, |service| read_items(&mut table, service));
+    table.finish();
+    let service = service?;
+    let mut listed: Vec<(usize, Verdict)> = Vec::new();
+    for (names, verdict) in lists {
+        for name in names {
+            let Some(index) = capability(source, service, &name) else { continue };
+            if listed.iter().any(|(other, _)| *other == index) {
+                source.fault(
+                    name.span,
+                    format!("`{}` is listed twice in this grant", name.value),
+                    "keep it in one of `allow`, `ask`, `deny`",
+                );
+                continue;
+            }
+            listed.push((index, verdict));
+        }
+    }
+    let unscoped = unscoped.iter().filter_map(|name| capability(source, service, name)).collect();
+    let only = only.map_or_else(Vec::new, |table| read_only(table, service));
+    let limits = limit.map_or_else(Vec::new, |table| read_limits(&table, Some(service)));
+    let (line, _) = source.position(span.start);
+    let place = format!("{}:{line}", source.file()).into();
+    let service = service.id.clone();
+    let grant =
+        Grant { service, items, agents, projects, environments, listed, only, unscoped, ttl, limits, approve, place };
+    Some(ReadGrant { grant, span })
+}
+
+fn read_service_id<'s>(table: &mut Table<'_>, services: &'s Services) -> Option<&'s Arc<Service>> {
+    let source = table.source();
+    let id = table.required_text("service")?;
+    let found = services.get(id.value);
+    if found.is_none() {
+        let mut known: Vec<&str> = services.keys().map(ServiceId::as_str).collect();
+        known.sort_unstable();
+        let near = expected(id.value, &known);
+        let fix = if near.starts_with("did") { near } else { "`secrets policy list` shows the known ones".to_owned() };
+        source.fault(id.span, format!("there is no service `{}`", id.value.escape_debug()), fix);
+    }
+    found
+}
+
+fn read_items(table: &mut Table<'_>, service: &Service) -> Vec<(Arc<str>, SecretName)> {
+    let source = table.source();
+    let Some(value) = table.value("item") else {
+        table.fault("the grant has no `item`", "add `item = \"NAME\"`, the name of a stored secret");
+        return Vec::new();
+    };
+    if value.get_ref().as_str().is_some() {
+        let Some(text) = table.text("item") else { return Vec::new() };
+        let [credential] = &*service.credentials else {
+            let example =
+                service.credentials.iter().map(|c| format!("{} = \"SECRET\"", c.name)).collect::<Vec<_>>().join(", ");
+            let message = format!(
+                "`{}` has {} credentials, so `item` must say which secret is which",
+                service.id,
+                service.credentials.len()
+            );
+            source.fault(text.span, message, format!("write `item = {{ {example} }}`"));
+            return Vec::new();
+        };
+        return source.parse_at(&text).map(|name| vec![(credential.name.clone(), name.value)]).unwrap_or_default();
+    }
+    let Some(inner) = table.table("item") else { return Vec::new() };
+    let mut items = Vec::new();
+    for (name, secrets) in inner.all_texts() {
+        let Some(credential) = service.credential(name.value) else {
+            let known: Vec<&str> = service.credentials.iter().map(Credential::name).collect();
+            source.fault(
+                name.span,
+                format!("`{}` has no credential `{}`", service.id, name.value.escape_debug()),
+                expected(name.value, &known),
+            );
+            continue;
+        };
+        match &*secrets {
+            [secret] => items.extend(source.parse_at(secret).map(|secret| (credential.name.clone(), secret.value))),
+            _ => source.fault(
+                name.span,
+                format!("`{}` takes exactly one secret", name.value),
+                "write a second grant for a second secret",
+            ),
+        }
+    }
+    items
+}
+
+fn read_those(table: &mut Table<'_>, key: &'static str, expand: impl Fn(&str) -> String) -> Those {
+    let source = table.source();
+    let Some(texts) = table.texts(key) else { return Those::All };
+    let globs = texts.iter().filter_map(|text| {
+        let expanded = expand(text.value);
+        source.parse_at::<Glob>(&At { value: &expanded, span: text.span.clone() })
+    });
+    Those::Listed(globs.map(|at| at.value).collect())
+}
+
+/// `~/src/**` below the user's own folder.
+fn in_home(text: &str) -> String {
+    let home = std::env::home_dir().and_then(|home| home.to_str().map(str::to_owned));
+    match (text.strip_prefix('~'), home) {
+        (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with('/') => {
+            format!("{}{rest}", home.trim_end_matches('/'))
+        }
+        _ => text.to_owned(),
+    }
+}
+
+pub(in crate::policy) fn capability(source: &Source, service: &Service, name: &At<&str>) -> Option<usize> {
+    let found = service.capabilities.iter().position(|capability| *capability.name == *name.value);
+    if found.is_none() {
+        let known: Vec<&str> = service.capabilities.iter().map(|capability| &*capability.name).collect();
+        let message = format!("`{}` has no capability `{}`", service.id, name.value.escape_debug());
+        source.fault(name.span.clone(), message, expected(name.value, &known));
+    }
+    found
+}
+
+pub(in crate::policy) fn read_only(table: Table<'_>, service: &Service) -> Vec<Only> {
+    let source = table.source();
+    let mut all = Vec::new();
+    for (param, values) in table.all_texts() {
+        if !service.params.iter().any(|known| *known.name == *param.value) {
+            let known: Vec<&str> = service.params.iter().map(|param| &*param.name).collect();
+            let message = format!("`{}` has no parameter `{}`", service.id, param.value.escape_debug());
+            source.fault(param.span.clone(), message, expected(param.value, &known));
+        }
+        let values = values.iter().filter_map(|value| source.parse_at::<Glob>(value)).map(|at| at.value).collect();
+        all.push(Only { param: param.value.into(), values });
+    }
+    all
+}
+
+/// Reads a project's file; any other key than `need`, `narrow`, `environment` and `propose` is a fault (attack 87).
+pub(in crate::policy) fn read_project(mut file: Table<'_>, services: &Services) -> Project {
+    file.value("propose"); // inert: known, and looked at by nobody who opens a session
+    let environment = file.parsed::<Environment>("environment").map(|at| at.value);
+    let mut project = Project { environment, ..Project::default() };
+    for mut table in file.tables("need") {
+        let service = read_service_id(&mut table, services);
+        let source = table.source();
+        let names = table.texts("caps").unwrap_or_default();
+        let why = table.text("why").map_or("", |why| why.value).into();
+        table.finish();
+        let Some(service) = service else { continue };
+        let known = names.iter().filter(|name| capability(source, service, name).is_some());
+        let capabilities = known.map(|name| name.value.into()).collect();
+        project.needs.push(Need { service: service.id.clone(), capabilities, why });
+    }
+    for mut table in file.tables("narrow") {
+        let service = read_service_id(&mut table, services);
+        let source = table.source();
+        let lists = ["ask", "deny"].map(|key| table.texts(key).unwrap_or_default());
+        let only = table.table("only");
+        let limit = table.table("limit");
+        let ttl = table.parsed::<TimeToLive>("ttl").map(|at| at.value);
+        table.finish();
+        let Some(service) = service else { continue };
+        let names = |list: &[At<&str>]| {
+            let known = list.iter().filter(|name| capability(source, service, name).is_some());
+            known.map(|name| name.value.into()).collect()
+        };
+        let [ask, deny] = lists.map(|list| names(&list));
+        let only = only.map_or_else(Vec::new, |table| read_only(table, service));
+        let limits = limit.map_or_else(Vec::new, |table| read_limits(&table, Some(service)));
+        project.narrows.push(Narrow {
+            ask,
+            deny,
+            only,
+            ttl,
+            limits,
+            ..Narrow::new(Layer::Project, service.id.clone())
+        });
+    }
+    file.finish();
+    project
+}
