@@ -206,7 +206,7 @@ impl PolicySet {
         self.hosts.find(scheme, authority)
     }
 
-    /// The service and credential that a value belongs to, by variable name or by shape; see [`recognise`].
+    /// The service and credential that a value belongs to, by variable name or by shape.
     pub fn recognise(&self, name: &str, value: &[u8]) -> Option<(ServiceId, Box<str>)> {
         recognise(&self.ordered, name, value)
     }
