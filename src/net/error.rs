@@ -41,8 +41,8 @@ pub enum Error {
         /// What the resolver said.
         source: io::Error,
     },
-    /// A root certificate file of the settings cannot be used.
-    #[error("cannot use `{path}` as extra roots: {why}")]
+    /// A file of root certificates cannot be used.
+    #[error("cannot use `{path}` as root certificates: {why}")]
     Roots {
         /// The file.
         path: String,

@@ -14,6 +14,6 @@ pub use dial::{Dialer, OwnAddresses};
 pub use errand::Errands;
 pub use error::Error;
 pub use guard::{AddressGuard, Denied, Network, NetworkError};
-pub use pool::{Checkout, Pool, PoolSettings, Seat, Sender, Unsent};
+pub use pool::{Again, Checkout, Pool, PoolSettings, Seat, Sender, Unsent};
 pub use relay::{Passed, RelayEnd, relay};
-pub use tls::{Offer, TlsClient, VerifiedUpstream};
+pub use tls::{Offer, Roots, TlsClient, VerifiedUpstream};

@@ -1,7 +1,8 @@
 //! Connections to upstreams, kept for the next request: many for HTTP/1.1, one shared for HTTP/2.
 //!
-//! Invariant: a connection is handed out only for the authority, scheme and protocol offer it was made for, so no
-//! request ever travels on a connection whose certificate was verified for another name (attack 34).
+//! Invariant: a connection is handed out only for the authority, scheme, protocol offer and roots it was made for, so no
+//! request ever travels on a connection whose certificate was verified for another name or by another authority
+//! (attack 34).
 
 use std::{
     collections::HashMap,
@@ -18,7 +19,7 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::time::{Instant, timeout};
 
-use super::{Dialer, Error, Offer, TlsClient, VerifiedUpstream};
+use super::{Dialer, Error, Offer, Roots, TlsClient, VerifiedUpstream};
 use crate::base::{Authority, Host, Scheme};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -47,10 +48,18 @@ struct Key {
     lane: Lane,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Lane {
     Clear,
-    Tls(Offer),
+    /// With the only roots that it is verified by, unless the usual ones.
+    Tls(Offer, Option<Roots>),
+}
+
+impl Key {
+    fn new(scheme: Scheme, authority: &Authority, offer: Offer, roots: Option<&Roots>) -> Self {
+        let lane = if scheme == Scheme::Https { Lane::Tls(offer, roots.cloned()) } else { Lane::Clear };
+        Self { authority: authority.clone(), lane }
+    }
 }
 
 /// The sending end of a connection.
@@ -102,9 +111,17 @@ pub struct Seat<B> {
 /// A request that did not get out, with the reason.
 pub struct Unsent<B> {
     /// The request, when not one byte of it was sent and the connection was an old one: safe to send again.
-    pub again: Option<Request<B>>,
+    pub again: Option<Again<B>>,
     /// Why.
     pub error: Error,
+}
+
+/// A request that may be sent again, on a new connection of the same kind.
+pub struct Again<B> {
+    request: Request<B>,
+    pool: Arc<Pool<B>>,
+    key: Key,
+    http2: bool,
 }
 
 impl<B> Pool<B>
@@ -122,15 +139,15 @@ where
         &self.dialer
     }
 
-    /// A connection to this authority: a kept one, else a new one.
+    /// A connection to this authority: a kept one, else a new one. With `roots`, only they vouch for it.
     pub async fn checkout(
         self: &Arc<Self>,
         scheme: Scheme,
         authority: &Authority,
         offer: Offer,
+        roots: Option<&Roots>,
     ) -> Result<Checkout<B>, Error> {
-        let lane = if scheme == Scheme::Https { Lane::Tls(offer) } else { Lane::Clear };
-        let key = Key { authority: authority.clone(), lane };
+        let key = Key::new(scheme, authority, offer, roots);
         if let Some(kept) = self.take(&key).await {
             return Ok(kept);
         }
@@ -153,9 +170,9 @@ where
         scheme: Scheme,
         authority: &Authority,
         offer: Offer,
+        roots: Option<&Roots>,
     ) -> Result<Checkout<B>, Error> {
-        let lane = if scheme == Scheme::Https { Lane::Tls(offer) } else { Lane::Clear };
-        self.connect(Key { authority: authority.clone(), lane }).await
+        self.connect(Key::new(scheme, authority, offer, roots)).await
     }
 
     /// Forgets connections that were idle too long. Called from time to time by the owner.
@@ -209,15 +226,15 @@ where
     async fn connect(self: &Arc<Self>, key: Key) -> Result<Checkout<B>, Error> {
         let stream = self.dialer.dial(&key.authority).await?;
         let seat = Seat { pool: Arc::clone(self), key: key.clone(), back: None };
-        let Lane::Tls(offer) = key.lane else {
+        let Lane::Tls(offer, roots) = &key.lane else {
             let sender = Sender::Http1(handshake_http1(&key.authority.host, stream).await?);
             return Ok(Checkout { sender, proof: None, reused: false, seat });
         };
         let host = &key.authority.host;
-        let (stream, proof) =
-            timeout(self.settings.handshake, self.tls.connect(&key.authority, stream, offer))
-                .await
-                .unwrap_or_else(|_| Err(Error::Timeout { host: host.clone(), phase: "complete the TLS handshake" }))?;
+        let tls = roots.as_ref().map_or(&self.tls, Roots::client);
+        let (stream, proof) = timeout(self.settings.handshake, tls.connect(&key.authority, stream, *offer))
+            .await
+            .unwrap_or_else(|_| Err(Error::Timeout { host: host.clone(), phase: "complete the TLS handshake" }))?;
         let sender = if proof.is_http2() {
             let sender = handshake_http2(host, stream).await?;
             self.slot(&key, |slot| slot.shared = Some((sender.clone(), proof.clone())));
@@ -255,11 +272,13 @@ where
 
     /// Sends the request; the answer comes with the seat to give the connection back from.
     pub async fn send(self, request: Request<B>) -> Result<(Response<Incoming>, Seat<B>), Unsent<B>> {
+        let http2 = self.is_http2();
         let Self { sender, proof, reused, mut seat } = self;
-        let host = seat.key.authority.host.clone();
-        let unsent = |mut error: hyper::client::conn::TrySendError<Request<B>>| Unsent {
-            again: error.take_message().filter(|_| reused),
-            error: Error::Http { host, source: error.into_error() },
+        let (pool, key) = (Arc::clone(&seat.pool), seat.key.clone());
+        let unsent = |mut error: hyper::client::conn::TrySendError<Request<B>>| {
+            let host = key.authority.host.clone();
+            let again = error.take_message().filter(|_| reused).map(|request| Again { request, pool, key, http2 });
+            Unsent { again, error: Error::Http { host, source: error.into_error() } }
         };
         match sender {
             Sender::Http1(mut sender) => match sender.try_send_request(request).await {
@@ -273,6 +292,26 @@ where
                 Ok(response) => Ok((response, seat)),
                 Err(error) => Err(unsent(error)),
             },
+        }
+    }
+}
+
+impl<B> Again<B>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    /// Sends it on a new connection: same host, same roots, same verification; and the same protocol, whose shape the
+    /// request has. `None` when the host speaks another one now.
+    pub async fn send(self) -> Option<Result<(Response<Incoming>, Seat<B>), Error>> {
+        let Self { request, pool, mut key, http2 } = self;
+        if let Lane::Tls(offer, _) = &mut key.lane {
+            *offer = if http2 { Offer::Any } else { Offer::Http1 };
+        }
+        match pool.connect(key).await {
+            Ok(fresh) if fresh.is_http2() != http2 => None,
+            Ok(fresh) => Some(fresh.send(request).await.map_err(|unsent| unsent.error)),
+            Err(error) => Some(Err(error)),
         }
     }
 }

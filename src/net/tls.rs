@@ -1,9 +1,12 @@
-//! TLS towards upstreams: system roots plus the operator's own, never without verification.
+//! TLS towards upstreams: system roots plus the operator's own, or the one authority that a host has to itself; never
+//! without verification.
 //!
 //! Invariant: [`VerifiedUpstream`] is made here and nowhere else, after rustls has verified that the peer holds
 //! a certificate for exactly this host; the swap takes it as an argument.
 
 use std::{
+    fmt,
+    hash::{Hash, Hasher},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -16,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::Error;
-use crate::base::{Authority, Host, read_bounded};
+use crate::base::{Authority, Host, hex, read_bounded, sha256};
 
 /// Proof that a TLS connection ends at a verified holder of this authority's name.
 #[derive(Clone, Debug)]
@@ -74,6 +77,11 @@ impl TlsClient {
                 return Err(Error::Roots { path: path.display().to_string(), why: "no usable certificate".into() });
             }
         }
+        Self::of(&roots)
+    }
+
+    /// A client that trusts these certificates and no others.
+    fn of(roots: &RootCertStore) -> Result<Self, Error> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = |protocols: &[&[u8]]| {
             let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -104,6 +112,68 @@ impl TlsClient {
             .map_err(|source| Error::Tls { host: authority.host.clone(), source })?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         Ok((stream, VerifiedUpstream { authority: authority.clone(), http2 }))
+    }
+}
+
+/// The only certificates that a host may be vouched for by, in the place of the system's: a private authority.
+///
+/// Two with the same certificates are equal, so that what was verified by one counts for the other.
+#[derive(Clone)]
+pub struct Roots(Arc<Bundle>);
+
+struct Bundle {
+    digest: [u8; 32],
+    client: TlsClient,
+}
+
+impl Roots {
+    /// The largest file of certificates: 1 MiB.
+    const MAX_FILE: u64 = 1024 * 1024;
+
+    /// Reads a file of certificates in PEM (RFC 7468). Links are not followed: it stands among the files of policy.
+    ///
+    /// # Errors
+    /// A file that cannot be read or holds no certificate; the fault of whoever named it.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let roots = |why: String| Error::Roots { path: path.display().to_string(), why };
+        let (pem, _) = read_bounded(path, Self::MAX_FILE).map_err(|e| roots(e.to_string()))?;
+        let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+        let certificates = read.map_err(|e| roots(e.to_string()))?;
+        let mut all = Vec::new();
+        let mut store = RootCertStore::empty();
+        for certificate in certificates {
+            all.extend_from_slice(&sha256(&certificate));
+            store.add(certificate).map_err(|e| roots(e.to_string()))?;
+        }
+        if store.is_empty() {
+            return Err(roots("no certificate is in it".into()));
+        }
+        Ok(Self(Arc::new(Bundle { digest: sha256(&all), client: TlsClient::of(&store)? })))
+    }
+
+    /// The client that trusts them alone.
+    pub(super) fn client(&self) -> &TlsClient {
+        &self.0.client
+    }
+}
+
+impl PartialEq for Roots {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.digest == other.0.digest
+    }
+}
+
+impl Eq for Roots {}
+
+impl Hash for Roots {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.digest.hash(state);
+    }
+}
+
+impl fmt::Debug for Roots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Roots").field(&hex(&self.0.digest)).finish()
     }
 }
 
@@ -155,5 +225,33 @@ mod tests {
         let error = TlsClient::new(&[empty]).err().unwrap().to_string();
         assert!(error.contains("empty.pem") && error.contains("no usable certificate"), "{error}");
         assert!(TlsClient::new(&[folder.path().join("missing.pem")]).is_err());
+    }
+
+    #[test]
+    fn a_private_authority_is_known_by_its_certificates() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let made = |name: &str| {
+            let key = rcgen::KeyPair::generate().unwrap();
+            rcgen::CertificateParams::new([name.to_owned()]).unwrap().self_signed(&key).unwrap().pem()
+        };
+        let (one, other) = (made("one.test"), made("other.test"));
+        let first = Roots::read(&file("a.pem", &one)).unwrap();
+        assert_eq!(first, Roots::read(&file("b.pem", &format!("a remark\n{one}"))).unwrap());
+        assert_ne!(first, Roots::read(&file("c.pem", &other)).unwrap());
+        for (name, text, part) in [
+            ("empty.pem", "no certificate here", "no certificate is in it"),
+            ("broken.pem", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", "base64"),
+            ("nonsense.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "BadEncoding"),
+        ] {
+            let error = Roots::read(&file(name, text)).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains(part), "{error}");
+        }
+        std::os::unix::fs::symlink(folder.path().join("a.pem"), folder.path().join("link.pem")).unwrap();
+        assert!(Roots::read(&folder.path().join("link.pem")).is_err(), "a link is not followed");
     }
 }

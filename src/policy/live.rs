@@ -16,7 +16,7 @@ use crate::base::{Clock, Timestamp, sha256};
 
 use super::{
     LoadErrors,
-    set::{PolicySet, policy_files},
+    set::{PolicySet, files_of},
 };
 
 /// The set in force; clones share it.
@@ -125,14 +125,14 @@ pub enum Changed {
     Yes,
 }
 
-/// Names, sizes, inodes and times of the files of a folder, as one hash.
+/// Names, sizes, inodes and times of the files of a folder, certificates included, as one hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint([u8; 32]);
 
 /// The fingerprint of a policy folder; a missing folder has one too.
 pub fn fingerprint(folder: &Path) -> Fingerprint {
     let mut text = Vec::new();
-    for path in policy_files(folder).unwrap_or_default() {
+    for path in files_of(folder).unwrap_or_default() {
         text.extend_from_slice(path.as_os_str().as_encoded_bytes());
         text.push(0);
         if let Ok(meta) = path.symlink_metadata() {

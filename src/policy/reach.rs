@@ -26,7 +26,7 @@ impl PolicySet {
     pub fn reach(&self, scheme: Scheme, authority: &Authority) -> Reach {
         if let Some(host) = self.host(scheme, authority) {
             let refused = |reason: &str| Reach::Refused { reason: reason.to_owned(), fix: CHECK_FIX.to_owned() };
-            return host.not_yet().map_or(Reach::Granted, refused);
+            return host.closed().map_or(Reach::Granted, refused);
         }
         let Authority { host, port } = authority;
         let (reason, fix) = match (self.names_host(host), scheme, self.unknown_host()) {

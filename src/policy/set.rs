@@ -302,16 +302,20 @@ fn read_folder(folder: &Path, faults: &mut Vec<Fault>) -> Vec<Text> {
 
 /// The `*.toml` files of a folder, by name; none when there is no folder.
 pub(super) fn policy_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut paths = files_of(folder)?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    Ok(paths)
+}
+
+/// Everything in a folder that is not hidden, by name; nothing when there is no folder.
+pub(super) fn files_of(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other?,
     };
     let paths: std::io::Result<Vec<PathBuf>> = entries.map(|entry| Ok(entry?.path())).collect();
     let mut paths = paths?;
-    paths.retain(|path| {
-        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        !hidden && path.extension().is_some_and(|extension| extension == "toml")
-    });
+    paths.retain(|path| !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")));
     paths.sort();
     Ok(paths)
 }

@@ -18,6 +18,7 @@ use crate::{
     base::{CutWatch, Environment, RefusalCode, Scheme, ServiceId, shell_word},
     broker::{Permit, Refusal, Taken},
     inject::{self, Held, Slot},
+    net::Roots,
     policy::{
         Applied, Asking, Body, CHECK_FIX, Content, GrantedHost, Inject, LeaseFacts, ListedPlace, Missing, PolicySet,
         Protocol, RequestFacts, Verdict, Withhold,
@@ -33,6 +34,8 @@ pub(super) struct Admitted {
     pub(super) seen: Body,
     /// It carried no token, and its session's own lease is used.
     begun: bool,
+    /// The only certificates that vouch for the upstream, unless the usual ones do.
+    roots: Option<Roots>,
 }
 
 /// A request that policy allows, with the places where its credentials go.
@@ -45,6 +48,7 @@ pub(super) struct Decided {
     pub(super) body_max: Option<u64>,
     withhold: Withhold,
     begun: bool,
+    roots: Option<Roots>,
     /// What it counts towards, if anything.
     pub(super) towards: Option<Box<Towards>>,
     /// What a person is asked before it goes on.
@@ -72,6 +76,8 @@ pub(super) struct Opened {
     pub(super) slots: Vec<Slot>,
     /// What its answer is freed of.
     pub(super) withhold: Withhold,
+    /// The only certificates that vouch for the upstream, unless the usual ones do.
+    pub(super) roots: Option<Roots>,
     pub(super) flow: Arc<Flow>,
     pub(super) outcome: Outcome,
 }
@@ -112,7 +118,7 @@ pub(super) fn authorize(
         all_held.push(held);
     }
     let may_pass = granted.is_none_or(|granted| granted.missing() == Missing::Pass);
-    if let Some(reason) = granted.and_then(GrantedHost::not_yet) {
+    if let Some(reason) = granted.and_then(GrantedHost::closed) {
         let refusal = Refusal::new(RefusalCode::HostDenied, reason, CHECK_FIX);
         return Err(Refused::Before(Box::new(received.notes), refusal));
     }
@@ -123,7 +129,8 @@ pub(super) fn authorize(
         }
         return Err(Refused::Before(Box::new(received.notes), no_lease(site)));
     }
-    Ok(Admitted { received, permits, held: all_held, seen: Body::unread(), begun: is_begun })
+    let roots = granted.and_then(GrantedHost::roots).cloned();
+    Ok(Admitted { received, permits, held: all_held, seen: Body::unread(), begun: is_begun, roots })
 }
 
 /// The one lease that the request's session has for the host, with a place made for its credential: only where the
@@ -233,8 +240,8 @@ pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) ->
     if let Some(refusal) = refusal {
         return Err(Refused::Before(Box::new(admitted.received.notes), refusal));
     }
-    let Admitted { received, permits, held, begun, .. } = admitted;
-    Ok(Decided { received, permits, slots, held, body_max, withhold, begun, towards, asks, command })
+    let Admitted { received, permits, held, begun, roots, .. } = admitted;
+    Ok(Decided { received, permits, slots, held, body_max, withhold, begun, roots, towards, asks, command })
 }
 
 impl Admitted {
@@ -316,7 +323,7 @@ pub(super) fn explain_command(site: &Site, facts: &LeaseFacts<'_>, request: &Req
 
 /// Station 7: the record is open before the credential exists.
 pub(super) fn open_record(site: &Site, decided: Decided, counted: Option<Box<Taken>>) -> Result<Opened, Refused> {
-    let Decided { received, permits, slots, body_max, withhold, begun, .. } = decided;
+    let Decided { received, permits, slots, body_max, withhold, begun, roots, .. } = decided;
     let Received { notes, mut parts, body, upgrading, expects_continue, is_searched, .. } = received;
     if !permits.is_empty() {
         hop::ask_for_readable_answers(&mut parts.headers);
@@ -333,7 +340,19 @@ pub(super) fn open_record(site: &Site, decided: Decided, counted: Option<Box<Tak
             outcome.counts(counted);
             let body = if is_searched { Source::Kept(body.front()) } else { Source::Client(body, None) };
             let permits = permits.into();
-            Ok(Opened { parts, body, body_max, upgrading, expects_continue, permits, slots, withhold, flow, outcome })
+            Ok(Opened {
+                parts,
+                body,
+                body_max,
+                upgrading,
+                expects_continue,
+                permits,
+                slots,
+                withhold,
+                roots,
+                flow,
+                outcome,
+            })
         }
         Err(refused) => {
             let (notes, refusal) = *refused;

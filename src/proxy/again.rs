@@ -21,6 +21,7 @@ use super::{
 use crate::{
     broker::{Permit, Refusal},
     inject::Slot,
+    net::Roots,
     policy::Withhold,
 };
 
@@ -121,6 +122,7 @@ pub(super) struct Replay {
     permits: Arc<[Permit]>,
     slots: Vec<Slot>,
     withhold: Withhold,
+    roots: Option<Roots>,
     kept: Kept,
 }
 
@@ -146,8 +148,8 @@ pub(super) fn keep(site: &Site, opened: Opened) -> (Opened, Option<Again>) {
     }
     let Some(kept) = room_for(site, &opened) else { return (opened, Some(Again::Later)) };
     let (parts, permits, slots) = (opened.parts.clone(), Arc::clone(&opened.permits), opened.slots.clone());
-    let withhold = opened.withhold.clone();
-    let replay = Replay { parts, permits, slots, withhold, kept: kept.clone() };
+    let (withhold, roots) = (opened.withhold.clone(), opened.roots.clone());
+    let replay = Replay { parts, permits, slots, withhold, roots, kept: kept.clone() };
     let body = match opened.body {
         Source::Client(body, _) => Source::Client(body, Some(kept)),
         other @ Source::Kept(_) => other,
@@ -212,6 +214,7 @@ impl Replay {
             permits,
             slots,
             withhold: self.withhold.clone(),
+            roots: self.roots.clone(),
             flow,
             outcome,
         }

@@ -71,7 +71,7 @@ async fn walk(site: &Site, mut request: Request<Incoming>) -> Result<Response<An
     let sent = go(site, opened).await?;
     let sent = match again::after(site, again, sent).await? {
         Next::Answer(sent) => sent,
-        Next::Again(opened) => go(site, opened).await?,
+        Next::Again(opened) => Box::pin(go(site, opened)).await?, // seldom, and large
     };
     count::heed(&sent);
     match sent.upgraded(upgrade) {

@@ -88,7 +88,7 @@ pub(super) async fn connect(site: &Site, opened: Opened) -> Result<Connected, Re
     let offer = if opened.upgrading == Upgrading::WebSocket { Offer::Http1 } else { Offer::Any };
     let flow = Arc::clone(&opened.flow);
     let dialled = tokio::select! {
-        dialled = site.pool.checkout(site.scheme, &site.authority, offer) => dialled.map_err(|error| refusal(&error)),
+        dialled = site.pool.checkout(site.scheme, &site.authority, offer, opened.roots.as_ref()) => dialled.map_err(|error| refusal(&error)),
         reason = flow.wait() => Err(Refusal::of_cut(reason)),
     };
     match dialled {
@@ -113,8 +113,19 @@ pub(super) fn load(site: &Site, connected: Connected) -> Result<Loaded, Refused>
 /// Station 9: the credentials at their places.
 pub(super) fn arm(loaded: Loaded) -> Result<Ready, Refused> {
     let Loaded { connected: Connected { opened, checkout }, mut credentials, sieve, expect, authority } = loaded;
-    let Opened { mut parts, body, body_max, upgrading, expects_continue, permits, slots, withhold, flow, outcome } =
-        opened;
+    let Opened {
+        mut parts,
+        body,
+        body_max,
+        upgrading,
+        expects_continue,
+        permits,
+        slots,
+        withhold,
+        roots: _,
+        flow,
+        outcome,
+    } = opened;
     let waits = expects_continue && !checkout.is_http2();
     if !waits {
         parts.headers.remove(EXPECT);
@@ -257,7 +268,7 @@ async fn send_in_time(
     request: Request<RequestBody>,
     flow: &Flow,
 ) -> Result<(Response<Incoming>, Seat<RequestBody>), net::Error> {
-    let mut sending = std::pin::pin!(send_twice(site, checkout, request));
+    let mut sending = std::pin::pin!(send_twice(checkout, request));
     loop {
         let before = flow.sent();
         match timeout(site.limits.answer, sending.as_mut()).await {
@@ -269,21 +280,12 @@ async fn send_in_time(
 }
 
 async fn send_twice(
-    site: &Site,
     checkout: Checkout<RequestBody>,
     request: Request<RequestBody>,
 ) -> Result<(Response<Incoming>, Seat<RequestBody>), net::Error> {
-    let (http2, offer) = (checkout.is_http2(), if checkout.is_http2() { Offer::Any } else { Offer::Http1 });
     match checkout.send(request).await {
         Ok(answered) => Ok(answered),
-        Err(Unsent { again: Some(request), error }) => {
-            // Same host, same roots, same verification; and the same protocol, whose shape the request has.
-            let fresh = site.pool.fresh(site.scheme, &site.authority, offer).await?;
-            if fresh.is_http2() != http2 {
-                return Err(error);
-            }
-            fresh.send(request).await.map_err(|unsent| unsent.error)
-        }
+        Err(Unsent { again: Some(again), error }) => again.send().await.unwrap_or(Err(error)),
         Err(Unsent { again: None, error }) => Err(error),
     }
 }

@@ -111,6 +111,12 @@ impl Yard {
 pub async fn with_service(service: &str, speaks: Speaks, settings: &str) -> (House, String) {
     let plan = Plan { speaks, places: Vec::new(), settings: settings.to_owned(), ..Plan::default() };
     let house = House::build(plan).await;
+    let lease = serve(&house, service);
+    (house, lease)
+}
+
+/// The same for a house that is there.
+pub fn serve(house: &House, service: &str) -> String {
     std::fs::create_dir_all(house.home.policies()).unwrap();
     std::fs::write(house.home.policies().join("acme.toml"), service).unwrap();
     house.broker().live_policy().reload().unwrap();
@@ -123,8 +129,7 @@ pub async fn with_service(service: &str, speaks: Speaks, settings: &str) -> (Hou
         plan: RotationPlan::default(),
     };
     house.broker().add(new).unwrap();
-    let lease = house.lease();
-    (house, lease)
+    house.lease()
 }
 
 /// Every record so far.

@@ -29,6 +29,7 @@ mod places;
 mod protocols;
 mod pushes;
 mod restart;
+mod roots;
 mod scrub;
 mod streaming;
 mod swap;

@@ -12,7 +12,7 @@ use crate::{
     audit::Action,
     base::SecretName,
     inject::{Draft, Slot, find},
-    net::Errands,
+    net::{Errands, Roots},
     policy::Check,
     recipe::Place,
     store::SecretRecord,
@@ -37,11 +37,12 @@ impl Broker {
     pub(super) async fn check(&self, record: &SecretRecord) -> Option<Checked> {
         let binding = record.binding.as_ref()?;
         let policy = self.policy();
-        let (check, place) = policy.service(&binding.service)?.check(&binding.credential)?;
+        let service = policy.service(&binding.service)?;
+        let (check, place) = service.check(&binding.credential)?;
         let event = Self::rotation_event(Action::RotationCheck, record).authority(check.authority());
         let event = event.method(check.method().as_str()).path(check.path());
         let answered = match self.parts.audit.append(&event) {
-            Ok(()) => self.ask(record, check, place).await,
+            Ok(()) => self.ask(record, check, place, service.roots(check.authority())).await,
             Err(error) => Err(error.to_string()), // no record, no credential
         };
         Some(answered.unwrap_or_else(|why| {
@@ -57,10 +58,16 @@ impl Broker {
         binding.is_some_and(|b| policy.service(&b.service).is_some_and(|s| s.check(&b.credential).is_some()))
     }
 
-    async fn ask(&self, record: &SecretRecord, check: &Check, place: &Place) -> Result<Checked, String> {
+    async fn ask(
+        &self,
+        record: &SecretRecord,
+        check: &Check,
+        place: &Place,
+        roots: Option<&Roots>,
+    ) -> Result<Checked, String> {
         let (parts, slot) = draft(check, place).ok_or("the check's request cannot be written")?;
         let errands = &self.parts.errands;
-        let checkout = errands.connect(check.authority()).await.map_err(|error| error.to_string())?;
+        let checkout = errands.connect(check.authority(), roots).await.map_err(|error| error.to_string())?;
         let proof = checkout.verified().ok_or("the connection is not encrypted")?;
         let draft = Draft::new(check.authority().clone(), parts, Errands::no_body(), vec![slot]);
         let armed = draft

@@ -1,8 +1,11 @@
 //! Reads `[host.NAME]` and `[param.NAME]` of a service file.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
-use crate::base::{HostPattern, Scheme};
+use crate::{
+    base::{HostPattern, Scheme},
+    net::Roots,
+};
 
 use super::read::{At, Source, Table};
 use crate::policy::{
@@ -46,7 +49,7 @@ pub(in crate::policy) fn read_hosts(file: &mut Table<'_>, params: &[Param]) -> V
             table.choice("credential", &[("lease", Carries::Lease), ("never", Carries::Never)]).unwrap_or_default();
         let slash = table.choice("encoded_slash", &[("keep", EncodedSlash::Keep), ("refuse", EncodedSlash::Refuse)]);
         let raw = read_raw(&mut table, &name, &origins);
-        let tls = read_tls(&mut table, &name);
+        let (tls, ca) = read_tls(&mut table, &name);
         table.finish();
         let shown = |param: &&Param| {
             param.pattern.is_some() && origins.iter().any(|origin| origin.pattern.params().any(|p| *p == *param.name))
@@ -54,7 +57,11 @@ pub(in crate::policy) fn read_hosts(file: &mut Table<'_>, params: &[Param]) -> V
         let params = params.iter().filter(shown).cloned().collect();
         let slash = slash.unwrap_or_default();
         let not_yet = raw.or(tls);
-        blocks.push(HostBlock { name: name.value.into(), origins, except, carries, slash, params, not_yet });
+        if let Some(ca) = ca.as_ref().filter(|_| origins.iter().any(|origin| origin.scheme == Scheme::Http)) {
+            source.fault(ca.span.clone(), "`tls` says nothing about `http://`", "write the origin with `https://`");
+        }
+        let roots = ca.filter(|_| not_yet.is_none()).and_then(|ca| read_roots(source, &ca)); // else nothing is dialled
+        blocks.push(HostBlock { name: name.value.into(), origins, except, carries, slash, params, not_yet, roots });
     }
     blocks
 }
@@ -107,20 +114,20 @@ fn read_raw(table: &mut Table<'_>, name: &At<&str>, origins: &[OriginPattern]) -
     None
 }
 
-/// Reads `tls`; why the host cannot be used yet.
-fn read_tls(table: &mut Table<'_>, name: &At<&str>) -> Option<Arc<str>> {
+/// Reads `tls`: why the host cannot be used yet, and the file of its certificates.
+fn read_tls<'a>(table: &mut Table<'a>, name: &At<&str>) -> (Option<Arc<str>>, Option<At<&'a str>>) {
     let source = table.source();
-    let mut tls = table.table("tls")?;
+    let Some(mut tls) = table.table("tls") else { return (None, None) };
     // What is weaker than this does not exist: an upstream is verified, or not used.
     tls.choice("mode", &[("verify-full", ())]);
-    let ca = tls.text("ca");
-    if let Some(ca) = &ca {
-        let usable = ca.value.strip_prefix("file:").is_some_and(|path| !path.is_empty());
-        if !usable || ca.value.contains(char::is_control) {
+    let ca = tls.text("ca").and_then(|ca| {
+        let file = ca.value.strip_prefix("file:").filter(|file| is_file_name(file));
+        if file.is_none() {
             let message = format!("`{}` names no file of certificates", ca.value.escape_debug());
             source.fault(ca.span.clone(), message, "write it like `file:internal-ca.pem`, beside the service file");
         }
-    }
+        file.map(|value| At { value, span: ca.span })
+    });
     let client = tls.text("client_cert");
     if let Some(client) = &client {
         let usable = client.value.strip_prefix("cred.").is_some_and(super::read::is_name);
@@ -131,10 +138,20 @@ fn read_tls(table: &mut Table<'_>, name: &At<&str>) -> Option<Arc<str>> {
     }
     tls.finish();
     let not_yet =
-        |at: &At<&str>, key| source.not_yet(at.span.clone(), format_args!("`tls.{key}` of `[host.{}]`", name.value));
-    let client = client.as_ref().map(|at| not_yet(at, "client_cert"));
-    let ca = ca.as_ref().map(|at| not_yet(at, "ca"));
-    client.or(ca)
+        |at: &At<&str>| source.not_yet(at.span.clone(), format_args!("`tls.client_cert` of `[host.{}]`", name.value));
+    (client.as_ref().map(not_yet), ca)
+}
+
+/// A name in the folder of the service file: whoever can write elsewhere must not choose whom we trust.
+fn is_file_name(text: &str) -> bool {
+    !text.is_empty() && !text.starts_with('.') && !text.contains(['/', '\\']) && !text.contains(char::is_control)
+}
+
+/// Reads the certificates beside the service file.
+fn read_roots(source: &Source, ca: &At<&str>) -> Option<Roots> {
+    let path = Path::new(&**source.file()).with_file_name(ca.value);
+    let fix = format!("put the certificate of the authority, in PEM, at `{}`", path.display());
+    Roots::read(&path).map_err(|error| source.fault(ca.span.clone(), error, fix)).ok()
 }
 
 /// Reads every parameter, and those among them that requests show by themselves.

@@ -4,6 +4,7 @@ use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use crate::{
     base::{Authority, Host, Scheme, ServiceId},
+    net::Roots,
     recipe::Place,
 };
 
@@ -29,7 +30,9 @@ struct Entry {
     missing: Option<Missing>,
     slash: EncodedSlash,
     /// Why nothing is dialled there.
-    not_yet: Option<Arc<str>>,
+    closed: Option<Arc<str>>,
+    /// The only certificates that vouch for it, as every service here says.
+    roots: Option<Roots>,
     /// Why some credential is not written into requests to it.
     unwritten: Option<Arc<str>>,
     /// Of rules that set a credential where there is none, which and where.
@@ -43,10 +46,18 @@ impl Entry {
         if self.services.contains(&service.id) {
             return;
         }
-        self.services.push(service.id.clone());
         if let Some(not_yet) = &block.not_yet {
-            self.not_yet.get_or_insert_with(|| Arc::clone(not_yet));
+            self.closed.get_or_insert_with(|| Arc::clone(not_yet));
         }
+        if self.services.is_empty() {
+            self.roots.clone_from(&block.roots);
+        } else if self.roots != block.roots {
+            // One of them would have its credential sent to whom it does not trust.
+            let others = self.services.iter().map(|other| format!("`{other}`")).collect::<Vec<_>>().join(", ");
+            let why = format!("{others} and `{}` name different certificates (`tls.ca`) for it", service.id);
+            self.closed.get_or_insert_with(|| why.into());
+        }
+        self.services.push(service.id.clone());
         if block.slash == EncodedSlash::Keep {
             self.slash = EncodedSlash::Keep;
         }
@@ -103,9 +114,15 @@ impl GrantedHost<'_> {
         self.0.places.is_empty() && self.0.unwritten.is_none()
     }
 
-    /// Why nothing is dialled there: the service needs something for this host that is not built yet.
-    pub fn not_yet(&self) -> Option<&str> {
-        self.0.not_yet.as_deref()
+    /// Why nothing is dialled there: the service needs something for this host that is not built yet, or two services
+    /// trust different certificates.
+    pub fn closed(&self) -> Option<&str> {
+        self.0.closed.as_deref()
+    }
+
+    /// The only certificates that vouch for it; `None` for the usual ones.
+    pub fn roots(&self) -> Option<&Roots> {
+        self.0.roots.as_ref()
     }
 
     /// Why some credential is not written into requests to it yet.

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::{
     base::{Authority, Host, HostPattern, Scheme, ServiceId},
+    net::Roots,
     recipe::Place,
 };
 
@@ -188,6 +189,11 @@ impl Service {
         let place = |place: &&Place| !place.is_in_body() && !matches!(place, Place::Path { .. });
         Some((check, rule.inject.places.iter().find(place)?))
     }
+
+    /// The only certificates that vouch for this host; `None` for the usual ones.
+    pub fn roots(&self, authority: &Authority) -> Option<&Roots> {
+        self.block(Scheme::Https, authority)?.1.roots.as_ref()
+    }
 }
 
 /// Whether a pattern matches; allocates nothing, unlike [`HostPattern::matches`] for patterns with parameters.
@@ -225,6 +231,8 @@ pub(in crate::policy) struct HostBlock {
     pub(in crate::policy) params: Vec<Param>,
     /// Why it is never dialled: something that it needs is not built yet.
     pub(in crate::policy) not_yet: Option<Arc<str>>,
+    /// The only certificates that vouch for its hosts, unless the usual ones do.
+    pub(in crate::policy) roots: Option<Roots>,
 }
 
 impl HostBlock {

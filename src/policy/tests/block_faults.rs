@@ -44,6 +44,8 @@ fn unusable_hosts_and_credentials_say_why() {
             ("raw    =", "rwa =", "did you mean `raw`?"),
             ("\"verify-full\"", "\"verify-ca\"", "expected one of `verify-full`"),
             ("\"file:internal-ca.pem\"", "\"internal-ca.pem\"", "names no file of certificates"),
+            ("\"file:internal-ca.pem\"", "\"file:/tmp/ca.pem\"", "beside the service file"),
+            ("\"file:internal-ca.pem\"", "\"file:../ca.pem\"", "beside the service file"),
             (", ca =", ", cas =", "did you mean `ca`?"),
             ("password = \"secret\" }", "password = \"secrt\" }", "did you mean `secret`?"),
             ("user = \"public\", password = \"secret\"", "user = \"public\"", "has no field that is `secret`"),
@@ -215,4 +217,18 @@ fn the_more_literal_injection_is_the_one_that_counts() {
         let rule = service.inject("key", &call).unwrap();
         assert_eq!(rule.inject.places[0].to_string(), place, "{url}");
     }
+}
+
+#[test]
+fn a_file_of_certificates_that_is_not_there_says_where_to_put_it() {
+    let from = "origin = \"https://api.acme.example\"";
+    let pinned = format!("{from}\ntls = {{ ca = \"file:acme-ca.pem\" }}");
+    let all = after(ACME, from, &pinned);
+    assert!(
+        all.len() == 1 && all[0].contains("put the certificate of the authority, in PEM, at `acme-ca.pem`"),
+        "{all:?}"
+    );
+    let clear = pinned.replacen("https://", "http://", 1);
+    let all = after(ACME, from, &clear);
+    assert!(all.iter().any(|fault| fault.contains("`tls` says nothing about `http://`")), "{all:?}");
 }

@@ -93,7 +93,7 @@ fn a_host_that_needs_more_is_never_dialled() {
         let authority = Authority::parse(host, Some(443)).unwrap();
         let Reach::Refused { reason, fix } = set.reach(Scheme::Https, &authority) else { panic!("{host} is dialled") };
         assert!(reason.starts_with(what) && fix == "secrets policy check", "{reason}; {fix}");
-        assert!(set.host(Scheme::Https, &authority).unwrap().not_yet().is_some());
+        assert!(set.host(Scheme::Https, &authority).unwrap().closed().is_some());
         let set = set.host(Scheme::Https, &authority).unwrap();
         assert_eq!(set.places(), [], "{id} lists no place to swap at");
     }
