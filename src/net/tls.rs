@@ -226,32 +226,4 @@ mod tests {
         assert!(error.contains("empty.pem") && error.contains("no usable certificate"), "{error}");
         assert!(TlsClient::new(&[folder.path().join("missing.pem")]).is_err());
     }
-
-    #[test]
-    fn a_private_authority_is_known_by_its_certificates() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = |name: &str, text: &str| {
-            let path = folder.path().join(name);
-            std::fs::write(&path, text).unwrap();
-            path
-        };
-        let made = |name: &str| {
-            let key = rcgen::KeyPair::generate().unwrap();
-            rcgen::CertificateParams::new([name.to_owned()]).unwrap().self_signed(&key).unwrap().pem()
-        };
-        let (one, other) = (made("one.test"), made("other.test"));
-        let first = Roots::read(&file("a.pem", &one)).unwrap();
-        assert_eq!(first, Roots::read(&file("b.pem", &format!("a remark\n{one}"))).unwrap());
-        assert_ne!(first, Roots::read(&file("c.pem", &other)).unwrap());
-        for (name, text, part) in [
-            ("empty.pem", "no certificate here", "no certificate is in it"),
-            ("broken.pem", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", "base64"),
-            ("nonsense.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "BadEncoding"),
-        ] {
-            let error = Roots::read(&file(name, text)).unwrap_err().to_string();
-            assert!(error.contains(name) && error.contains(part), "{error}");
-        }
-        std::os::unix::fs::symlink(folder.path().join("a.pem"), folder.path().join("link.pem")).unwrap();
-        assert!(Roots::read(&folder.path().join("link.pem")).is_err(), "a link is not followed");
-    }
 }

@@ -1,6 +1,6 @@
 //! `tls.ca`: hosts that one private authority vouches for, and nobody else.
 
-use leasehold::policy::Changed;
+use leasehold::{net::Roots, policy::Changed};
 
 use crate::{
     house::{AUTHORITY, HOST, House, SECRET},
@@ -121,4 +121,29 @@ async fn services_that_trust_different_authorities_share_no_host() {
     assert!(told.contains("`acme` and `lax` name different certificates"), "{told}");
     assert_eq!(house.records_of("tunnel_refused").len(), 1, "{lease:.4}: it cannot even be tried");
     assert_eq!(house.origin.connections().len(), 0, "nothing was dialled");
+}
+
+#[test]
+fn authorities_are_told_apart_by_their_certificates() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let (one, other) = (TestCa::new().root_pem(), TestCa::new().root_pem());
+    let first = Roots::read(&file("a.pem", &one)).unwrap();
+    assert_eq!(first, Roots::read(&file("b.pem", &format!("a remark\n{one}"))).unwrap());
+    assert_ne!(first, Roots::read(&file("c.pem", &other)).unwrap());
+    assert_ne!(first, Roots::read(&file("d.pem", &format!("{one}{other}"))).unwrap());
+    for (name, text) in [
+        ("empty.pem", "no certificate here"),
+        ("broken.pem", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"),
+        ("nonsense.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+    ] {
+        let error = Roots::read(&file(name, text)).unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains("as root certificates"), "{error}");
+    }
+    std::os::unix::fs::symlink(folder.path().join("a.pem"), folder.path().join("link.pem")).unwrap();
+    assert!(Roots::read(&folder.path().join("link.pem")).is_err(), "a link is not followed");
 }
