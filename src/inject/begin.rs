@@ -6,13 +6,13 @@ use http::{
     request::Parts,
 };
 
-use super::{Held, basic, find};
+use super::{Held, Slot, basic, find};
 use crate::recipe::Place;
 
 /// What stands in the hole until the credential does.
 const STAND_IN: &str = "-";
 
-/// Makes a place, in its first wording, and gives what now stands there. `None` when something is there already, or the
+/// Makes a place, in its first wording, and gives what now stands there; in a message to come nothing does yet. `None` when something is there already, or the
 /// place is none that can be made; the request is then as it was, or is not to be sent.
 pub fn begin(parts: &mut Parts, place: &Place) -> Option<Held> {
     if !matches!(find(parts, place), Ok(None)) {
@@ -44,6 +44,10 @@ pub fn begin(parts: &mut Parts, place: &Place) -> Option<Held> {
             let mut uri = parts.uri.clone().into_parts();
             uri.path_and_query = Some(format!("{target}{joint}{name}={STAND_IN}").parse().ok()?);
             parts.uri = Uri::from_parts(uri).ok()?;
+        }
+        Place::Message { pointer } => {
+            let (text, slot) = (STAND_IN.as_bytes().to_vec().into(), Slot::of_message(pointer));
+            return Some(Held { text, slot });
         }
         _ => return None,
     }

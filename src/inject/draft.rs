@@ -8,7 +8,7 @@ use std::ops::Range;
 use http::{Request, header::CONTENT_LENGTH, request::Parts};
 use zeroize::Zeroizing;
 
-use super::{Error, Slot};
+use super::{Error, Message, Slot};
 use crate::{
     base::{Authority, SecretBytes},
     net::VerifiedUpstream,
@@ -25,8 +25,8 @@ pub struct Draft<B> {
     slots: Vec<Slot>,
 }
 
-/// A request that carries its credential.
-pub struct Armed<B>(Request<B>);
+/// A request that carries its credential, and one for a message that comes after it.
+pub struct Armed<B>(Request<B>, Option<Message>);
 
 impl<B> Draft<B> {
     /// A draft for one authority.
@@ -57,8 +57,9 @@ impl<B> Draft<B> {
         // Slots hold ranges of what came: write the last one first.
         let mut order: Vec<(&Slot, &SecretBytes)> = self.slots.iter().zip(credentials).collect();
         order.sort_by_key(|(slot, _)| std::cmp::Reverse(slot.start()));
-        let mut fillings = Vec::new();
+        let (mut fillings, mut message) = (Vec::new(), None);
         for (slot, credential) in order {
+            message = slot.message().map(|pointer| Message::new(pointer, credential.clone())).or(message);
             slot.write(&mut self.parts, credential.expose())?;
             if let (Some(range), Some(text)) = (slot.body(), slot.spell(credential.expose())) {
                 fillings.push((range, text?));
@@ -69,7 +70,7 @@ impl<B> Draft<B> {
             self.body = fill(self.body, &fillings)?;
             self.parts.headers.remove(CONTENT_LENGTH); // the body knows its new one
         }
-        Ok(Armed(Request::from_parts(self.parts, self.body)))
+        Ok(Armed(Request::from_parts(self.parts, self.body), message))
     }
 
     /// The request as it is, for exchanges that carry no credential.
@@ -80,8 +81,9 @@ impl<B> Draft<B> {
 
 impl<B> Armed<B> {
     /// The request. Called by `proxy/forward.rs`, by `broker/rotate/check.rs` for requests of our own, and nowhere else.
-    pub fn open(self) -> Request<B> {
-        self.0
+    /// With it goes the credential of the first message, where that is its place.
+    pub fn open(self) -> (Request<B>, Option<Message>) {
+        (self.0, self.1)
     }
 }
 
@@ -102,7 +104,7 @@ mod tests {
         let held = places.iter().map(|place| Ok(find(&parts, place)?.unwrap().slot)).collect::<Result<_, Error>>()?;
         let credentials: Vec<_> = credentials.iter().map(|c| SecretBytes::new(c.to_vec())).collect();
         let proof = VerifiedUpstream::pretend(authority());
-        Draft::new(authority(), parts, body, held).arm(&credentials, &proof, |(), _| Ok(())).map(Armed::open)
+        Draft::new(authority(), parts, body, held).arm(&credentials, &proof, |(), _| Ok(())).map(|armed| armed.open().0)
     }
 
     fn header(name: &'static str, wording: &str) -> Place {

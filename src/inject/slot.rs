@@ -46,6 +46,10 @@ enum Kind {
         name: http::HeaderName,
         hole: Range<usize>,
     },
+    /// In a message to come.
+    Message {
+        pointer: Box<str>,
+    },
     Path {
         hole: Range<usize>,
         is_whole_segment: bool,
@@ -65,7 +69,7 @@ pub fn check(place: &Place, credential: &[u8]) -> Result<(), Error> {
         Place::Cookie { .. } => cookie::check(credential),
         Place::Header { .. } => check_field(credential),
         Place::Path { hole } => check_segment(hole.is_whole_segment(), credential),
-        Place::Json { .. } => body::spell(body::Spelling::Json, credential).map(drop),
+        Place::Json { .. } | Place::Message { .. } => body::spell(body::Spelling::Json, credential).map(drop),
         Place::Form { .. } | Place::Query { .. } => Ok(()),
     }
 }
@@ -106,7 +110,7 @@ pub fn find(parts: &Parts, place: &Place) -> Result<Option<Held>, Error> {
             rest.splice(hole.clone(), std::iter::empty());
             Ok(Some(Held { text, slot: Slot(Kind::Cookie { hole, rest }) }))
         }
-        Place::Form { .. } | Place::Json { .. } => Ok(None),
+        Place::Form { .. } | Place::Json { .. } | Place::Message { .. } => Ok(None),
         Place::Path { hole: form } => {
             let path = parts.uri.path();
             let Some(hole) = form.find(path) else { return Ok(None) };
@@ -154,6 +158,7 @@ impl Slot {
             | (Kind::Path { hole: a, .. }, Kind::Path { hole: b, .. })
             | (Kind::Body { range: a, .. }, Kind::Body { range: b, .. })
             | (Kind::Cookie { hole: a, .. }, Kind::Cookie { hole: b, .. }) => a == b,
+            (Kind::Message { pointer: a }, Kind::Message { pointer: b }) => a == b,
             _ => self.header().is_some_and(|name| other.header() == Some(name)),
         }
     }
@@ -164,8 +169,21 @@ impl Slot {
             Kind::Basic { .. } => Some(&AUTHORIZATION),
             Kind::Cookie { .. } => Some(&COOKIE),
             Kind::Header { name, .. } => Some(name),
-            Kind::Body { .. } | Kind::Path { .. } | Kind::Query { .. } => None,
+            Kind::Body { .. } | Kind::Message { .. } | Kind::Path { .. } | Kind::Query { .. } => None,
         }
+    }
+
+    /// The pointer of a slot in a message to come.
+    pub fn message(&self) -> Option<&str> {
+        match &self.0 {
+            Kind::Message { pointer } => Some(pointer),
+            _ => None,
+        }
+    }
+
+    /// A slot in a message to come.
+    pub(super) fn of_message(pointer: &str) -> Self {
+        Self(Kind::Message { pointer: pointer.into() })
     }
 
     /// What a client put beside the hole and the recipe does not settle: the other part of basic credentials, or the
@@ -209,7 +227,7 @@ impl Slot {
             Kind::Body { range, .. } => range.start,
             Kind::Cookie { hole, .. } | Kind::Header { hole, .. } | Kind::Path { hole, .. } => hole.start,
             Kind::Query { value } => value.start,
-            Kind::Basic { .. } => 0,
+            Kind::Basic { .. } | Kind::Message { .. } => 0,
         }
     }
 
@@ -221,14 +239,14 @@ impl Slot {
         }
     }
 
-    /// Writes the credential into the request head; a slot in the body changes nothing here.
+    /// Writes the credential into the request head; a slot in the body or in a message changes nothing here.
     pub(super) fn write(&self, parts: &mut Parts, credential: &[u8]) -> Result<(), Error> {
         match &self.0 {
             Kind::Basic { parts: found, part, other } => {
                 let value = basic::write(found, *part, other.as_deref(), credential)?;
                 set_header(parts, &AUTHORIZATION, &value)
             }
-            Kind::Body { .. } => Ok(()),
+            Kind::Body { .. } | Kind::Message { .. } => Ok(()),
             Kind::Cookie { hole, .. } => {
                 cookie::check(credential)?;
                 write_field(parts, &COOKIE, hole, credential)

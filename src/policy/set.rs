@@ -271,12 +271,17 @@ fn read_one_policy(text: &Text, services: &Services, faults: &mut Vec<Fault>) ->
 /// sound and simple: same service, same credential, same secret, and agents, projects and environments nowhere provably
 /// apart.
 fn find_overlaps(read: &[(Rc<Source>, ReadGrant)], faults: &mut Vec<Fault>) {
-    let mut of_service: HashMap<&ServiceId, Vec<&Grant>> = HashMap::new();
+    // By item, so that a thousand grants are not held against one another.
+    let mut of_item: HashMap<(&ServiceId, &str, &SecretName), Vec<&Grant>> = HashMap::new();
     for (source, ReadGrant { grant: other, span }) in read {
-        let earlier = of_service.entry(&other.service).or_default();
-        for grant in earlier.iter() {
-            let same = grant.items.iter().any(|item| other.items.contains(item));
-            if same && !grant.is_apart(other) {
+        let mut told: Vec<&Grant> = Vec::new();
+        for (credential, secret) in &other.items {
+            let earlier = of_item.entry((&other.service, credential, secret)).or_default();
+            for grant in earlier.iter().filter(|grant| !grant.is_apart(other)) {
+                if told.iter().any(|known| std::ptr::eq(*known, *grant)) {
+                    continue; // they have two items in common
+                }
+                told.push(grant);
                 let (line, column) = source.position(span.start);
                 let message = format!("this grant of `{}` overlaps with the one at {}", other.service, grant.place);
                 let fix =
@@ -284,8 +289,8 @@ fn find_overlaps(read: &[(Rc<Source>, ReadGrant)], faults: &mut Vec<Fault>) {
                         .to_owned();
                 faults.push(Fault { file: source.file().clone(), line, column, message, fix });
             }
+            earlier.push(other);
         }
-        earlier.push(other);
     }
 }
 

@@ -23,6 +23,7 @@ use crate::{
         Applied, Asking, Body, CHECK_FIX, Content, GrantedHost, Inject, LeaseFacts, ListedPlace, Missing, PolicySet,
         Protocol, RequestFacts, Verdict, Withhold,
     },
+    recipe::Place,
 };
 
 /// A request with its permits; none for an anonymous request where the service lets those pass.
@@ -138,7 +139,7 @@ pub(super) fn authorize(
 fn begin(site: &Site, granted: Option<&GrantedHost<'_>>, received: &mut Received) -> Option<(Permit, Held)> {
     let session = site.entrance.proven_session()?;
     let mut listed: Vec<&ListedPlace> = Vec::new();
-    for place in granted?.begins() {
+    for place in granted?.begins().iter().filter(|one| !one.place.is_later() || received.upgrading != Upgrading::No) {
         if !listed.iter().any(|other| other.service == place.service && other.credential == place.credential) {
             listed.push(place);
         }
@@ -212,7 +213,8 @@ pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) ->
             let earlier = admitted.permits.get(..at).unwrap_or_default();
             let again = earlier.iter().any(|other| other.lease().scope() == Some(scope));
             let whole = admitted.received.is_searched.then(|| admitted.received.body.front());
-            if admitted.begun && decision.inject.as_ref().is_none_or(|inject| inject.missing != Missing::Inject) {
+            let sets = |inject: &Arc<Inject>| inject.missing == Missing::Inject || held.slot.message().is_some();
+            if admitted.begun && !decision.inject.as_ref().is_some_and(sets) {
                 refusal = Some(no_lease(site));
                 break;
             }
@@ -284,7 +286,11 @@ pub(super) fn too_long(command: impl Into<String>) -> Refusal {
 /// The slot of the rule that policy chose, if that is where the lease stands: a listed place of another path or of
 /// another credential is none.
 fn place_of(parts: &Parts, body: Option<&[u8]>, held: &Held, inject: Option<&Inject>) -> Option<Slot> {
-    let places = inject?.places.iter();
+    let mut places = inject?.places.iter();
+    if let Some(wanted) = held.slot.message() {
+        let is_there = |place: &Place| matches!(place, Place::Message { pointer } if **pointer == *wanted);
+        return places.any(is_there).then(|| held.slot.clone());
+    }
     let mut found = places.filter_map(|place| match body.filter(|_| place.is_in_body()) {
         Some(body) => inject::find_in_body(body, place).ok().flatten(),
         None => inject::find(parts, place).ok().flatten(),

@@ -18,6 +18,7 @@ use super::{
     exchange::{Refused, Site},
     flow::Flow,
     hop::{self, Upgrading},
+    letter::Letter,
     outcome::Outcome,
     request,
     scrub::{Arrived, Scrub},
@@ -27,7 +28,7 @@ use super::{
     upload::RequestBody,
 };
 use crate::{
-    base::{RefusalCode, shell_word},
+    base::{LeaseId, RefusalCode, shell_word},
     broker::{Credentials, Permit, Refusal, SecretVersion},
     inject::{self, Armed, Draft},
     lease::Found,
@@ -59,6 +60,8 @@ pub(super) struct Ready {
     versions: Vec<SecretVersion>,
     unproven: Vec<SecretVersion>,
     upgrading: Upgrading,
+    /// Whose token a message to come may have in its credential's place.
+    lease: Option<LeaseId>,
 }
 
 enum Outgoing {
@@ -73,6 +76,7 @@ pub(super) struct Sent {
     /// Which values it answers.
     pub(super) versions: Vec<SecretVersion>,
     upgrading: Upgrading,
+    letter: Option<Letter>,
 }
 
 /// An answer by its kind.
@@ -157,7 +161,10 @@ pub(super) fn arm(loaded: Loaded) -> Result<Ready, Refused> {
         (Some(_), None) => (Err(("the connection is not encrypted".to_owned(), "secrets doctor".to_owned())), None),
     };
     match request {
-        Ok(request) => Ok(Ready { request, checkout, flow, outcome, scrub, versions, unproven, upgrading }),
+        Ok(request) => {
+            let lease = permits.first().map(|permit| permit.lease().id);
+            Ok(Ready { request, checkout, flow, outcome, scrub, versions, unproven, upgrading, lease })
+        }
         Err(why) => {
             let refusal = Refusal::new(RefusalCode::CredentialUnavailable, why.0, why.1);
             Err(Refused::After(Box::new(outcome), refusal))
@@ -223,14 +230,15 @@ fn shape(parts: &mut Parts, http2: bool, authority: &crate::base::Authority) {
 
 /// Station 10: out it goes; an old connection that turns out dead before a byte was sent is replaced once.
 pub(super) async fn send(site: &Site, ready: Ready) -> Result<Sent, Refused> {
-    let Ready { request, checkout, flow, outcome, scrub, versions, unproven, upgrading } = ready;
+    let Ready { request, checkout, flow, outcome, scrub, versions, unproven, upgrading, lease } = ready;
     if let Some(reason) = flow.cut() {
         return Err(Refused::After(Box::new(outcome), Refusal::of_cut(reason)));
     }
-    let request = match request {
-        Outgoing::Anonymous(request) => request,
+    let (request, message) = match request {
+        Outgoing::Anonymous(request) => (request, None),
         Outgoing::Armed(armed) => armed.open(),
     };
+    let letter = message.zip(lease).map(|(message, lease)| Letter::new(message, Arc::clone(&site.broker), lease));
     let answered = tokio::select! {
         biased;
         answered = send_in_time(site, checkout, request, &flow) => answered.map_err(|error| refusal(&error)),
@@ -241,7 +249,7 @@ pub(super) async fn send(site: &Site, ready: Ready) -> Result<Sent, Refused> {
             if response.status().is_success() {
                 site.broker.accepted(&unproven);
             }
-            Ok(Sent { arrived: Arrived { response, seat, flow, outcome }, scrub, versions, upgrading })
+            Ok(Sent { arrived: Arrived { response, seat, flow, outcome }, scrub, versions, upgrading, letter })
         }
         Err(refusal) => {
             let refusal = match (flow.stray(), flow.cut()) {
@@ -298,7 +306,8 @@ impl Sent {
                 if self.arrived.response.status() == StatusCode::SWITCHING_PROTOCOLS
                     && self.upgrading == Upgrading::WebSocket =>
             {
-                Answered::Switched(Switching { client, arrived: self.arrived, scrub: self.scrub })
+                let Self { arrived, scrub, letter, .. } = self;
+                Answered::Switched(Switching { client, arrived, scrub, letter })
             }
             _ => Answered::Plainly(self),
         }

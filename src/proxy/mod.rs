@@ -39,6 +39,7 @@ mod gauge;
 mod guard;
 mod hold;
 mod hop;
+mod letter;
 mod limits;
 mod listener;
 mod outcome;

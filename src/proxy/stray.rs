@@ -106,9 +106,12 @@ pub(super) fn field_of(place: &Place) -> Option<&HeaderName> {
         Place::Basic { .. } => Some(const { &AUTHORIZATION }),
         Place::Header { name, .. } => Some(name),
         // Beside the credential a cookie field holds others, and the rest has no field.
-        Place::Cookie { .. } | Place::Form { .. } | Place::Json { .. } | Place::Path { .. } | Place::Query { .. } => {
-            None
-        }
+        Place::Cookie { .. }
+        | Place::Form { .. }
+        | Place::Json { .. }
+        | Place::Message { .. }
+        | Place::Path { .. }
+        | Place::Query { .. } => None,
     }
 }
 

@@ -43,17 +43,40 @@ fn request(target: &Target<'_>, place: &Place, wording: usize, text: &str) -> Re
             builder = builder.header("content-type", "application/x-www-form-urlencoded");
             body = format!("a=%20b&{name}={text}&c=+d").into_bytes();
         }
+        Place::Message { .. } => {} // it comes after the request: `arm_message`
         Place::Json { pointer } => {
             builder = builder.header("content-type", "application/json");
-            let steps: Vec<&str> = pointer.split('/').skip(1).collect();
-            let value = steps.iter().rev().fold(format!("\"{text}\""), |inner, key| {
-                format!("{{ \"noise\" : [1, \"\\u00fc\"], \"{key}\" : {inner} }}")
-            });
-            body = value.into_bytes();
+            body = document(pointer, text).into_bytes();
         }
     }
     let uri = format!("https://{}{path}?{query}", target.host);
     builder.uri(uri).header("cookie", cookies).body(body).unwrap()
+}
+
+/// A JSON text with a string at a pointer, and noise all around it.
+fn document(pointer: &str, text: &str) -> String {
+    let steps: Vec<&str> = pointer.split('/').skip(1).collect();
+    steps
+        .iter()
+        .rev()
+        .fold(format!("\"{text}\""), |inner, key| format!("{{ \"noise\" : [1, \"\\u00fc\"], \"{key}\" : {inner} }}"))
+}
+
+/// The credential goes into a message after the request, and into nothing of the request.
+fn arm_message(target: &Target<'_>, place: &Place, authority: &Authority) {
+    let Place::Message { pointer } = place else { return };
+    let before = request(target, place, 0, "");
+    let (mut parts, body) = request(target, place, 0, "").into_parts();
+    let slot = inject::begin(&mut parts, place).unwrap().slot;
+    let draft = Draft::new(authority.clone(), parts, body, vec![slot]);
+    let credentials = [SecretBytes::new(CREDENTIAL.as_bytes().to_vec())];
+    let proof = VerifiedUpstream::pretend(authority.clone());
+    let armed = draft.arm(&credentials, &proof, |body, _| Ok(body)).unwrap_or_else(|error| panic!("{place}: {error}"));
+    let (armed, message) = armed.open();
+    assert_eq!(shown(&armed), shown(&before), "{place}");
+    let written = message.unwrap().write(document(pointer, LEASE).as_bytes(), |text| text == LEASE.as_bytes());
+    let written = written.unwrap().unwrap();
+    assert_eq!(String::from_utf8_lossy(&written), document(pointer, CREDENTIAL), "{place}");
 }
 
 /// Everything of a request that goes over the wire.
@@ -80,7 +103,7 @@ fn arm(request: Request<Vec<u8>>, place: &Place, authority: &Authority) -> Reque
     let credentials = [SecretBytes::new(CREDENTIAL.as_bytes().to_vec())];
     let proof = VerifiedUpstream::pretend(authority.clone());
     let armed = Draft::new(authority.clone(), parts, body, vec![held.slot]).arm(&credentials, &proof, fill);
-    armed.unwrap_or_else(|error| panic!("{place}: {error}")).open()
+    armed.unwrap_or_else(|error| panic!("{place}: {error}")).open().0
 }
 
 /// A text for each hole of a pattern.
@@ -107,6 +130,11 @@ fn try_all(service: &str, origins: &[String], path: &str, inject: &Inject) -> us
         let host = filled(origin.split_once("://").unwrap().1);
         let authority = Authority::parse(&host, Some(443)).unwrap();
         for place in &inject.places {
+            if place.is_later() {
+                arm_message(&Target { host: &host, path: &filled(path) }, place, &authority);
+                tried += 1;
+                continue;
+            }
             let wordings = if let Place::Header { wordings, .. } = place { wordings.len() } else { 1 };
             for wording in 0..wordings {
                 let target = Target { host: &host, path: &filled(path) };

@@ -1,4 +1,5 @@
-//! WebSocket: an upgraded connection is relayed frame-blind, cut with its lease, and ended when an echo passes.
+//! WebSocket: an upgraded connection is relayed frame-blind, cut with its lease, and ended when an echo passes. Where the
+//! credential belongs into a message, the client's frames are read until it stands there.
 //!
 //! Compression is not negotiated (the extension is removed), so what the upstream says can be searched as it passes;
 //! an echo cannot be replaced inside a frame, so it ends the connection (attack 75).
@@ -18,6 +19,7 @@ use super::{
     answer::AnswerBody,
     flow::Flow,
     hop::{self, Upgrading},
+    letter::{Letter, Unsendable},
     outcome::Outcome,
     scrub::{Arrived, Scrub},
 };
@@ -28,6 +30,7 @@ pub(super) struct Switching {
     pub(super) client: OnUpgrade,
     pub(super) arrived: Arrived,
     pub(super) scrub: Option<Scrub>,
+    pub(super) letter: Option<Letter>,
 }
 
 /// The client's end, taken out of the request before it is taken apart.
@@ -37,7 +40,7 @@ pub(super) fn take(request: &mut Request<Incoming>) -> Option<OnUpgrade> {
 
 /// Answers the handshake and relays until either side ends or the lease is cut.
 pub(super) fn splice(switching: Switching) -> Response<AnswerBody> {
-    let Switching { client, arrived, scrub } = switching;
+    let Switching { client, arrived, scrub, letter } = switching;
     let Arrived { mut response, flow, mut outcome, .. } = arrived;
     outcome.status(response.status().as_u16());
     let upstream = hyper::upgrade::on(&mut response);
@@ -51,7 +54,7 @@ pub(super) fn splice(switching: Switching) -> Response<AnswerBody> {
     tokio::spawn(async move {
         match tokio::try_join!(client, upstream) {
             Ok((client, upstream)) => {
-                let end = relay(client, upstream, scrub, &flow).await;
+                let end = relay((client, letter), upstream, scrub, &flow).await;
                 close(&mut outcome, end);
             }
             Err(error) => outcome.failed(&error.to_string()),
@@ -63,6 +66,8 @@ pub(super) fn splice(switching: Switching) -> Response<AnswerBody> {
 enum End {
     Cut(CutReason),
     Echo,
+    /// The client's message cannot be sent.
+    Refused(Unsendable),
     Finished(io::Result<()>),
 }
 
@@ -70,12 +75,18 @@ fn close(outcome: &mut Outcome, end: End) {
     match end {
         End::Cut(reason) => outcome.failed(reason.as_str()), // recorded as *cut*, because the flow's watch has fired
         End::Echo => outcome.failed("the credential came back over the WebSocket; the connection was ended"),
+        End::Refused(why) => outcome.failed(&why.to_string()),
         End::Finished(Ok(())) => outcome.done(),
         End::Finished(Err(error)) => outcome.failed(&error.to_string()),
     }
 }
 
-async fn relay(client: Upgraded, upstream: Upgraded, scrub: Option<Scrub>, flow: &Flow) -> End {
+async fn relay(
+    (client, mut letter): (Upgraded, Option<Letter>),
+    upstream: Upgraded,
+    scrub: Option<Scrub>,
+    flow: &Flow,
+) -> End {
     let (mut client_read, mut client_write) = tokio::io::split(TokioIo::new(client));
     let (mut upstream_read, mut upstream_write) = tokio::io::split(TokioIo::new(upstream));
     let forth = async {
@@ -83,10 +94,17 @@ async fn relay(client: Upgraded, upstream: Upgraded, scrub: Option<Scrub>, flow:
         loop {
             let read = client_read.read(&mut buffer).await?;
             if read == 0 {
-                return upstream_write.shutdown().await;
+                return upstream_write.shutdown().await.map(|()| None);
             }
-            upstream_write.write_all(buffer.get(..read).unwrap_or_default()).await?;
+            let data = buffer.get(..read).unwrap_or_default();
+            let written = match letter.as_mut().map(|letter| letter.feed(data)) {
+                None => upstream_write.write_all(data).await,
+                Some(Ok(frames)) => upstream_write.write_all(&frames).await,
+                Some(Err(why)) => return Ok(Some(End::Refused(why))),
+            };
+            written?;
             upstream_write.flush().await?;
+            letter.take_if(|letter| letter.is_sent());
             flow.add_sent(read);
         }
     };
@@ -116,6 +134,12 @@ async fn relay(client: Upgraded, upstream: Upgraded, scrub: Option<Scrub>, flow:
         biased;
         reason = flow.wait() => End::Cut(reason),
         end = back => end.unwrap_or_else(|error| End::Finished(Err(error))),
-        Err(error) = forth => End::Finished(Err(error)),
+        Some(end) = async {
+            match forth.await {
+                Ok(None) => None,
+                Ok(end) => end,
+                Err(error) => Some(End::Finished(Err(error))),
+            }
+        } => end,
     }
 }

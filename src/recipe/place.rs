@@ -38,6 +38,11 @@ pub enum Place {
         /// Where (RFC 6901).
         pointer: Box<str>,
     },
+    /// A string of a text message that a client sends on a WebSocket (RFC 6455): the first message that has it.
+    Message {
+        /// Where in the message's JSON (RFC 6901).
+        pointer: Box<str>,
+    },
     /// A part of the path.
     Path {
         /// The path's form, with the hole.
@@ -85,7 +90,7 @@ impl Place {
                 name == other_name && others.iter().all(|wording| wordings.contains(wording))
             }
             (Self::Basic { part, .. }, Self::Basic { part: other_part, .. }) => part == other_part,
-            (Self::Json { .. } | Self::Path { .. }, _) => self == other,
+            (Self::Json { .. } | Self::Message { .. } | Self::Path { .. }, _) => self == other,
             (Self::Query { name }, Self::Query { name: other_name })
             | (Self::Form { name }, Self::Form { name: other_name }) => name == other_name,
             (Self::Cookie { name }, Self::Cookie { name: other_name }) => name.eq_ignore_ascii_case(other_name),
@@ -96,6 +101,11 @@ impl Place {
     /// Whether it can be written into a request that has nothing there yet.
     pub const fn can_begin(&self) -> bool {
         matches!(self, Self::Basic { .. } | Self::Cookie { .. } | Self::Header { .. } | Self::Query { .. })
+    }
+
+    /// Whether it comes after the request, on the connection that the request opens.
+    pub const fn is_later(&self) -> bool {
+        matches!(self, Self::Message { .. })
     }
 
     /// Whether it is in the body, which must be read to look there.
@@ -160,6 +170,7 @@ impl fmt::Display for Place {
             Self::Cookie { name } => write!(f, "cookie `{name}`"),
             Self::Form { name } => write!(f, "form field `{name}`"),
             Self::Json { pointer } => write!(f, "`{pointer}` of the JSON body"),
+            Self::Message { pointer } => write!(f, "`{pointer}` of a message of the WebSocket"),
             Self::Path { hole } => write!(f, "path `{hole}`"),
             Self::Header { name, wordings } => {
                 write!(f, "header `{name}`")?;

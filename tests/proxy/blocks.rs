@@ -11,7 +11,7 @@ use leasehold::{
 
 use crate::{
     house::{AUTHORITY, HOST, House, SECRET},
-    kit::{H1, H2, assert_paired, assert_problem, bearer, get, proxy_credentials, records, with_service},
+    kit::{H1, H2, assert_paired, assert_problem, bearer, connect, get, proxy_credentials, records, with_service},
     support::{Answer, RawClient, Speaks},
 };
 
@@ -171,14 +171,6 @@ async fn an_answer_with_a_fresh_credential_leaves_only_when_it_could_be_read_who
         }
         assert_paired(&records(house.broker(), &house.home));
     }
-}
-
-async fn connect(house: &House, credentials: Option<&str>) -> RawClient {
-    let mut client = RawClient::connect(house.proxy()).await;
-    let field = credentials.map_or_else(String::new, |value| format!("Proxy-Authorization: {value}\r\n"));
-    client.write(format!("CONNECT {AUTHORITY} HTTP/1.1\r\nHost: {AUTHORITY}\r\n{field}\r\n")).await;
-    assert_eq!(client.read_answer_to("CONNECT").await.status, 200);
-    client.start_tls(HOST, &house.roots, H1).await.unwrap()
 }
 
 #[tokio::test]

@@ -223,3 +223,12 @@ pub fn assert_paired(records: &[Record]) {
         assert!(counts == (1, 1, 0) || counts == (0, 0, 1), "begun, ended, refused are {counts:?}: {record:?}");
     }
 }
+
+/// A client inside the tunnel to [`HOST`] that came by these credentials of the proxy, over HTTP/1.1.
+pub async fn connect(house: &House, credentials: Option<&str>) -> RawClient {
+    let mut client = RawClient::connect(house.proxy()).await;
+    let field = credentials.map_or_else(String::new, |value| format!("Proxy-Authorization: {value}\r\n"));
+    client.write(format!("CONNECT {AUTHORITY} HTTP/1.1\r\nHost: {AUTHORITY}\r\n{field}\r\n")).await;
+    assert_eq!(client.read_answer_to("CONNECT").await.status, 200);
+    client.start_tls(HOST, &house.roots, H1).await.unwrap()
+}

@@ -24,6 +24,7 @@ mod cutting;
 mod discovery;
 mod kit;
 mod limits;
+mod messages;
 mod meters;
 mod places;
 mod protocols;

@@ -73,7 +73,7 @@ impl Broker {
         let armed = draft
             .arm(std::slice::from_ref(&record.value), proof, |body, _| Ok(body))
             .map_err(|error| error.to_string())?;
-        let status = Errands::send(checkout, check.authority(), armed.open()).await;
+        let status = Errands::send(checkout, check.authority(), armed.open().0).await;
         Ok(judge(status.map_err(|error| error.to_string())?))
     }
 
@@ -109,7 +109,7 @@ fn draft(check: &Check, place: &Place) -> Option<(Parts, Slot)> {
 fn with_hole(request: Builder, target: &str, place: &Place) -> Option<Builder> {
     Some(match place {
         Place::Cookie { name } => request.uri(target).header(COOKIE, format!("{name}={HOLE}")),
-        Place::Form { .. } | Place::Json { .. } | Place::Path { .. } => return None,
+        Place::Form { .. } | Place::Json { .. } | Place::Message { .. } | Place::Path { .. } => return None,
         Place::Basic { .. } => request.uri(target).header(AUTHORIZATION, "Basic eDp4"), // x:x
         Place::Header { name, wordings } => {
             let (before, after) = wordings.first().map_or(("", ""), |words| (words.before(), words.after()));

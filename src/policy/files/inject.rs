@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    place::{NEVER, read_places, read_ws_json},
+    place::{NEVER, read_places},
     read::{At, Span, Table, expected},
     rule::{Names, read_methods, read_size},
 };
@@ -66,15 +66,11 @@ fn read_inject(table: &mut Table<'_>, names: &Names<'_>, id: &ServiceId) -> Opti
         found
     });
     let engine = read_engine(table);
-    let sockets = read_ws_json(table);
-    let (at, mut written) = if engine.as_ref().is_some_and(|engine| engine.writes_anew) {
+    let (at, written) = if engine.as_ref().is_some_and(|engine| engine.writes_anew) {
         (Vec::new(), read_written(table))
     } else {
         (read_places(table), Vec::new())
     };
-    let messages = sockets.iter().map(|(pointer, _)| (pointer.clone(), "{}".to_owned()));
-    written.extend(messages.map(|(name, text)| Written { place: "ws_json", name, text }));
-    let in_message = sockets.into_iter().next().map(|(_, not_yet)| not_yet);
     let count = at.len() + written.len();
     let lease_at = read_lease_at(table);
     let when = table.table("when").map(|inner| read_when(inner, names));
@@ -94,8 +90,7 @@ fn read_inject(table: &mut Table<'_>, names: &Names<'_>, id: &ServiceId) -> Opti
     }
     let credential = credential?;
     let (mint, sign) = engine.as_ref().map_or((None, None), |engine| (engine.mint, engine.sign));
-    let not_yet =
-        engine.map(|engine| engine.not_yet).or(lease_at).or(in_message).or_else(|| credential.not_yet.clone());
+    let not_yet = engine.map(|engine| engine.not_yet).or(lease_at).or_else(|| credential.not_yet.clone());
     let inject = Inject { service: id.clone(), credential: credential.name.clone(), places: at, missing };
     let when = when.unwrap_or_default();
     Some(InjectRule { blocks, when, inject: Arc::new(inject), not_yet, mint, sign, written })

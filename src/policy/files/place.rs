@@ -25,7 +25,7 @@ pub(in crate::policy) const NEVER: [&str; 12] = [
 type Read = fn(&str) -> Result<Place, String>;
 
 /// The places that are one text each.
-const OTHERS: [(&str, Read); 4] = [
+const OTHERS: [(&str, Read); 5] = [
     ("cookie", |name| {
         let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
         if name.is_empty() || !name.bytes().all(token) {
@@ -39,17 +39,20 @@ const OTHERS: [(&str, Read); 4] = [
         }
         Ok(Place::Form { name: name.into() })
     }),
-    ("json", |pointer| {
-        if !pointer.starts_with('/') || pointer.contains('*') {
-            return Err(format!("`{}` is no JSON pointer to one string", pointer.escape_debug()));
-        }
-        Ok(Place::Json { pointer: pointer.into() })
-    }),
+    ("json", |pointer| pointer_of(pointer).map(|pointer| Place::Json { pointer })),
+    ("ws_json", |pointer| pointer_of(pointer).map(|pointer| Place::Message { pointer })),
     ("path", |form| {
         let hole = form.parse::<PathHole>().map_err(|error| error.to_string())?;
         Ok(Place::Path { hole })
     }),
 ];
+
+fn pointer_of(text: &str) -> Result<Box<str>, String> {
+    if !text.starts_with('/') || text.contains('*') {
+        return Err(format!("`{}` is no JSON pointer to one string; write it like `/d/token`", text.escape_debug()));
+    }
+    Ok(text.into())
+}
 
 /// Reads `at = [...]`.
 pub(in crate::policy) fn read_places(inject: &mut Table<'_>) -> Vec<Place> {
@@ -59,29 +62,12 @@ pub(in crate::policy) fn read_places(inject: &mut Table<'_>) -> Vec<Place> {
 /// Reads a list of places under any key.
 pub(in crate::policy) fn read_places_at(inject: &mut Table<'_>, key: &'static str) -> Vec<Place> {
     let mut places = Vec::new();
-    for table in inject.tables(key).into_iter().filter(|table| !table.has("ws_json")) {
+    for table in inject.tables(key) {
         if let Some(place) = read_place(table) {
             places.push(place);
         }
     }
     places
-}
-
-/// Reads `{ ws_json = "/d/token" }`, the first message of a client on a WebSocket, whose engine is not built yet: the
-/// pointer, and why it cannot be used.
-pub(in crate::policy) fn read_ws_json(inject: &mut Table<'_>) -> Vec<(String, std::sync::Arc<str>)> {
-    let mut found = Vec::new();
-    for mut table in inject.tables("at").into_iter().filter(|table| table.has("ws_json")) {
-        let source = table.source();
-        let Some(pointer) = table.text("ws_json") else { continue };
-        if !pointer.value.starts_with('/') || pointer.value.contains('*') {
-            let message = format!("`{}` is no JSON pointer to one string", pointer.value.escape_debug());
-            source.fault(pointer.span.clone(), message, "write it like `/d/token`");
-        }
-        table.finish();
-        found.push((pointer.value.to_owned(), source.not_yet(pointer.span, "`ws_json` of `[[inject]]`")));
-    }
-    found
 }
 
 /// Reads one place, such as `{ header = "x-api-key" }`.
@@ -140,7 +126,7 @@ pub(in crate::policy) fn read_place(mut table: Table<'_>) -> Option<Place> {
         }
         _ => {
             table.fault(
-                "a place names exactly one of `header`, `basic`, `query`, `cookie`, `path`, `json` and `form`",
+                "a place names exactly one of `header`, `basic`, `query`, `cookie`, `path`, `json`, `form` and `ws_json`",
                 "such as `{ header = \"x-api-key\" }`",
             );
             None

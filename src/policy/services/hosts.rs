@@ -35,7 +35,7 @@ struct Entry {
     roots: Option<Roots>,
     /// Why some credential is not written into requests to it.
     unwritten: Option<Arc<str>>,
-    /// Of rules that set a credential where there is none, which and where.
+    /// Of rules that set a credential where there is none, or where it comes later, which and where.
     begins: Vec<ListedPlace>,
 }
 
@@ -73,8 +73,10 @@ impl Entry {
             }
             let missing = if inject.missing == Missing::Inject { Missing::Refuse } else { inject.missing };
             self.missing = self.missing.max(Some(missing));
-            if let Some(place) =
-                inject.places.iter().find(|place| place.can_begin() && inject.missing == Missing::Inject)
+            if let Some(place) = inject
+                .places
+                .iter()
+                .find(|place| place.is_later() || place.can_begin() && inject.missing == Missing::Inject)
             {
                 let (service, credential) = (service.id.clone(), inject.credential.clone());
                 self.begins.push(ListedPlace { service, credential, place: place.clone() });
@@ -131,7 +133,7 @@ impl GrantedHost<'_> {
     }
 
     /// Which credentials are set in requests without a lease that come by a session's own way in, and where; each of
-    /// a service that says `missing = "inject"`.
+    /// a service that says `missing = "inject"`, or that takes it in a message of the WebSocket to come.
     pub fn begins(&self) -> &[ListedPlace] {
         &self.0.begins
     }

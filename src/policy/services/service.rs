@@ -186,7 +186,7 @@ impl Service {
         let call = Call::of_head(index, check.method().as_str(), &check.authority().host, check.path());
         let rule = self.inject(credential, &call).filter(|_| block.carries == Carries::Lease)?;
         // A check has no body, and its path is its own.
-        let place = |place: &&Place| !place.is_in_body() && !matches!(place, Place::Path { .. });
+        let place = |place: &&Place| !place.is_in_body() && !place.is_later() && !matches!(place, Place::Path { .. });
         Some((check, rule.inject.places.iter().find(place)?))
     }
 

@@ -77,6 +77,7 @@ fn shown(place: &Place) -> Vec<(&'static str, String, String)> {
         Place::Cookie { name } => vec![("cookie", name.to_string(), bare())],
         Place::Form { name } => vec![("form", name.to_string(), bare())],
         Place::Json { pointer } => vec![("json", pointer.to_string(), bare())],
+        Place::Message { pointer } => vec![("ws_json", pointer.to_string(), bare())],
         Place::Path { hole } => vec![("path", hole.to_string(), bare())],
         Place::Query { name } => vec![("query", name.to_string(), bare())],
         Place::Header { name, wordings } => {

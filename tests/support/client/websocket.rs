@@ -50,7 +50,12 @@ impl RawClient {
 impl WebSocketClient {
     /// Sends a frame.
     pub async fn send(&mut self, frame: &Frame) {
-        self.io.write_all(&frame.encode(Some(MASK))).await.unwrap();
+        self.write(&frame.encode(Some(MASK))).await;
+    }
+
+    /// Sends bytes as they are.
+    pub async fn write(&mut self, bytes: &[u8]) {
+        self.io.write_all(bytes).await.unwrap();
         self.io.flush().await.unwrap();
     }
 
