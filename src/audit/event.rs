@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{Action, Outcome};
 use crate::base::{
-    Authority, ClientId, CutReason, Host, LeaseId, RefusalCode, RequestId, SecretName, ServiceId, SessionId,
+    Authority, ClientId, CutReason, Environment, Host, LeaseId, RefusalCode, RequestId, SecretName, ServiceId,
+    SessionId,
 };
 
 /// What is to be recorded. Borrows everything, so that building one allocates nothing; time, number and chain are the
@@ -19,6 +20,8 @@ pub struct Event<'a> {
     pub(super) secret: Option<&'a SecretName>,
     pub(super) service: Option<&'a ServiceId>,
     pub(super) session: Option<SessionId>,
+    pub(super) project: Option<&'a str>,
+    pub(super) environment: Option<&'a Environment>,
     pub(super) capability: Option<&'a str>,
     pub(super) method: Option<&'a str>,
     pub(super) host: Option<HostField<'a>>,
@@ -52,6 +55,8 @@ impl<'a> Event<'a> {
             secret: None,
             service: None,
             session: None,
+            project: None,
+            environment: None,
             capability: None,
             method: None,
             host: None,
@@ -113,6 +118,20 @@ impl<'a> Event<'a> {
     #[must_use]
     pub const fn session(mut self, id: SessionId) -> Self {
         self.session = Some(id);
+        self
+    }
+
+    /// The folder of the project that it works in; at most 1 KiB is kept.
+    #[must_use]
+    pub const fn project(mut self, folder: &'a str) -> Self {
+        self.project = Some(folder);
+        self
+    }
+
+    /// What it works on.
+    #[must_use]
+    pub const fn environment(mut self, name: &'a Environment) -> Self {
+        self.environment = Some(name);
         self
     }
 

@@ -9,7 +9,7 @@ use super::{
     Outcome,
     event::{Event, HostField},
 };
-use crate::base::Timestamp;
+use crate::base::{Environment, Timestamp};
 
 /// What stands at the end of a field that was cut.
 pub(super) const CUT: &str = "[cut]";
@@ -19,6 +19,11 @@ const MAX_HOST: usize = 255;
 const MAX_METHOD: usize = 32;
 const MAX_PATH: usize = 1024;
 const MAX_TEXT: usize = 1024;
+
+/// Whether a path or a folder of a record was too long to be recorded whole.
+pub fn is_cut(text: &str) -> bool {
+    text.len() >= MAX_PATH.min(MAX_TEXT) && text.ends_with(CUT)
+}
 
 /// Number, chain and time of a line.
 pub(super) struct Frame<'a> {
@@ -38,6 +43,8 @@ pub(super) fn write_line(out: &mut Vec<u8>, frame: &Frame<'_>, event: &Event<'_>
     text(out, "secret_name", event.secret.map(AsRef::as_ref), usize::MAX);
     text(out, "service", event.service.map(AsRef::as_ref), usize::MAX);
     shown(out, "session_id", event.session);
+    text(out, "project", event.project, MAX_TEXT);
+    text(out, "environment", event.environment.map(Environment::as_str), usize::MAX);
     text(out, "capability", event.capability, MAX_CAPABILITY);
     text(out, "method", event.method, MAX_METHOD);
     match event.host {
@@ -226,6 +233,7 @@ mod tests {
         let event = Event::new(Action::RequestRefused)
             .host_as_written(&long)
             .path(&long)
+            .project(&long)
             .method(&long)
             .capability(&long)
             .error(&long)
@@ -238,6 +246,7 @@ mod tests {
         let path = value["path"].as_str().unwrap();
         assert!(path.starts_with("/a\n\u{1b}[31m\"\\\u{202e}\u{85}\u{1f600}é") && path.ends_with(CUT), "{path}");
         assert!(path.len() <= MAX_PATH + CUT.len());
+        assert!(is_cut(path) && is_cut(value["project"].as_str().unwrap()) && !is_cut("/a[cut]"), "{line}");
         assert!(value["method"].as_str().unwrap().len() <= MAX_METHOD + CUT.len());
         assert!(value["host"].as_str().unwrap().len() <= MAX_HOST + CUT.len());
     }

@@ -37,6 +37,7 @@ pub use error::Error;
 pub use event::Event;
 pub use file::Torn;
 pub use follower::Follower;
+pub use format::is_cut;
 pub use lines::{Content, Line, Lines, tail};
 pub use missing::Missing;
 pub use note::{KeyOrigin, NoteFault, Witness};

@@ -39,6 +39,12 @@ pub struct Record {
     /// The session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,
+    /// The folder of the session's project; older lines say none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// What the session or the lease works on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
     /// The capability that allowed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capability: Option<String>,

@@ -1,6 +1,6 @@
 //! Issuing leases: tokens for the proxy, raw values for what is no HTTP, sessions for commands.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use super::{Around, Broker, Error, Session};
 use crate::{
@@ -181,6 +181,12 @@ impl Broker {
         let session = self.sessions.open(client, around);
         let said = said(session.environment(), session.narrow());
         let mut event = Event::new(Action::SessionOpen).session(session.id()).client(session.client());
+        if let Some(project) = session.project().and_then(Path::to_str) {
+            event = event.project(project);
+        }
+        if let Some(environment) = session.environment() {
+            event = event.environment(environment);
+        }
         if !said.is_empty() {
             event = event.details(&said);
         }
@@ -224,6 +230,11 @@ impl Broker {
         self.sessions.all().iter().filter_map(|session| session.opener()).collect()
     }
 
+    /// Every live session.
+    pub fn sessions(&self) -> Vec<Arc<Session>> {
+        self.sessions.all()
+    }
+
     /// A live session.
     pub fn session(&self, id: SessionId) -> Option<Arc<Session>> {
         self.sessions.get(id)
@@ -261,6 +272,9 @@ impl Broker {
         }
         if let Some(scope) = lease.scope() {
             event = event.service(&scope.service);
+        }
+        if let Some(environment) = &lease.terms.environment {
+            event = event.environment(environment);
         }
         let said = terms_said(&lease.terms);
         if !said.is_empty() {

@@ -51,6 +51,8 @@ const COLUMNS: &[&str] = &[
     "error",
     "details",
     "seq",
+    "project",
+    "environment",
 ];
 
 /// Writes every wanted row. A reader that goes away ends it without a word.
