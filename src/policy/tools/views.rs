@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, fmt, path::Path};
 
 use crate::policy::{
-    Grant, Inject, LeaseFacts, PolicySet, Service, UnknownHost, Verdict, catalogue::CATALOGUE, grants::Those,
-    rules::Glob, set::MAX_FILE,
+    Approve, Grant, Inject, LeaseFacts, PolicySet, Remember, Service, UnknownHost, Verdict, catalogue::CATALOGUE,
+    grants::Those, rules::Glob, set::MAX_FILE,
 };
 use crate::{
     base::{Host, read_bounded},
@@ -17,6 +17,16 @@ impl fmt::Display for UnknownHost {
             Self::Deny => "deny",
             Self::Tunnel => "tunnel",
         })
+    }
+}
+
+impl fmt::Display for Remember {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Never => f.write_str("never"),
+            Self::For(time) => write!(f, "{time}"),
+            Self::Session => f.write_str("session"),
+        }
     }
 }
 
@@ -34,6 +44,16 @@ impl Grant {
     /// The environments it is for; empty means all.
     pub fn environments(&self) -> Vec<String> {
         texts(&self.environments)
+    }
+
+    /// Which values of parameters it is limited to: `only repo = [acme/*]`.
+    pub fn only(&self) -> impl Iterator<Item = String> {
+        self.only.iter().map(ToString::to_string)
+    }
+
+    /// How a person is asked about what it lists under `ask`.
+    pub const fn approve(&self) -> Approve {
+        self.approve
     }
 
     /// The capabilities that it gives with this verdict, by index in their service.

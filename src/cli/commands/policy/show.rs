@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{check, test::named};
@@ -13,7 +14,10 @@ use crate::cli::{
     sanitize,
     table::{Table, pairs},
 };
-use crate::policy::{CapabilityText, PolicySet, Service, ServiceView, Verdict};
+use crate::{
+    base::TimeToLive,
+    policy::{CapabilityText, PolicySet, Service, ServiceView, Verdict},
+};
 
 /// Shows the service that is called so.
 pub(super) fn run(context: &Context, name: &str, source: bool) -> Result<Outcome, Report> {
@@ -28,7 +32,7 @@ pub(super) fn run(context: &Context, name: &str, source: bool) -> Result<Outcome
     }
     let view = service.view();
     let grants = grants(&set, service);
-    let human = format!("{}\n{}", in_words(&view), table(&grants));
+    let human = format!("{}\n{}", in_words(&view), listed(&grants));
     let next = vec![NextAction::new(format!("secrets policy show {name} --source"), "See its file")];
     Ok(Outcome::Shown { result: with_grants(&view, &grants), human, next })
 }
@@ -78,13 +82,37 @@ fn capabilities(all: &[CapabilityText]) -> String {
     text
 }
 
-/// A grant of the service, as it is written.
+/// A grant of the service, as it is written; an empty list of agents, projects or environments is any.
+#[derive(Serialize)]
 struct Given {
     place: String,
     secrets: Vec<String>,
     agents: Vec<String>,
+    projects: Vec<String>,
+    environments: Vec<String>,
     allow: Vec<String>,
     ask: Vec<String>,
+    only: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl: Option<TimeToLive>,
+    limits: Vec<String>,
+    #[serde(skip_serializing_if = "Answers::is_default")]
+    approve: Answers,
+}
+
+/// How a grant says that a person is asked; what it leaves out is as configured, or as the risk has it.
+#[derive(Serialize)]
+struct Answers {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    within: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remember: Option<String>,
+}
+
+impl Answers {
+    const fn is_default(&self) -> bool {
+        self.within.is_none() && self.remember.is_none()
+    }
 }
 
 fn grants(set: &PolicySet, service: &Service) -> Vec<Given> {
@@ -93,28 +121,54 @@ fn grants(set: &PolicySet, service: &Service) -> Vec<Given> {
         place: grant.place().to_owned(),
         secrets: grant.items().map(|(_, secret)| secret.to_string()).collect(),
         agents: grant.agents(),
+        projects: grant.projects(),
+        environments: grant.environments(),
         allow: set.capabilities_of(grant, Verdict::Allow),
         ask: set.capabilities_of(grant, Verdict::Ask),
+        only: grant.only().collect(),
+        ttl: grant.ttl(),
+        limits: grant.limits().map(ToString::to_string).collect(),
+        approve: Answers {
+            within: grant.approve().within.map(|within| within.to_string()),
+            remember: grant.approve().remember.map(|remember| remember.to_string()),
+        },
     });
     given.collect()
 }
 
 fn with_grants(view: &ServiceView, grants: &[Given]) -> Value {
     let mut result = json!(view);
-    let grants = grants.iter().map(|Given { place, secrets, agents, allow, ask }| {
-        json!({"place": place, "secrets": secrets, "agents": agents, "allow": allow, "ask": ask})
-    });
     if let Some(map) = result.as_object_mut() {
-        map.insert("grants".into(), grants.collect());
+        map.insert("grants".into(), json!(grants));
     }
     result
 }
 
-fn table(grants: &[Given]) -> String {
-    let mut table = Table::new(&["grant", "secrets", "agents", "allow", "ask"]);
-    for Given { place, secrets, agents, allow, ask } in grants {
-        let agents = if agents.is_empty() { "any".to_owned() } else { agents.join(", ") };
-        table.row([place, &secrets.join(", "), &agents, &allow.join(", "), &ask.join(", ")]);
+/// One below the other: what they say does not fit side by side.
+fn listed(grants: &[Given]) -> String {
+    if grants.is_empty() {
+        return "no grant gives it\n".to_owned();
     }
-    table.render("no grant gives it")
+    grants.iter().map(one).collect::<Vec<_>>().join("\n")
+}
+
+fn one(grant: &Given) -> String {
+    let any = |names: &[String]| if names.is_empty() { "any".to_owned() } else { names.join(", ") };
+    let mut lines = vec![
+        ("grant", grant.place.clone()),
+        ("secrets", grant.secrets.join(", ")),
+        ("agents", any(&grant.agents)),
+        ("projects", any(&grant.projects)),
+        ("environments", any(&grant.environments)),
+    ];
+    let lists = [("allow", &grant.allow), ("ask", &grant.ask), ("limits", &grant.limits)];
+    lines
+        .extend(lists.into_iter().filter(|(_, names)| !names.is_empty()).map(|(word, names)| (word, names.join(", "))));
+    lines.extend(grant.only.iter().map(|only| ("within", only.clone())));
+    lines.extend(grant.ttl.map(|ttl| ("ttl", ttl.to_string())));
+    let answers = [("within", &grant.approve.within), ("remember", &grant.approve.remember)];
+    let answers = answers.map(|(word, time)| time.as_ref().map(|time| format!("{word} {time}")));
+    let answers: Vec<String> = answers.into_iter().flatten().collect();
+    lines.extend((!answers.is_empty()).then(|| ("approve", answers.join(", "))));
+    pairs(lines)
 }
