@@ -45,5 +45,5 @@ pub use set::PolicySet;
 pub use tools::{
     CapabilityText, CapabilityView, Claim, Counter, CredentialView, Described, DescriptionError, Draft, EasyPlace,
     EasyService, Explanation, Finding, HostView, LayerView, Left, MAX_DESCRIPTION, NewGrant, Past, Proof, Proposal,
-    Replayed, ServiceView, Standing, Taken, Wish, Written, describe, leave, proposals,
+    Replayed, ServiceView, Standing, Taken, Told, Unjudged, Wish, Written, describe, leave, proposals,
 };

@@ -9,6 +9,81 @@ use crate::{
 
 const HOST: &str = "api.acme.test";
 
+/// One grant of `acme_key` for one place, instead of whatever there is.
+fn grant(hand: &Hand, folder: &std::path::Path, only: &str) {
+    fs::create_dir_all(folder).unwrap();
+    for entry in fs::read_dir(hand.home.join("policies")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        let text = text.replacen("[[grant]]\n", &format!("[[grant]]\n{only}\n"), 1);
+        fs::write(folder.join(path.file_name().unwrap()), text).unwrap();
+    }
+}
+
+#[test]
+fn a_past_request_is_judged_where_its_session_was_at_work() {
+    let (Some(shell), Some(_)) = (find_program("sh"), find_program("curl")) else { return };
+    let ca = TestCa::new();
+    let origin = Origin::builder(ca.leaf_for(&[HOST])).speaks(Speaks::Both).start();
+    let hand = Hand::in_front_of(&ca, &origin, &[HOST]);
+    hand.acme(HOST);
+    let (web, api) = (hand.work.join("web"), hand.work.join("api"));
+    let get = |path: &str| {
+        format!(
+            "curl -sk -o /dev/null -H \"Authorization: Bearer $ACME_KEY\" https://{HOST}{path}; curl -sk -o /dev/null https://{HOST}/none"
+        )
+    };
+    for (folder, environment) in [(&web, "dev"), (&api, "prod")] {
+        fs::create_dir(folder).unwrap();
+        let path = format!("/{environment}");
+        let flags = ["exec", "--secret", "acme_key", "--environment", environment, "--", shell.to_str().unwrap(), "-c"];
+        let _out = Program::start(hand.command(&flags).arg(get(&path)).current_dir(folder)).finish().expect_success();
+    }
+    let opened = hand.records_of("session_open");
+    let told = |at: usize| (opened[at].project.as_deref().unwrap(), opened[at].environment.as_deref().unwrap());
+    assert_eq!(told(0), (web.canonicalize().unwrap().to_str().unwrap(), "dev"));
+    assert_eq!(told(1), (api.canonicalize().unwrap().to_str().unwrap(), "prod"));
+
+    let diff = |only: &str, more: &[&str]| {
+        let folder = hand.work.join("other");
+        grant(&hand, &folder, only);
+        let (code, diff) = hand.envelope(&[&["policy", "diff", folder.to_str().unwrap()], more].concat(), b"");
+        assert_eq!(code, 0, "{diff}");
+        let changes = diff["result"]["changes"].as_array().unwrap().clone();
+        let paths = changes.iter().map(|change| change["path"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+        (paths, diff["result"].clone())
+    };
+    let of_web = format!("projects = [{:?}]", web.canonicalize().unwrap());
+    let (paths, result) = diff(&of_web, &[]);
+    assert_eq!(paths, ["/prod"], "{result}");
+    assert_eq!(result["requests"], 2);
+    assert_eq!(result["unjudged"], serde_json::json!([{"count": 2, "why": "they carried no lease"}]), "{result}");
+    assert_eq!(result["changes"][0]["environment"], "prod");
+    assert_eq!(diff("environments = [\"prod\"]", &[]).0, ["/dev"]);
+    assert!(diff("environments = [\"dev\", \"prod\"]", &[]).0.is_empty());
+    assert!(diff(&of_web, &["--project", web.canonicalize().unwrap().to_str().unwrap()]).0.is_empty());
+
+    // Lines that an older version wrote say the environment in their details and no project.
+    hand.stop();
+    let log = hand.home.join("audit.log");
+    let older = |line: &str| {
+        let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let fields = line.as_object_mut().unwrap();
+        fields.retain(|key, _| key != "project" && key != "environment");
+        line.to_string() + "\n"
+    };
+    let lines: String = fs::read_to_string(&log).unwrap().lines().map(older).collect();
+    fs::write(&log, lines).unwrap();
+    let (paths, result) = diff(&of_web, &["--no-autostart"]);
+    assert!(paths.is_empty() && result["requests"] == 0, "{result}");
+    let unjudged = result["unjudged"].to_string();
+    assert!(unjudged.contains("{\"count\":2,\"why\":\"the log does not say in which project"), "{result}");
+    assert_eq!(diff("environments = [\"prod\"]", &["--no-autostart"]).0, ["/dev"]);
+    let arguments = ["--no-autostart", "--output", "human", "policy", "diff", "other"];
+    let human = String::from_utf8(hand.run(&arguments, b"").stdout).unwrap();
+    assert!(human.contains("2 not judged: they carried no lease"), "{human}");
+}
+
 #[test]
 fn past_requests_that_would_be_decided_otherwise_are_shown_and_nothing_is_sent() {
     let (Some(shell), Some(_)) = (find_program("sh"), find_program("curl")) else { return };

@@ -4,7 +4,7 @@ use std::{fmt, path::Path, sync::Arc};
 
 use serde::Serialize;
 
-use crate::base::{ClientId, SecretName, ServiceId, TimeToLive};
+use crate::base::{SecretName, ServiceId, TimeToLive};
 
 use super::{ask::Approve, limit::Limit};
 use crate::policy::{decide::LeaseFacts, rules::Glob};
@@ -123,12 +123,9 @@ impl Grant {
     /// Whether it is meant for whoever holds this lease, where they work and on what; a grant with `projects` needs a
     /// project, and one with `environments` an environment.
     pub fn fits(&self, lease: &LeaseFacts<'_>) -> bool {
-        self.is_for(lease.client, lease.project) && self.environments.contains(lease.environment)
-    }
-
-    /// The same whatever they work on, for what is judged after the fact.
-    pub(in crate::policy) fn is_for(&self, client: &ClientId, project: Option<&Path>) -> bool {
-        self.agents.contains(Some(client.as_str())) && self.projects.contains(project.and_then(Path::to_str))
+        self.agents.contains(Some(lease.client.as_str()))
+            && self.projects.contains(lease.project.and_then(Path::to_str))
+            && self.environments.contains(lease.environment)
     }
 
     /// Whether no lease fits both; never wrongly `true`.

@@ -22,7 +22,7 @@ pub use lint::Finding;
 pub use openapi::{Described, DescriptionError, MAX_DESCRIPTION, Wish, describe};
 pub use propose::{Proposal, Standing, proposals};
 pub use prove::{Claim, Counter, Proof};
-pub use replay::{Past, Replayed};
+pub use replay::{Past, Replayed, Told, Unjudged};
 #[cfg(test)]
 pub(super) use write::grant_text;
 pub use write::{EasyPlace, EasyService, NewGrant};
