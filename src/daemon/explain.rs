@@ -4,17 +4,18 @@ use super::{
     service::{Desk, Outcome},
     translate::failure,
 };
+use bytes::Bytes;
+
 use crate::{
     base::{Environment, RefusalCode, Scheme},
     broker::{self, Around},
     control::{self, Failure, FailureCode},
-    policy::{self, Asked, Content, PolicySet, Reach},
+    policy::{self, Asked, BodySeen, PolicySet, Reach},
 };
 
 impl Desk {
     pub(super) fn explain(&self, explain: &control::ExplainPolicy) -> Outcome {
-        let asked = Asked::parse(&explain.method, &explain.url)
-            .map_err(|message| Failure::new(FailureCode::InvalidParams, message))?;
+        let asked = asked(explain).map_err(|message| Failure::new(FailureCode::InvalidParams, message))?;
         let Around { project, narrow, .. } = match &explain.project_dir {
             Some(folder) => self.around(folder, explain.environment.as_ref())?,
             None => Around::default(),
@@ -24,13 +25,7 @@ impl Desk {
         if let Some(early) = without_lease(&asked, &policy) {
             return Ok(early.into());
         }
-        let mut all = policy.explain_all(
-            &explain.client_id,
-            project.as_deref(),
-            environment,
-            &narrow,
-            &asked.facts(Content::unknown()),
-        );
+        let mut all = policy.explain_all(&explain.client_id, project.as_deref(), environment, &narrow, &asked);
         if let Some(secret) = &explain.secret {
             self.broker.store().get(secret).ok_or_else(|| failure(broker::Error::SecretUnknown(secret.clone())))?;
             all.retain(|one| one.secret == secret.as_str());
@@ -40,8 +35,20 @@ impl Desk {
             let reason = format!("no grant gives a secret for `{}`", asked.origin().authority);
             simple("deny", Some(RefusalCode::NoGrant), reason)
         };
-        Ok(all.into_iter().next().map_or_else(none, explanation).into())
+        Ok(all.into_iter().next().map_or_else(none, |one| explanation(one, &asked)).into())
     }
+}
+
+/// The request with all that was said of it; an error quotes no field and no body.
+fn asked(explain: &control::ExplainPolicy) -> Result<Asked, String> {
+    let mut asked = Asked::parse(&explain.method, &explain.url)?;
+    for field in &explain.headers {
+        asked = asked.with_field(field.name.reveal(), field.value.reveal())?;
+    }
+    Ok(match &explain.body {
+        Some(body) => asked.with_body(Bytes::copy_from_slice(body.front.reveal()), body.length),
+        None => asked,
+    })
 }
 
 /// What is decided before a lease is looked at; in the proxy's order: CONNECT comes before the request.
@@ -74,11 +81,30 @@ fn simple(verdict: &str, code: Option<RefusalCode>, reason: String) -> control::
         nearest: None,
         limits: Vec::new(),
         layers: Vec::new(),
+        body: None,
+        fields: Vec::new(),
     }
 }
 
-fn explanation(one: policy::Explanation) -> control::Explanation {
+fn body(seen: BodySeen, asked: &Asked) -> control::BodyVerdict {
+    let (seen, most) = match seen {
+        BodySeen::Cut => ("cut", None),
+        BodySeen::Missing => ("missing", None),
+        BodySeen::Read => ("read", None),
+        BodySeen::TooLong { most } => ("too_long", Some(most as u64)),
+        BodySeen::Unneeded => ("unneeded", None),
+    };
+    control::BodyVerdict { seen: seen.to_owned(), length: asked.body_length(), most }
+}
+
+fn explanation(one: policy::Explanation, asked: &Asked) -> control::Explanation {
+    let fields = one
+        .looked_at
+        .iter()
+        .map(|name| control::FieldVerdict { name: name.to_string(), given: asked.headers().contains_key(name) });
     control::Explanation {
+        body: Some(body(one.body, asked)),
+        fields: fields.collect(),
         verdict: one.verdict.to_string(),
         code: one.code.map(|code| code.to_string()),
         reason: match one.verdict {

@@ -5,6 +5,8 @@
 
 use std::{borrow::Cow, path::Path};
 
+use http::HeaderName;
+
 use crate::base::{Authority, ClientId, Host, RefusalCode, Scheme, SecretName, ServiceId, TimeToLive};
 
 use super::{
@@ -102,6 +104,18 @@ impl PolicySet {
     /// What must be read of the request's body before this lease can be judged; `None` when its head is enough.
     pub fn peek(&self, lease: &LeaseFacts<'_>, request: &RequestFacts<'_>) -> Option<Peek> {
         self.with_bench(lease, request, peek).flatten()
+    }
+
+    /// The fields of the head that the rules with a say about this request look at, each once; for `explain`.
+    pub fn looked_at(&self, lease: &LeaseFacts<'_>, request: &RequestFacts<'_>) -> Vec<HeaderName> {
+        let named = self.with_bench(lease, request, |bench| {
+            let rules = with_a_say(bench).filter(|rule| rule.takes_head(&bench.call));
+            let mut named: Vec<HeaderName> = rules.flat_map(|rule| rule.matchers.header_names()).collect();
+            named.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+            named.dedup();
+            named
+        });
+        named.unwrap_or_default()
     }
 
     /// Runs the part of judging that looks at capabilities, for `explain`; the error is the refusal before it.
@@ -218,6 +232,11 @@ impl Capability {
 
 /// Every rule that could have a say is one that must be able to look.
 fn peek(bench: &Bench<'_>) -> Option<Peek> {
+    with_a_say(bench).filter_map(|rule| rule.peek(&bench.call)).reduce(Peek::and)
+}
+
+/// Every rule of the capabilities that could decide, and of what is never answered.
+fn with_a_say<'b>(bench: &'b Bench<'_>) -> impl Iterator<Item = &'b Rule> {
     let all = bench.service.capabilities.iter().enumerate();
     let with_a_say = all.filter(|(index, capability)| {
         let (listed, lowered) = bench.standing(*index, capability);
@@ -225,8 +244,7 @@ fn peek(bench: &Bench<'_>) -> Option<Peek> {
         counts && capability.allow.iter().any(|rule| rule.takes_head(&bench.call))
     });
     let rules = with_a_say.flat_map(|(_, capability)| capability.allow.iter().chain(&capability.deny));
-    let issues = bench.service.issues.iter().map(|issue| &issue.on);
-    rules.chain(issues).filter_map(|rule| rule.peek(&bench.call)).reduce(Peek::and)
+    rules.chain(bench.service.issues.iter().map(|issue| &issue.on))
 }
 
 impl Bench<'_> {

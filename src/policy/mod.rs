@@ -24,7 +24,7 @@ mod set;
 mod tests;
 mod tools;
 
-pub use asked::Asked;
+pub use asked::{Asked, BodySeen};
 pub use decide::{LeaseFacts, RequestFacts};
 pub use decision::Decision;
 pub use error::{Error, Fault, LoadErrors, PathError};

@@ -90,7 +90,7 @@ fn world() -> (Origin, Hand) {
 }
 
 /// The verdict, or the code when there is one.
-fn explained(hand: &Hand, arguments: &[&str]) -> String {
+pub(crate) fn explained(hand: &Hand, arguments: &[&str]) -> String {
     let (code, envelope) = hand.envelope(&[&["policy", "explain"], arguments].concat(), b"");
     assert_eq!(code, 0, "{arguments:?}: {envelope}");
     let result = &envelope["result"];
@@ -112,7 +112,7 @@ fn curl(at: usize, (method, url, leased, _): (&str, &str, bool, &str)) -> String
 }
 
 /// What the proxy made of it, in the words of [`explained`].
-fn done(hand: &Hand, at: usize) -> String {
+pub(crate) fn done(hand: &Hand, at: usize) -> String {
     let heads = fs::read_to_string(hand.work.join(format!("head.{at}"))).unwrap().to_ascii_lowercase();
     if let Some(code) = heads.lines().rev().find_map(|line| line.strip_prefix("x-leasehold-code: ")) {
         return code.trim().to_owned();

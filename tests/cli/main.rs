@@ -28,6 +28,7 @@ mod demo;
 mod diff;
 mod disks;
 mod explain;
+mod explain_content;
 mod fixes;
 mod leases;
 mod lint;

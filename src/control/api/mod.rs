@@ -21,16 +21,17 @@ pub use approvals::{
     ShownField, WaitApprovals,
 };
 pub use daemon::{
-    AuditEntries, AuditEntry, AuditTail, Certificate, FlushAudit, Health, HealthQuery, HealthWarning, Heartbeat, Ping,
-    Pong, RestartAccepted, RestartDaemon, ShowCa, Status, StatusQuery, StopDaemon,
+    AuditEntries, AuditEntry, AuditTail, Certificate, FlushAudit, Health, HealthQuery, HealthWarning, Heartbeat,
+    Ping, Pong, RestartAccepted, RestartDaemon, ShowCa, Status, StatusQuery, StopDaemon,
 };
 pub use kill::{
     HeartbeatQuery, HeartbeatStatus, HeartbeatTested, Kill, KillStep, Killed, ResetKill, TestHeartbeat, TripKill,
 };
 pub use note::{Note, RefusedChange};
 pub use policy::{
-    CapabilityEntry, EasyBinding, EasyPlace, ExplainPolicy, Explanation, GrantEntry, LayerVerdict, ListPolicy,
-    PolicyFault, PolicyList, PolicyReloaded, ReloadPolicy, ServiceEntry,
+    AskedBody, AskedField, BodyVerdict, CapabilityEntry, EasyBinding, EasyPlace,
+    ExplainPolicy, Explanation, FieldVerdict, GrantEntry, LayerVerdict, ListPolicy, PolicyFault, PolicyList,
+    PolicyReloaded, ReloadPolicy, ServiceEntry,
 };
 pub use rotation::{RotateSecret, Rotated, RotationEntry, RotationsRun, RunRotations, Schedule, Which};
 pub use secrets::{
@@ -152,8 +153,8 @@ macro_rules! answers {
 
 answers! {
     ApprovalEntry, ApprovalList, AuditEntries, Certificate, Deleted, Done, Explanation, Health, HeartbeatStatus, HeartbeatTested,
-    Killed, Leased, PolicyList, PolicyReloaded, Pong, RestartAccepted, Revoked, Rotated, RotationsRun, SecretList,
-    SessionOpened, Status, Stored, TokenLeased,
+    Killed, Leased, PolicyList, PolicyReloaded, Pong, RestartAccepted, Revoked, Rotated, RotationsRun,
+    SecretList, SessionOpened, Status, Stored, TokenLeased,
 }
 
 /// The longest echo of a name that the sender chose.

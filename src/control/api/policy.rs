@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::empty_request;
+use super::{WireToken, WireValue, empty_request};
 use crate::base::{ClientId, Environment, SecretName, ServiceId, null_is_default};
 
 empty_request! {
@@ -36,6 +36,60 @@ pub struct ExplainPolicy {
     /// With which secret; every secret with a service on this host when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretName>,
+    /// Fields of its head, in their order; no lease has to be among them. No answer quotes a value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<AskedField>,
+    /// Its body; not known when not given, and an empty one is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<AskedBody>,
+}
+
+/// A field of the head of a request that is asked about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskedField {
+    /// Its name.
+    pub name: WireToken,
+    /// Its value.
+    pub value: WireToken,
+}
+
+/// The body of a request that is asked about, as far as it fits into one call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskedBody {
+    /// Its beginning: all of it, or [`AskedBody::MAX_FRONT`] bytes.
+    pub front: WireValue,
+    /// How many bytes it has.
+    pub length: u64,
+}
+
+impl AskedBody {
+    /// The most bytes that are handed over: 1 MiB, which is what rules look into unless they say otherwise.
+    pub const MAX_FRONT: usize = 1024 * 1024;
+}
+
+/// The body of a request that is asked about, as the proxy would take it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BodyVerdict {
+    /// `read`; `missing` when rules look into it and it was not given; `unneeded` when none does; `too_long` for them;
+    /// `cut` when more of it would be read than can be handed over, so that it is judged as if nobody knew it.
+    pub seen: String,
+    /// How many bytes it has, when it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length: Option<u64>,
+    /// The most that rules look into, when it has more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most: Option<u64>,
+}
+
+/// A field of the head that rules for the request look at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldVerdict {
+    /// Its name.
+    pub name: String,
+    /// Whether it was among the fields that were given.
+    pub given: bool,
 }
 
 /// The answer to `policy.explain`.
@@ -60,6 +114,12 @@ pub struct Explanation {
     pub limits: Vec<String>,
     /// Layer by layer, outermost first.
     pub layers: Vec<LayerVerdict>,
+    /// What became of the body; nothing where no rule was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<BodyVerdict>,
+    /// The fields of the head that rules look at.
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<FieldVerdict>,
 }
 
 /// What one layer says.

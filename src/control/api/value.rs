@@ -29,7 +29,8 @@ impl WireValue {
         self.0
     }
 
-    /// The value, for printing it to the person or process that leased it and for nothing else.
+    /// The value, for printing it to the person or process that leased it, for judging the request that it is the body
+    /// of, and for nothing else.
     pub fn reveal(&self) -> &[u8] {
         self.0.expose()
     }

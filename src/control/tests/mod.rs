@@ -99,6 +99,8 @@ impl Service for Fake {
                 capability: None,
                 nearest: None,
                 layers: vec![],
+                body: None,
+                fields: vec![],
             }
             .into()),
             Call::FlushAudit(_) => done("flushed"),

@@ -32,6 +32,14 @@ impl Field {
         }
     }
 
+    /// The field of the head that it is about.
+    pub(super) const fn header(&self) -> Option<&HeaderName> {
+        match &self.source {
+            Source::Header(name) => Some(name),
+            Source::Form(_) | Source::Json(_) | Source::Query(_) => None,
+        }
+    }
+
     pub(super) const fn needs_body(&self) -> bool {
         matches!(self.source, Source::Form(_) | Source::Json(_))
     }

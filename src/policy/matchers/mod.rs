@@ -31,7 +31,10 @@ pub(super) use values::Values;
 
 use std::sync::LazyLock;
 
-use http::HeaderMap;
+use http::{
+    HeaderMap, HeaderName,
+    header::{AUTHORIZATION, CONTENT_TYPE},
+};
 
 use crate::policy::rules::{Call, PathPattern, Reading};
 
@@ -149,6 +152,18 @@ impl Matchers {
     /// Whether some body must be read to its end.
     pub(super) fn needs_body(&self) -> bool {
         self.fields.iter().any(Field::needs_body) || self.graphql.is_some() || !self.rpc.is_empty()
+    }
+
+    /// The fields of a head that they look at, those that say what a body is included.
+    pub(super) fn header_names(&self) -> Vec<HeaderName> {
+        let mut names: Vec<HeaderName> = self.fields.iter().filter_map(Field::header).cloned().collect();
+        if self.needs_body() || self.grpc.is_some() || self.aws.is_some() {
+            names.push(CONTENT_TYPE);
+        }
+        if self.aws.is_some() {
+            names.extend([AUTHORIZATION, HeaderName::from_static("x-amz-target")]);
+        }
+        names
     }
 
     /// The paths that the matchers imply, for a rule that names none.

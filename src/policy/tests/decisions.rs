@@ -230,15 +230,8 @@ fn an_explanation_shows_every_layer_and_decides_nothing_itself() {
             "schema = 1\nkind = \"project\"\n[[narrow]]\nservice = \"acme\"\nask = [\"read\"]\nttl = \"2h\"\n",
         )
         .unwrap();
-    let authority = authority("api.acme.example");
-    let request = super::RequestFacts {
-        scheme: Scheme::Https,
-        authority: &authority,
-        method: "GET",
-        path: "/v1/projects/a/b",
-        protocol: super::Protocol::Http,
-        content: super::Content::unknown(),
-    };
+    let asked = |url: &str| super::super::Asked::parse("GET", url).unwrap();
+    let request = asked("https://api.acme.example/v1/projects/a/b");
     let all = set.explain_all(&"codex".parse().unwrap(), None, None, &project.narrows, &request);
     let [one] = &*all else { panic!("one grant, one explanation") };
     let layers: Vec<_> = one.layers.iter().map(|layer| (layer.layer, layer.verdict)).collect();
@@ -252,14 +245,6 @@ fn an_explanation_shows_every_layer_and_decides_nothing_itself() {
         (&json["verdict"], &json["code"], &json["ttl"]),
         (&"ask".into(), &"needs_approval".into(), &"2h".into())
     );
-    assert!(
-        set.explain_all(
-            &"codex".parse().unwrap(),
-            None,
-            None,
-            &[],
-            &super::RequestFacts { authority: &Authority::parse("else.example", Some(443)).unwrap(), ..request }
-        )
-        .is_empty()
-    );
+    let elsewhere = asked("https://else.example/v1/projects/a/b");
+    assert!(set.explain_all(&"codex".parse().unwrap(), None, None, &[], &elsewhere).is_empty());
 }

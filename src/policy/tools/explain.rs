@@ -4,11 +4,13 @@
 
 use std::path::Path;
 
+use http::HeaderName;
 use serde::Serialize;
 
 use crate::base::{ClientId, RefusalCode, ServiceId, TimeToLive};
 
 use crate::policy::{
+    Asked, Body, BodySeen,
     decide::{Bench, Hit, LeaseFacts, RequestFacts},
     decision::Decision,
     grants::{Layer, Narrow, Verdict},
@@ -48,6 +50,12 @@ pub struct Explanation {
     pub ttl: Option<TimeToLive>,
     /// What the request would count towards: `requests = 60/min of the grant at mine.toml:12`.
     pub limits: Vec<String>,
+    /// What the proxy would do with its body before it judges.
+    #[serde(skip)]
+    pub body: BodySeen,
+    /// The fields of its head that rules look at.
+    #[serde(skip)]
+    pub looked_at: Vec<HeaderName>,
 }
 
 /// One layer's verdict.
@@ -75,14 +83,37 @@ pub struct CapabilityView {
 }
 
 impl PolicySet {
-    /// Explains one decision.
-    pub fn explain(&self, lease: &LeaseFacts<'_>, request: &RequestFacts<'_>) -> Explanation {
+    /// Explains one decision; the body is read as far as the proxy would read it for this lease.
+    pub fn explain(&self, lease: &LeaseFacts<'_>, asked: &Asked) -> Explanation {
+        let unread = Body::unread();
+        let head = asked.with_head(&unread);
+        let (body, seen) = asked.read(self.peek(lease, &head));
+        let looked_at = self.looked_at(lease, &head);
+        let (explanation, most) = self.explain_facts(lease, &asked.with_head(&body));
+        let longer = |most: usize| asked.body_length().is_some_and(|length| length > most as u64);
+        let explanation = match seen {
+            BodySeen::TooLong { most } => {
+                let why = format!("the rules for this request look into its body, and it has more than {most} bytes");
+                // It is refused before any layer is asked.
+                Explanation { layers: Vec::new(), ..explanation.too_long(why) }
+            }
+            _ if explanation.verdict > Verdict::Deny && most.is_some_and(longer) => {
+                explanation.too_long("the body is longer than the rule for this request allows".to_owned())
+            }
+            _ => explanation,
+        };
+        Explanation { body: seen, looked_at, ..explanation }
+    }
+
+    /// The explanation, and the most bytes that the body of what is allowed may have.
+    fn explain_facts(&self, lease: &LeaseFacts<'_>, request: &RequestFacts<'_>) -> (Explanation, Option<usize>) {
         let decision = self.decide(lease, request);
         let grant = self.grant(lease).map(|grant| grant.place().to_owned());
         let host = self.service(lease.service).and_then(|s| s.block(request.scheme, request.authority));
         let host = host.map(|(_, _, origin)| origin.to_string());
         let inject = decision.inject.as_ref();
-        Explanation {
+        let most = decision.body_max;
+        let explanation = Explanation {
             service: lease.service.clone(),
             credential: lease.credential.to_owned(),
             secret: lease.secret.to_string(),
@@ -97,7 +128,10 @@ impl PolicySet {
             nearest: decision.nearest,
             ttl: decision.ttl,
             limits: decision.limits.iter().map(ToString::to_string).collect(),
-        }
+            body: BodySeen::Unneeded,
+            looked_at: Vec::new(),
+        };
+        (explanation, most)
     }
 
     /// Explains a request without a lease at hand: one explanation per secret of every grant whose service has
@@ -109,9 +143,9 @@ impl PolicySet {
         project: Option<&Path>,
         environment: Option<&str>,
         narrow: &[Narrow],
-        request: &RequestFacts<'_>,
+        asked: &Asked,
     ) -> Vec<Explanation> {
-        let here = self.host(request.scheme, request.authority);
+        let here = self.host(asked.origin().scheme, &asked.origin().authority);
         let services = here.as_ref().map_or(&[][..], |host| host.services());
         let grants = self.grants().filter(|grant| services.contains(grant.service()));
         let mut all: Vec<Explanation> = Vec::new();
@@ -119,7 +153,7 @@ impl PolicySet {
             for (credential, secret) in grant.items() {
                 let service = grant.service();
                 let lease = LeaseFacts { service, credential, secret, client, project, environment, narrow };
-                let explanation = self.explain(&lease, request);
+                let explanation = self.explain(&lease, asked);
                 let same = |one: &Explanation| {
                     one.grant == explanation.grant
                         && one.secret == explanation.secret
@@ -146,6 +180,14 @@ impl PolicySet {
             layers.push(view(layer, self.decide(&LeaseFacts { narrow: alone, ..*lease }, request)));
         }
         layers
+    }
+}
+
+impl Explanation {
+    /// As the proxy refuses a body that goes beyond its rules.
+    fn too_long(self, reason: String) -> Self {
+        let code = Some(RefusalCode::BodyTooLarge);
+        Self { verdict: Verdict::Deny, code, reason, nearest: None, places: Vec::new(), limits: Vec::new(), ..self }
     }
 }
 

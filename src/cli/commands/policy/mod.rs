@@ -3,6 +3,7 @@
 mod accept;
 mod diff;
 mod dump;
+mod explain;
 mod lint;
 mod new;
 mod prove;
@@ -16,17 +17,17 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::cli::{
-    context::{Context, absolute, client_id},
+    context::{Context, absolute},
     envelope::NextAction,
     exit::ExitStatus,
     printer::Outcome,
     report::Report,
     sanitize,
-    table::{self, Table},
+    table::Table,
 };
 use crate::{
-    base::{Environment, SecretName, counted},
-    control::{ExplainPolicy, Explanation, ListPolicy, PolicyFault, PolicyList, ReloadPolicy},
+    base::counted,
+    control::{ListPolicy, PolicyFault, PolicyList, ReloadPolicy},
     policy::{self, LoadErrors, PolicySet},
 };
 
@@ -48,8 +49,9 @@ enum Act {
     },
     /// Show which past requests another set of policy files would decide otherwise; needs no daemon
     ///
-    /// The requests are those of the audit log that carried a lease. What the log does not hold, queries and bodies,
-    /// counts as unread; what projects took away is left out on both sides.
+    /// The requests are those of the audit log that carried a lease, each in the project and on the environment of its
+    /// session. What the log does not hold, queries and bodies, counts as unread; what projects took away is left out on
+    /// both sides.
     Diff(diff::Arguments),
     /// List where each service takes its credential, one record per place; needs no daemon
     Dump {
@@ -58,24 +60,10 @@ enum Act {
         services: Vec<String>,
     },
     /// Show every layer's verdict on one request
-    Explain {
-        /// The HTTP method, in the letters in which it is sent
-        method: String,
-        /// The absolute URL; wss:// for a WebSocket
-        url: String,
-        /// For whom [default: user, shell and process, such as alice-zsh-4711]
-        #[arg(long, value_name = "ID", visible_alias = "client-id")]
-        client: Option<String>,
-        /// With which secret [default: any that is for this host]
-        #[arg(long, value_name = "NAME")]
-        secret: Option<SecretName>,
-        /// On what it works [default: nothing that was said]
-        #[arg(long, value_name = "NAME")]
-        environment: Option<Environment>,
-        /// In which folder: its project narrows [default: this one]
-        #[arg(long, value_name = "FOLDER")]
-        project: Option<PathBuf>,
-    },
+    ///
+    /// Neither a secret nor a lease has to be in it. What rules look at beyond method and URL is given as to curl: fields
+    /// of the head by -H, the body by -d or --data-file, its kind by the `content-type` that -H says.
+    Explain(explain::Arguments),
     /// Look for what is legal in the files and odd: capabilities that overlap, rules that can never be used
     Lint {
         /// Ids, names or aliases of services [default: those of the home's own files, and those that grants name]
@@ -130,7 +118,7 @@ impl Arguments {
             Act::Prove { claim } => Some(prove::run(context, claim)),
             Act::Show { service, source } => Some(show::run(context, service, *source)),
             Act::Test { services } => Some(test::run(context, services)),
-            Act::Accept(_) | Act::Diff(_) | Act::Explain { .. } | Act::List | Act::Record(_) | Act::Reload => None,
+            Act::Accept(_) | Act::Diff(_) | Act::Explain(_) | Act::List | Act::Record(_) | Act::Reload => None,
         }
     }
 
@@ -140,7 +128,7 @@ impl Arguments {
             Act::Check { .. } => "secrets policy check",
             Act::Diff(_) => "secrets policy diff",
             Act::Dump { .. } => "secrets policy dump",
-            Act::Explain { .. } => "secrets policy explain",
+            Act::Explain(_) => "secrets policy explain",
             Act::Lint { .. } => "secrets policy lint",
             Act::List => "secrets policy list",
             Act::New(_) => "secrets policy new",
@@ -155,20 +143,7 @@ impl Arguments {
 
 pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<Outcome, Report> {
     match &arguments.act {
-        Act::Explain { method, url, client, secret, environment, project } => {
-            let request = ExplainPolicy {
-                method: method.clone(),
-                url: url.clone(),
-                client_id: client_id(client.as_deref(), "secrets policy explain --help")?,
-                project_dir: Some(absolute(project.as_ref().unwrap_or(&context.folder))?),
-                environment: environment.clone(),
-                secret: secret.clone(),
-            };
-            let explanation = context.call(request, secret.as_ref()).await?;
-            let human = explained(&explanation);
-            let next = vec![NextAction::new("secrets policy list", "See services and grants")];
-            Ok(Outcome::Shown { result: json!(explanation), human, next })
-        }
+        Act::Explain(arguments) => explain::run(context, arguments).await,
         Act::Accept(arguments) => accept::run(context, arguments).await,
         Act::Diff(arguments) => diff::run(context, arguments).await,
         Act::List => {
@@ -265,20 +240,6 @@ async fn reload(context: &Context) -> Result<Outcome, Report> {
             Err(report.with_result(json!({"faults": faults}), human))
         }
     }
-}
-
-fn explained(explanation: &Explanation) -> String {
-    let mut lines = vec![("verdict", explanation.verdict.clone())];
-    lines.extend(explanation.code.iter().map(|code| ("code", code.clone())));
-    lines.extend(explanation.capability.iter().map(|capability| ("capability", capability.clone())));
-    lines.extend((!explanation.reason.is_empty()).then(|| ("reason", explanation.reason.clone())));
-    lines.extend(explanation.nearest.iter().map(|nearest| ("nearest", nearest.clone())));
-    lines.extend(explanation.limits.iter().map(|limit| ("limit", limit.clone())));
-    let mut layers = Table::new(&["layer", "verdict", "reason"]);
-    for layer in &explanation.layers {
-        layers.row([&layer.layer, &layer.verdict, &layer.reason]);
-    }
-    format!("{}\n{}", table::pairs(lines), layers.render("no layer had a say"))
 }
 
 fn listed(list: &PolicyList) -> String {
