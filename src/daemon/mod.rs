@@ -16,6 +16,7 @@ mod manifests;
 mod notes;
 mod policy_calls;
 mod port;
+mod proposal_calls;
 mod record;
 mod record_key;
 mod restart;

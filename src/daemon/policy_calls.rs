@@ -90,13 +90,15 @@ impl Desk {
     }
 
     pub(super) fn reload_policy(&self) -> Outcome {
+        self.reload_with(&audit::Event::new(audit::Action::PolicyReload))?;
+        let status = self.broker.live_policy().status();
+        Ok(control::PolicyReloaded { services: status.services as u64, grants: status.grants as u64 }.into())
+    }
+
+    /// Reads the files again; what comes of it is recorded, a success as this event.
+    pub(super) fn reload_with(&self, event: &audit::Event<'_>) -> Result<(), Failure> {
         match self.broker.live_policy().reload() {
-            Ok(()) => {
-                let status = self.broker.live_policy().status();
-                let event = audit::Event::new(audit::Action::PolicyReload);
-                self.broker.audit().append(&event).map_err(|error| failure(error.into()))?;
-                Ok(control::PolicyReloaded { services: status.services as u64, grants: status.grants as u64 }.into())
-            }
+            Ok(()) => self.broker.audit().append(event).map_err(|error| failure(error.into())),
             Err(errors) => {
                 let event = audit::Event::new(audit::Action::PolicyReloadFailed).outcome(audit::Outcome::Failed);
                 self.broker.audit().append(&event).map_err(|error| failure(error.into()))?;

@@ -82,6 +82,7 @@ impl control::Service for Desk {
             Call::ExplainPolicy(explain) => self.explain(&explain),
             Call::ListPolicy(_) => Ok(self.list_policy().into()),
             Call::ReloadPolicy(_) => self.reload_policy(),
+            Call::AcceptProposal(accept) => self.accept_proposal(&accept),
             Call::ListApprovals(_) => Ok(self.list_approvals().into()),
             Call::ShowApproval(show) => self.show_approval(&show.id),
             Call::AllowApproval(allow) => self.allow_approval(peer, allow),

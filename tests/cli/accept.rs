@@ -125,6 +125,39 @@ fn a_process_inside_a_session_accepts_nothing() {
     assert!(!hand.home.join("policies/proposed-acme.toml").exists());
 }
 
+#[test]
+fn attack_97_who_clears_the_variable_of_its_session_accepts_nothing_either() {
+    let Some(shell) = find_program("sh") else { return };
+    let hand = Hand::with_home();
+    hand.acme("api.other.test");
+    propose(&hand, "Delete");
+    let (_, hash) = standing(&hand);
+    let line = format!("'{}' --home '{}' --timeout 60", env!("CARGO_BIN_EXE_secrets"), hand.home.display());
+    let attempt = |flags: &str| format!("env -u LEASEHOLD_SESSION {line} policy accept {flags}; echo \"code $?\"");
+    // The last lets go of its parents besides, and takes nothing of its variables along.
+    fs::write(hand.work.join("alone.sh"), format!("({line} policy accept --yes > alone; mv alone done) &")).unwrap();
+    let alone = "env -i PATH=\"$PATH\" setsid sh alone.sh; until [ -e done ]; do sleep .01; done; cat done";
+    let script = format!("{}; {}; {alone}", attempt("--yes"), attempt(&format!("--hash {hash}")));
+    let mut command = hand.command(&["exec", "--secret", "acme_key=ACME_KEY", "--"]);
+    let ran = Program::start(command.arg(shell).args(["-c", &script])).finish().expect_success();
+    assert_eq!(ran.stdout.matches("is not for processes inside a session").count(), 3, "{ran:?}");
+    assert!(!ran.stdout.contains("code 0"), "{ran:?}");
+    let refused = hand.records_of("call_refused");
+    assert!(
+        refused.len() == 3 && refused.iter().all(|one| one.details.as_deref() == Some("policy.accept")),
+        "{refused:?}"
+    );
+    assert!(!hand.home.join("policies/proposed-acme.toml").exists());
+    assert!(hand.records_of("policy_reload").iter().all(|one| one.service.is_none()));
+
+    // A person outside can, and the record names what came into force.
+    assert_eq!(hand.envelope(&["policy", "accept", "--hash", &hash], b"").0, 0);
+    let reloads = hand.records_of("policy_reload");
+    let named = reloads.iter().find(|one| one.service.as_deref() == Some("acme")).unwrap();
+    let details = named.details.as_deref().unwrap();
+    assert!(details.contains(&hash) && details.contains(".secrets.toml:4"), "{details}");
+}
+
 /// On a terminal of its own, as a person sees it.
 #[test]
 fn a_person_on_a_terminal_sees_all_of_it_harmless_and_says_yes_or_no() {

@@ -29,9 +29,9 @@ pub use kill::{
 };
 pub use note::{Note, RefusedChange};
 pub use policy::{
-    AskedBody, AskedField, BodyVerdict, CapabilityEntry, EasyBinding, EasyPlace,
+    AcceptProposal, AskedBody, AskedField, BodyVerdict, CapabilityEntry, EasyBinding, EasyPlace,
     ExplainPolicy, Explanation, FieldVerdict, GrantEntry, LayerVerdict, ListPolicy, PolicyFault, PolicyList,
-    PolicyReloaded, ReloadPolicy, ServiceEntry,
+    PolicyReloaded, ProposalAccepted, ReloadPolicy, ServiceEntry,
 };
 pub use rotation::{RotateSecret, Rotated, RotationEntry, RotationsRun, RunRotations, Schedule, Which};
 pub use secrets::{
@@ -121,6 +121,7 @@ methods! {
     "policy.explain" ExplainPolicy => Explanation;
     "policy.list" ListPolicy => PolicyList;
     "policy.reload" ReloadPolicy => PolicyReloaded;
+    "policy.accept" AcceptProposal => ProposalAccepted;
     "approvals.list" ListApprovals => ApprovalList;
     "approvals.show" ShowApproval => ApprovalEntry;
     "approvals.allow" AllowApproval => Done;
@@ -153,7 +154,7 @@ macro_rules! answers {
 
 answers! {
     ApprovalEntry, ApprovalList, AuditEntries, Certificate, Deleted, Done, Explanation, Health, HeartbeatStatus, HeartbeatTested,
-    Killed, Leased, PolicyList, PolicyReloaded, Pong, RestartAccepted, Revoked, Rotated, RotationsRun,
+    Killed, Leased, PolicyList, PolicyReloaded, Pong, ProposalAccepted, RestartAccepted, Revoked, Rotated, RotationsRun,
     SecretList, SessionOpened, Status, Stored, TokenLeased,
 }
 

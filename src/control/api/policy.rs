@@ -146,6 +146,28 @@ pub struct PolicyFault {
     pub fix: Option<String>,
 }
 
+/// `policy.accept`: makes a service that a project proposes one of the user's own and reads the policy files again. Not
+/// for processes inside a session, whatever they say of themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptProposal {
+    /// The project's file; absolute.
+    pub file: PathBuf,
+    /// SHA-256 of the proposed text, in 64 hex digits: what somebody has seen, and nothing else that the file says by now.
+    pub hash: String,
+}
+
+/// The answer to `policy.accept` when the service is in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProposalAccepted {
+    /// The service.
+    pub service: ServiceId,
+    /// The policy file that holds it now.
+    pub file: PathBuf,
+    /// SHA-256 of its text.
+    pub hash: String,
+}
+
 /// The answer to `policy.reload` when the files are good.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyReloaded {

@@ -110,7 +110,7 @@ impl Service for Fake {
             Call::WaitApprovals(wait) => Ok(ApprovalList { version: wait.version, approvals: Vec::new() }.into()),
             Call::AllowApproval(allow) => done(&format!("allowed {}", allow.id)),
             Call::DenyApproval(deny) => done(&format!("denied {}", deny.id)),
-            Call::HealthQuery(_) | Call::RestartDaemon(_) | Call::ShowApproval(_) => {
+            Call::AcceptProposal(_) | Call::HealthQuery(_) | Call::RestartDaemon(_) | Call::ShowApproval(_) => {
                 Err(Failure::new(FailureCode::NotAvailable, "not available yet"))
             }
             Call::TripKill(trip) => Ok(killed(trip).into()),

@@ -1,4 +1,6 @@
 //! `secrets policy accept`: a service that a project proposes becomes one of the user's own, after somebody has seen it.
+//!
+//! The daemon does it: it knows its sessions, and takes nothing of what a process inside one says of itself.
 
 use std::path::{Path, PathBuf};
 
@@ -17,8 +19,8 @@ use crate::cli::{
     sanitize::{self, shell_word},
 };
 use crate::{
-    control::{Client, ReloadPolicy, SESSION_VARIABLE},
-    policy::{self, PolicySet, Proposal, Standing, proposals},
+    control::{AcceptProposal, SESSION_VARIABLE},
+    policy::{PolicySet, Proposal, Standing, proposals},
 };
 
 const CHECK: &str = "secrets policy check";
@@ -48,6 +50,7 @@ struct Seen {
 }
 
 pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<Outcome, Report> {
+    // Before anything is shown; who clears the variable is found out by the daemon.
     if std::env::var_os(SESSION_VARIABLE).is_some() {
         let message = "a process inside a session cannot accept what a project proposes; a person outside of it can";
         return Err(Report::new(ExitStatus::Generic, message, CHECK));
@@ -89,16 +92,16 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
         ask(context, &file, &wanted, &known)?;
     }
     let mut written = Vec::new();
+    let mut client = context.connect().await?;
     for Seen { proposal, .. } in &wanted {
-        let path = proposal.accept(&folder).map_err(|error| not_written(&error, &file))?;
-        written.push(json!({"service": proposal.service().id(), "file": path, "hash": proposal.hash()}));
+        let accept = AcceptProposal { file: file.clone(), hash: proposal.hash().to_owned() };
+        written.push(client.call(accept).await.map_err(|error| context.subject(None).control(error))?);
     }
-    let in_force = tell(context).await?;
     let ids = wanted.iter().map(|seen| seen.proposal.service().id().as_str()).collect::<Vec<_>>();
     let human = format!("accepted {}\n", ids.join(", "));
     let id = shell_word(ids.first().copied().unwrap_or_default());
     let next = vec![NextAction::new(format!("secrets add {id}-key --service {id}"), "Store its secret and grant it")];
-    Ok(Outcome::Shown { result: json!({"accepted": written, "in_force": in_force}), human, next })
+    Ok(Outcome::Shown { result: json!({"accepted": written, "in_force": true}), human, next })
 }
 
 /// Shows each and asks; without a terminal nothing is accepted, and the fix names the text that was shown.
@@ -133,21 +136,6 @@ fn shown(seen: &Seen) -> String {
     let text = sanitize::lines(proposal.text());
     let view = show::in_words(&proposal.service().view());
     format!("{place} proposes\n\n{view}\n{text}\nsha256: {}\n{note}", proposal.hash())
-}
-
-/// A daemon that runs reads the files again, and records it; whether one did.
-async fn tell(context: &Context) -> Result<bool, Report> {
-    let Ok(mut client) = Client::connect(&context.socket, context.globals.deadline()).await else { return Ok(false) };
-    let reloaded = client.call(ReloadPolicy {}).await;
-    reloaded.map(|_| true).map_err(|error| context.subject(None).control(error))
-}
-
-fn not_written(error: &policy::Error, file: &Path) -> Report {
-    let message = error.to_string();
-    match error {
-        policy::Error::Unusable(_) => Report::new(ExitStatus::Data, message, edit(file)),
-        _ => Report::new(ExitStatus::Io, message, "secrets doctor"),
-    }
 }
 
 /// The nearest project's file of this language.

@@ -39,7 +39,7 @@ pub(in crate::cli) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Act {
-    /// Make a service that a project proposes (`[[propose]]`) one of one's own; needs no daemon
+    /// Make a service that a project proposes (`[[propose]]`) one of one's own
     Accept(accept::Arguments),
     /// Check policy files and the project's own; needs no daemon and changes nothing
     Check {
