@@ -1,6 +1,6 @@
 //! The control plane's service: one exhaustive match from call to use-case.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use super::{
     authority::{Agents, Authority},
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     audit,
     base::{CutReason, CutSwitch, Home, SecretName, ServiceId, TimeToLive, counted, shell_word},
-    broker::{Asked, Broker, NewValue, Removed, Stored},
+    broker::{Asked, Broker, NewValue, Removed, Session, Stored},
     ca::CertificateAuthority,
     control::{self, Answer, Call, Connection, Failure, FailureCode, HookChange, Peer},
     killswitch::Heart,
@@ -77,7 +77,7 @@ impl control::Service for Desk {
                 Ok(control::Done::new("the record is written").into())
             }
             Call::Note(note) => self.note(&note),
-            Call::StatusQuery(_) => Ok(self.status().into()),
+            Call::StatusQuery(_) => Ok(self.status(authority).into()),
             Call::OpenSession(open) => self.open_session(peer, connection, open).await,
             Call::ExplainPolicy(explain) => self.explain(&explain),
             Call::ListPolicy(_) => Ok(self.list_policy().into()),
@@ -326,7 +326,25 @@ impl Desk {
         Ok(control::AuditEntries { entries: entries.collect() }.into())
     }
 
-    fn status(&self) -> control::Status {
+    /// The sessions that a caller is shown: an agent its own only.
+    fn open_sessions(&self, authority: Authority) -> Vec<control::OpenedSession> {
+        let is_shown = |session: &Arc<Session>| match authority {
+            Authority::Agent(own) => own == Some(session.id()),
+            Authority::Operator => true,
+        };
+        let mut shown = self.broker.sessions();
+        shown.retain(is_shown);
+        shown.sort_by(|one, other| one.client().cmp(other.client()));
+        let entry = |session: &Arc<Session>| control::OpenedSession {
+            session_id: session.id(),
+            client_id: session.client().clone(),
+            project: session.project().map(Path::to_owned),
+            environment: session.environment().cloned(),
+        };
+        shown.iter().map(entry).collect()
+    }
+
+    fn status(&self, authority: Authority) -> control::Status {
         let policy = self.broker.live_policy().status();
         control::Status {
             running: true,
@@ -337,6 +355,7 @@ impl Desk {
             store_state: Some("loaded".to_owned()),
             store_warning: self.store_warning.clone(),
             sessions: self.broker.session_count() as u64,
+            open_sessions: self.open_sessions(authority),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             proxy_addr: self.proxy_address.to_string(),

@@ -39,6 +39,7 @@ mod record;
 mod refused_changes;
 mod sessions;
 mod settings;
+mod shown;
 mod vectors;
 mod who;
 

@@ -1,14 +1,20 @@
 //! `secrets status`: what runs, what is leased, what is wrong.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use serde_json::{Value, json};
 
 use super::heartbeat;
-use crate::cli::{context::Context, envelope::NextAction, printer::Outcome, report::Report, table};
+use crate::cli::{
+    context::Context,
+    envelope::NextAction,
+    printer::Outcome,
+    report::Report,
+    table::{self, Table},
+};
 use crate::{
-    base::{Clock, counted},
-    control::{Status, StatusQuery},
+    base::{Clock, Environment, counted},
+    control::{OpenedSession, Status, StatusQuery},
 };
 
 pub(super) async fn run(context: &mut Context) -> Result<Outcome, Report> {
@@ -43,7 +49,18 @@ fn human(status: &Status, up: &str) -> String {
     lines.extend(status.heartbeat.iter().filter_map(heartbeat::summary).map(|line| ("heartbeat", line)));
     lines.extend(status.store_warning.iter().map(|warning| ("store", warning.clone())));
     lines.extend(status.policy_faults.iter().map(|fault| ("policy", format!("{}: {}", fault.place, fault.message))));
-    table::pairs(lines)
+    table::pairs(lines) + &sessions(&status.open_sessions)
+}
+
+/// Empty when there are none.
+fn sessions(open: &[OpenedSession]) -> String {
+    let mut table = Table::new(&["session", "client", "environment", "project"]);
+    for session in open {
+        let environment = session.environment.as_ref().map_or("none", Environment::as_str);
+        let project = session.project.as_deref().map(Path::to_string_lossy).unwrap_or_default();
+        table.row([&*session.session_id.to_string(), session.client_id.as_str(), environment, &*project]);
+    }
+    if open.is_empty() { String::new() } else { format!("\n{}", table.render("")) }
 }
 
 /// As agent-secrets writes it: `2d 3h 4m`.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{Kill, PolicyFault, empty_request};
-use crate::base::{LeaseId, Timestamp, null_is_default};
+use crate::base::{ClientId, Environment, LeaseId, SessionId, Timestamp, null_is_default};
 
 empty_request! {
     /// `audit.flush`: answered when everything recorded so far is in the file.
@@ -89,6 +89,9 @@ pub struct Status {
     pub store_warning: Option<String>,
     /// How many sessions are open.
     pub sessions: u64,
+    /// Which ones, by client; to a process inside a session its own only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
+    pub open_sessions: Vec<OpenedSession>,
     /// The process.
     pub pid: u32,
     /// The program's version.
@@ -103,6 +106,21 @@ pub struct Status {
     /// What the kill switch is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kill: Option<Kill>,
+}
+
+/// A session that is open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenedSession {
+    /// The session.
+    pub session_id: SessionId,
+    /// For whom; a label.
+    pub client_id: ClientId,
+    /// The folder of its project.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<PathBuf>,
+    /// What it works on, if that was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
 }
 
 /// The heartbeat: its settings and how it has been.

@@ -22,7 +22,7 @@ pub use approvals::{
 };
 pub use daemon::{
     AuditEntries, AuditEntry, AuditTail, Certificate, FlushAudit, Health, HealthQuery, HealthWarning, Heartbeat,
-    Ping, Pong, RestartAccepted, RestartDaemon, ShowCa, Status, StatusQuery, StopDaemon,
+    OpenedSession, Ping, Pong, RestartAccepted, RestartDaemon, ShowCa, Status, StatusQuery, StopDaemon,
 };
 pub use kill::{
     HeartbeatQuery, HeartbeatStatus, HeartbeatTested, Kill, KillStep, Killed, ResetKill, TestHeartbeat, TripKill,
