@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{exit::ExitStatus, report::Report, sanitize::shell_word};
+use super::{context::Context, exit::ExitStatus, report::Report, sanitize::shell_word};
 use crate::{
-    control::{MANIFEST_VARIABLE, SESSION_VARIABLE},
+    base::{Environment, read_bounded},
+    control::{CheckProject, Client, MANIFEST_VARIABLE, SESSION_VARIABLE},
     project::{self, ProjectFile, ProviderSource, VariableName},
 };
 
@@ -12,6 +13,36 @@ use crate::{
 pub(super) fn find(from: &Path) -> Result<Option<ProjectFile>, Report> {
     project::find(from).map(|project| project.file).map_err(report)
 }
+
+/// Asks whether the folder's project may be worked on in this environment, before anything is leased for it. `again` is
+/// the command with another one.
+pub(super) async fn check_environment(
+    context: &Context,
+    client: &mut Client,
+    environment: Option<&Environment>,
+    again: impl FnOnce(Environment) -> String,
+) -> Result<(), Report> {
+    let check = CheckProject { project_dir: context.folder.clone(), environment: environment.cloned() };
+    let Err(error) = client.call(check).await else { return Ok(()) };
+    let report = context.subject(None).control(error);
+    // What a session works on is said when it is opened, and the daemon's fix says how.
+    let is_inside = std::env::var_os(SESSION_VARIABLE).is_some();
+    let wanted = wanted_environment(&context.folder).filter(|wanted| !is_inside && Some(wanted) != environment);
+    Err(Report { fix: wanted.map_or(report.fix, again), ..report })
+}
+
+/// The environment that the nearest file which names one wants; for what to do next, since the daemon has the say.
+fn wanted_environment(folder: &Path) -> Option<Environment> {
+    let read = |path: PathBuf| {
+        let (bytes, _) = read_bounded(&path, MAX_FILE).ok()?;
+        let table: toml::Table = toml::from_str(std::str::from_utf8(&bytes).ok()?).ok()?;
+        table.get("environment")?.as_str()?.parse().ok()
+    };
+    project::find(folder).ok()?.narrowing.into_iter().find_map(read)
+}
+
+/// The largest project file that is read.
+const MAX_FILE: u64 = 64 * 1024;
 
 /// A project that wants one secret; the fix when there is none.
 pub(super) fn example(secret: &str) -> String {

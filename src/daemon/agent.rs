@@ -39,6 +39,10 @@ impl Desk {
             ) => None,
             (Call::Revoke(control::Revoke::Session(id)), Some(session)) if *id == session.id() => None,
             (Call::RevokeLease(revoke), Some(session)) if self.holds(session, revoke) => None,
+            (Call::CheckProject(check), Some(session)) => {
+                let environment = session.environment().cloned();
+                Some(self.check_project(&control::CheckProject { environment, ..check.clone() }))
+            }
             (Call::LeaseToken(lease), Some(session)) => Some(self.agent_token(session, lease)),
             (Call::LeaseSecret(lease), Some(session)) if session.has_raw(&lease.secret_name) => {
                 Some(self.agent_reveal(session, lease))

@@ -54,6 +54,12 @@ impl Desk {
         Ok(Around { project: Some(project), narrow: narrows, environment: environment.cloned(), ..Around::default() })
     }
 
+    /// Whether a folder's project may be worked on in this environment, by the rule of sessions.
+    pub(super) fn check_project(&self, check: &control::CheckProject) -> Outcome {
+        self.around(&check.project_dir, check.environment.as_ref())?;
+        Ok(control::Done::new("the project may be worked on").into())
+    }
+
     pub(super) fn list_policy(&self) -> control::PolicyList {
         let policy = self.broker.policy();
         let service = |service: &Arc<policy::Service>| control::ServiceEntry {

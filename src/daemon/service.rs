@@ -80,6 +80,7 @@ impl control::Service for Desk {
             Call::StatusQuery(_) => Ok(self.status(authority).into()),
             Call::OpenSession(open) => self.open_session(peer, connection, open).await,
             Call::ExplainPolicy(explain) => self.explain(&explain),
+            Call::CheckProject(check) => self.check_project(&check),
             Call::ListPolicy(_) => Ok(self.list_policy().into()),
             Call::ReloadPolicy(_) => self.reload_policy(),
             Call::AcceptProposal(accept) => self.accept_proposal(&accept),

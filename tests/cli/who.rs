@@ -107,6 +107,49 @@ fn a_project_file_asks_for_an_environment_and_selects_none() {
 }
 
 #[test]
+fn env_and_tokens_keep_to_the_environment_of_the_project() {
+    let (_origin, hand) = world();
+    std::fs::write(hand.work.join(".secrets.toml"), "schema = 1\nkind = \"project\"\nenvironment = \"dev\"\n").unwrap();
+    let wants = r#"{"secrets": [{"name": "acme_key", "env_var": "ACME"}]}"#;
+    std::fs::write(hand.work.join(".secrets.json"), wants).unwrap();
+    let other = ["--environment", "prod"];
+    for (command, fix) in [
+        (&["env"][..], "secrets env --environment dev"),
+        (&["env", "--raw"], "secrets env --raw --environment dev"),
+        (&["env", "--ttl", "5m", "--force"], "secrets env --force --ttl 5m --environment dev"),
+        (&["lease", "acme_key", "--token", "--json"], "secrets lease acme_key --token --environment dev"),
+    ] {
+        for arguments in [command.to_vec(), [command, &other].concat()] {
+            let (why, said) = refused(&hand, &arguments);
+            assert!(why.contains("is worked on in the environment `dev` only"), "{arguments:?}: {why}");
+            assert_eq!(said, format!("\"{fix}\""), "{arguments:?}");
+        }
+    }
+    assert!(!hand.work.join(".env").exists());
+    assert!(hand.records_of("lease_acquire").is_empty() && hand.records_of("secret_reveal").is_empty());
+
+    assert_eq!(hand.envelope(&["env", "--environment", "dev"], b"").0, 0);
+    let token = ["lease", "acme_key", "--token", "--json", "--environment", "dev", "--client-id", "other"];
+    assert_eq!(hand.envelope(&token, b"").0, 0);
+    let environments: Vec<_> = hand.records_of("lease_acquire").into_iter().map(|lease| lease.environment).collect();
+    assert_eq!(environments, [Some("dev".to_owned()), Some("dev".to_owned())]);
+
+    // Inside a session it is what the session works on, whatever is said.
+    let script = "s lease acme_key --token > token && cd elsewhere && s lease acme_key --token; echo $?";
+    let elsewhere = hand.work.join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    std::fs::write(elsewhere.join(".secrets.toml"), "schema = 1\nkind = \"project\"\nenvironment = \"prod\"\n")
+        .unwrap();
+    let ran = inside(&hand, &["--environment", "dev"], script).finish().expect_success();
+    assert!(hand.work.join("token").metadata().unwrap().len() > 0, "{ran:?}");
+    assert!(ran.stdout == "1\n" && ran.stderr.contains("in the environment `prod` only, and this is `dev`"), "{ran:?}");
+    std::fs::write(elsewhere.join(".secrets.toml"), "schema = 1\n").unwrap();
+    let mut broken = hand.command(&["lease", "acme_key", "--token"]);
+    let broken = Hand::feed(broken.current_dir(&elsewhere), b"");
+    assert!(!broken.status.success() && broken.stdout.is_empty(), "what cannot be read may want another: {broken:?}");
+}
+
+#[test]
 fn a_session_and_a_token_that_is_handed_on_give_up_what_their_flags_say() {
     let Some(_) = find_program("curl") else { return };
     let (origin, hand) = world();

@@ -152,6 +152,15 @@ fn planned_pull(arguments: &Arguments, wants: &ProviderProject, path: &Path) -> 
     Outcome::Shown { result, human, next: vec![NextAction::new("secrets env", "Write the file")] }
 }
 
+/// A connection, once it is known that the project may be worked on so.
+async fn connect(context: &Context, arguments: &Arguments) -> Result<Client, Report> {
+    let mut client = context.connect().await?;
+    let again = |environment| arguments.again(|asked| asked.narrow.environment = Some(environment));
+    let environment = arguments.narrow.environment.as_ref();
+    project_file::check_environment(context, &mut client, environment, again).await?;
+    Ok(client)
+}
+
 async fn of_store(
     context: &Context,
     arguments: &Arguments,
@@ -160,7 +169,7 @@ async fn of_store(
     path: &Path,
     client_id: &ClientId,
 ) -> Result<Outcome, Report> {
-    let mut client = context.connect().await?;
+    let mut client = connect(context, arguments).await?;
     let mut leases = Leases::default();
     let asked = env_leases::Asked { client_id, raw: arguments.raw, file: project, ttl: arguments.ttl.0, arguments };
     let making = make(context, &asked, wants, path, &mut client, &mut leases);
@@ -214,7 +223,7 @@ async fn of_provider(
     path: &Path,
     client_id: &ClientId,
 ) -> Result<Outcome, Report> {
-    let mut client = context.connect().await?;
+    let mut client = connect(context, arguments).await?;
     let pulled = match unless_signalled(provider::pull(context, &mut client, project, wants)).await {
         Ok(pulled) => pulled?,
         Err(code) => return Ok(Outcome::Child(code)),

@@ -10,6 +10,7 @@ use crate::cli::{
     envelope::NextAction,
     narrow::NarrowFlags,
     printer::{Form, Outcome},
+    project_file,
     report::Report,
     sanitize::shell_word,
 };
@@ -60,6 +61,14 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
     let ttl = asked.map(|text| duration(text, &plain)).transpose()?;
     let mut result = json!({"secret_name": name, "client_id": client});
     if arguments.token {
+        let mut connection = context.connect().await?;
+        let again = |environment| {
+            let mut narrow = arguments.narrow.clone();
+            narrow.environment = Some(environment);
+            format!("{plain}{}", narrow.words())
+        };
+        let environment = arguments.narrow.environment.as_ref();
+        project_file::check_environment(context, &mut connection, environment, again).await?;
         let request = LeaseToken {
             ttl,
             environment: arguments.narrow.environment.clone(),
@@ -67,7 +76,8 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
             ..LeaseToken::of(name.clone(), client)
         };
         let client = request.client_id.clone();
-        let leased = context.call(request, Some(&name)).await?;
+        let leased = connection.call(request).await;
+        let leased = leased.map_err(|error| context.subject(Some(&name)).control(error))?;
         if !with_envelope {
             if let Some(replaced) = leased.replaces {
                 let holder = leased.client_id.as_ref().unwrap_or(&client);

@@ -29,7 +29,7 @@ pub use kill::{
 };
 pub use note::{Note, RefusedChange};
 pub use policy::{
-    AcceptProposal, AskedBody, AskedField, BodyVerdict, CapabilityEntry, EasyBinding, EasyPlace,
+    AcceptProposal, AskedBody, AskedField, BodyVerdict, CapabilityEntry, CheckProject, EasyBinding, EasyPlace,
     ExplainPolicy, Explanation, FieldVerdict, GrantEntry, LayerVerdict, ListPolicy, PolicyFault, PolicyList,
     PolicyReloaded, ProposalAccepted, ReloadPolicy, ServiceEntry,
 };
@@ -119,6 +119,7 @@ methods! {
     "heartbeat.status" HeartbeatQuery => HeartbeatStatus;
     "heartbeat.test" TestHeartbeat => HeartbeatTested;
     "policy.explain" ExplainPolicy => Explanation;
+    "policy.project" CheckProject => Done;
     "policy.list" ListPolicy => PolicyList;
     "policy.reload" ReloadPolicy => PolicyReloaded;
     "policy.accept" AcceptProposal => ProposalAccepted;

@@ -44,6 +44,18 @@ pub struct ExplainPolicy {
     pub body: Option<AskedBody>,
 }
 
+/// `policy.project`: whether what a folder's project files say allows to work there on this environment; an error when
+/// they do not, or cannot be read. Inside a session it is the session's environment, whatever is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckProject {
+    /// The folder; absolute.
+    pub project_dir: PathBuf,
+    /// On what, if that is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
+}
+
 /// A field of the head of a request that is asked about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

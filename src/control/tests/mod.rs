@@ -105,6 +105,7 @@ impl Service for Fake {
             .into()),
             Call::FlushAudit(_) => done("flushed"),
             Call::Note(_) => done("noted"),
+            Call::CheckProject(_) => done("it may be worked on"),
             Call::GetSecret(_) => Err(Failure::new(FailureCode::Unauthorized, "lease it instead")),
             Call::ListApprovals(_) => Ok(ApprovalList { version: 1, approvals: Vec::new() }.into()),
             Call::WaitApprovals(wait) => Ok(ApprovalList { version: wait.version, approvals: Vec::new() }.into()),
