@@ -36,6 +36,27 @@ fn unusable() -> Vec<(&'static str, Value)> {
     for params in [json!({"tail": -1}), json!({"tail": "all"}), json!({"tail": 1e30})] {
         all.push(("secrets.audit", params));
     }
+    let asked = |more: Value| {
+        let mut asked = json!({"method": "POST", "url": "https://a.test/", "client_id": "c"});
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        asked
+    };
+    for more in [
+        json!({"headers": {"x": "hunter2"}}),
+        json!({"headers": [{"name": "hunter2 x", "value": "a"}]}),
+        json!({"headers": [{"name": "x", "value": "hunter2\r\ny: z"}]}),
+        json!({"headers": [{"name": "x", "value": ["hunter2"]}]}),
+        json!({"headers": vec![json!({"name": "x", "value": "hunter2"}); 201]}),
+        json!({"body": "hunter2"}),
+        json!({"body": {"front": {"base64": "hunter2"}, "length": 7}}),
+        json!({"body": {"front": "hunter2", "length": -1}}),
+    ] {
+        all.push(("policy.explain", asked(more)));
+    }
+    for params in [json!({}), json!({"project_dir": 7}), json!({"project_dir": "/p", "environment": "a b\u{1b}"})] {
+        all.push(("policy.project", params));
+    }
+    all.push(("policy.accept", json!({"file": "/nowhere"})));
     all.push(("secrets.rotate", json!({})));
     all.push(("secrets.rotate", json!({"secret_name": ["a"]})));
     all
