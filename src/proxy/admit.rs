@@ -233,7 +233,7 @@ pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) ->
             fix: explain_command(site, &facts, &request),
             nearest: decision.nearest,
             capability: capability.as_deref().map(Box::from),
-            detail: decision.reason,
+            detail: decision.reason + &beyond_command(policy, &facts, &request),
             retry_after: None,
         });
         break;
@@ -325,6 +325,14 @@ pub(super) fn explain_command(site: &Site, facts: &LeaseFacts<'_>, request: &Req
         command.push_str(&shell_word(environment));
     }
     command
+}
+
+/// What rules look at and the command does not carry, since it may hold credentials: whoever has it adds it.
+fn beyond_command(policy: &PolicySet, facts: &LeaseFacts<'_>, request: &RequestFacts<'_>) -> String {
+    let body = policy.peek(facts, request).map(|_| "its body (`--data-file`)".to_owned());
+    let fields = policy.looked_at(facts, request).into_iter().map(|name| format!("its field `{name}` (`--header`)"));
+    let all: Vec<String> = body.into_iter().chain(fields).collect();
+    if all.is_empty() { String::new() } else { format!("; rules look at {}", all.join(", ")) }
 }
 
 /// Station 7: the record is open before the credential exists.

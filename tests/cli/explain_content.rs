@@ -112,7 +112,7 @@ fn explain_and_proxy_agree_about_heads_and_bodies_given_as_to_curl() {
     let curl = |at: usize, path: &str, flags: &[&str]| {
         let flags = flags.iter().map(|flag| format!(" '{flag}'")).collect::<Vec<_>>().concat();
         let lease = "-H \"Authorization: Bearer $ACME_KEY\"";
-        format!("curl -sk -o /dev/null -D head.{at} -X POST {lease}{flags} '{}' || true\n", url(path))
+        format!("curl -sk -o body.{at} -D head.{at} -X POST {lease}{flags} '{}' || true\n", url(path))
     };
     let script: String = REQUESTS.iter().enumerate().map(|(at, (path, flags, ..))| curl(at, path, flags)).collect();
     let mut command = hand.command(&["exec", "--secret", "acme_key", "--"]);
@@ -124,6 +124,11 @@ fn explain_and_proxy_agree_about_heads_and_bodies_given_as_to_curl() {
         assert_eq!(explain(&hand, path, flags, b"")["body"]["seen"], seen, "{path} {flags:?}");
         let expected = if expected == "allow" { "passed" } else { expected };
         assert_eq!(done(&hand, at), expected, "done: {path} {flags:?}");
+        if expected == "cap_denied" {
+            let refusal = fs::read_to_string(hand.work.join(format!("body.{at}"))).unwrap();
+            let told = if path == "/mode" { "`x-mode` (`--header`)" } else { "rules look at its body (`--data-file`)" };
+            assert!(refusal.contains(told), "the fix says what decides: {refusal}");
+        }
     }
     let passed = REQUESTS.iter().filter(|request| request.2 == "allow").count();
     assert_eq!(origin.requests().len(), passed, "what was refused did not leave");
