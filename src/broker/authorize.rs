@@ -63,7 +63,8 @@ impl Broker {
         let (lease, None) = (fitting.next()?, fitting.next()) else { return None };
         let watch = lease.watch();
         let lives = watch.reason().is_none() && !lease.deadline.is_past(&self.parts.clock);
-        lives.then(|| Permit::new(lease, watch, Zeroizing::new(Self::NO_TOKEN.to_vec())))
+        let own = Narrow::of_terms(service, &lease.terms).ok()?;
+        lives.then(|| Permit::new(lease, watch, Zeroizing::new(Self::NO_TOKEN.to_vec())).narrowed(own))
     }
 
     /// What an echo is replaced by where the client presented no token.

@@ -328,5 +328,6 @@ fn terms_said(terms: &Terms) -> String {
     let environment = terms.environment.as_ref().map(|environment| format!("environment {environment}"));
     let caps = terms.caps.as_ref().map(|caps| format!("cap {}", caps.join(", ")));
     let only = terms.only.iter().map(|(param, values)| format!("only {param} = [{}]", values.join(", ")));
-    environment.into_iter().chain(caps).chain(only).collect::<Vec<_>>().join("; ")
+    let limits = terms.limits.iter().map(|(measure, amount)| format!("limit {measure} = {amount}"));
+    environment.into_iter().chain(caps).chain(only).chain(limits).collect::<Vec<_>>().join("; ")
 }

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Broker, Session};
-use crate::{
-    base::Environment,
-    policy::{LeaseFacts, Narrow},
+use super::{
+    Broker, Session,
+    limits::{Standing, with_facts},
 };
+use crate::policy::Applied;
 
 impl Broker {
     /// Services, hosts, capabilities, parameters, limits and expiries of the session's live leases.
@@ -16,27 +16,14 @@ impl Broker {
         leases.retain(|lease| lease.session == Some(session.id()));
         leases.sort_by(|one, other| one.secret.cmp(&other.secret).then(one.id.cmp(&other.id)));
         let services = leases.iter().filter_map(|lease| {
-            let scope = lease.scope()?;
-            // A lease whose own terms cannot be read is of no use.
-            let own = Narrow::of_terms(&scope.service, &lease.terms).ok()?;
-            let narrow: Vec<Narrow> = session.narrow().iter().cloned().chain(own).collect();
-            let facts = LeaseFacts {
-                service: &scope.service,
-                credential: &scope.credential,
-                secret: &lease.secret,
-                client: &lease.client,
-                project: session.project(),
-                environment: lease.terms.environment.as_ref().map(Environment::as_str),
-                narrow: &narrow,
-            };
-            let may = policy.may(&facts)?;
+            let may = with_facts(lease, Some(session), |facts| policy.may(facts))??;
             let capabilities = may
                 .capabilities
                 .iter()
                 .map(|one| json!({ "name": one.name, "about": one.about, "risk": one.risk, "verdict": one.verdict }));
             let only = may.only.iter().map(|(param, values)| json!({ "param": param, "values": values }));
             Some(json!({
-                "service": scope.service,
+                "service": lease.scope()?.service,
                 "name": may.name,
                 "hosts": may.hosts,
                 "env": may.env,
@@ -45,6 +32,7 @@ impl Broker {
                 "capabilities": capabilities.collect::<Vec<_>>(),
                 "only": only.collect::<Vec<_>>(),
                 "limits": may.limits.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "limits_left": may.limits.iter().map(|one| left(one, self.standing(one))).collect::<Vec<_>>(),
             }))
         });
         json!({
@@ -55,4 +43,13 @@ impl Broker {
             "services": services.collect::<Vec<_>>(),
         })
     }
+}
+
+/// Amounts are texts, as money has decimals; `next_in_s` is 0 for at once and `null` where it hangs on what runs.
+fn left(applied: &Applied, standing: Standing) -> Value {
+    json!({
+        "limit": applied.to_string(),
+        "left": applied.limit.amount(standing.left),
+        "next_in_s": standing.next.seconds(),
+    })
 }

@@ -30,7 +30,7 @@ pub use credential::{Credentials, SecretVersion};
 pub use error::{Error, Fault, Refusal, RotationFault};
 pub use health::{Severity, Warning, WarningKind};
 pub use leases::{Asked, Revealed, TokenIssued};
-pub use limits::{Over, Taken};
+pub use limits::{LimitInForce, Next, Over, Standing, Taken};
 pub use permit::Permit;
 pub use rotate::{Replaced, Rotation};
 pub use secrets::{NewValue, Removed, Stored};

@@ -1,4 +1,4 @@
-//! The flags that say on what a session or a lease works and what it gives up at once.
+//! The flags that say on what a session or a lease works and what it gives up at once: `--cap`, `--only`, `--limit`.
 
 use std::collections::BTreeMap;
 
@@ -22,12 +22,15 @@ pub(super) struct NarrowFlags {
     /// Leave only values of a parameter that the pattern matches, such as repo=acme/web; may be repeated for more values
     #[arg(long = "only", value_name = "[SERVICE:]PARAM=PATTERN")]
     only: Vec<String>,
+    /// Leave only so much, such as requests=50/min or cap:push=5/hour, counted apart; may be repeated
+    #[arg(long = "limit", value_name = "[SERVICE:]MEASURE=AMOUNT")]
+    limits: Vec<String>,
 }
 
 impl NarrowFlags {
     /// Whether anything is given up.
     pub(super) const fn narrows(&self) -> bool {
-        !self.caps.is_empty() || !self.only.is_empty()
+        !self.caps.is_empty() || !self.only.is_empty() || !self.limits.is_empty()
     }
 
     /// The flags as they were written, each with a blank before it.
@@ -35,9 +38,11 @@ impl NarrowFlags {
         let environment = self.environment.iter().map(|one| ("environment", one.as_str()));
         let caps = self.caps.iter().map(|cap| ("cap", cap.as_str()));
         let only = self.only.iter().map(|only| ("only", only.as_str()));
+        let limits = self.limits.iter().map(|limit| ("limit", limit.as_str()));
         environment
             .chain(caps)
             .chain(only)
+            .chain(limits)
             .flat_map(|(flag, value)| [" --".to_owned(), flag.to_owned(), " ".to_owned(), shell_word(value)])
             .collect()
     }
@@ -72,6 +77,20 @@ impl NarrowFlags {
                 }
             }
         }
+        for limit in &self.limits {
+            let parts = limit.split_once('=').map(|(name, amount)| (of_measure(name), amount));
+            match parts {
+                Some(((service, measure), amount))
+                    if !measure.is_empty() && !amount.is_empty() && service != Some("") =>
+                {
+                    entry(&mut all, service).limit.entry(measure.to_owned()).or_default().push(amount.to_owned());
+                }
+                _ => {
+                    let message = "`--limit` takes what is counted and how much, such as `--limit requests=50/min`";
+                    return Err(Report::misuse(message, plain));
+                }
+            }
+        }
         Ok(all.into_values().collect())
     }
 }
@@ -84,7 +103,7 @@ pub(super) fn less_of(less: &[Less], service: &ServiceId, all: &[ServiceId], pla
         match &one.service {
             None if all.len() > 1 => {
                 let message = format!(
-                    "the leases are for `{of}`; write capabilities and parameters with their service, SERVICE:NAME"
+                    "the leases are for `{of}`; write capabilities, parameters and limits with their service, SERVICE:NAME"
                 );
                 return Err(Report::misuse(message, plain));
             }
@@ -103,6 +122,14 @@ fn of_service(text: &str) -> (Option<&str>, &str) {
     text.split_once(':').map_or((None, text), |(service, name)| (Some(service), name))
 }
 
+/// `cap:push` and `risk:write` are measures, and no service has such a name.
+fn of_measure(text: &str) -> (Option<&str>, &str) {
+    match text.split_once(':') {
+        Some(("cap" | "risk", _)) => (None, text),
+        _ => of_service(text),
+    }
+}
+
 fn entry<'a>(all: &'a mut BTreeMap<Option<String>, Less>, service: Option<&str>) -> &'a mut Less {
     let service = service.map(str::to_owned);
     all.entry(service.clone()).or_insert_with(|| Less { service, ..Less::default() })
@@ -112,9 +139,27 @@ fn entry<'a>(all: &'a mut BTreeMap<Option<String>, Less>, service: Option<&str>)
 mod tests {
     use super::*;
 
+    fn texts(all: &[&str]) -> Vec<String> {
+        all.iter().map(|text| (*text).to_owned()).collect()
+    }
+
     fn flags(caps: &[&str], only: &[&str]) -> NarrowFlags {
-        let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect();
-        NarrowFlags { environment: None, caps: texts(caps), only: texts(only) }
+        NarrowFlags { caps: texts(caps), only: texts(only), ..NarrowFlags::default() }
+    }
+
+    #[test]
+    fn limits_are_gathered_by_service_too() {
+        let of = |limits: &[&str]| NarrowFlags { limits: texts(limits), ..NarrowFlags::default() };
+        let given = of(&["requests=50/min", "requests=1K/day", "cap:push=5/hour", "github:risk:write=9/day"]);
+        let less = given.less("secrets exec").unwrap();
+        assert_eq!(
+            serde_json::to_string(&less).unwrap(),
+            r#"[{"limit":{"cap:push":["5/hour"],"requests":["50/min","1K/day"]}},{"service":"github","limit":{"risk:write":["9/day"]}}]"#
+        );
+        assert!(given.narrows() && given.words().starts_with(" --limit requests=50/min --limit "), "{}", given.words());
+        for wrong in ["requests", "requests=", "=5/min", ":requests=5/min", "github:=5/min"] {
+            assert!(of(&[wrong]).less("secrets exec").is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     audit,
     base::{Environment, Origin, SecretName, shell_word},
-    broker::Around,
+    broker::{self, Around},
     control::{self, Failure, FailureCode},
     policy::{self, EasyService},
     project,
@@ -87,12 +87,45 @@ impl Desk {
             ask: policy.capabilities_of(grant, policy::Verdict::Ask),
             source: grant.place().to_owned(),
         };
+        let costs = |service: &Arc<policy::Service>, price: &policy::Price, currency: &str| control::PriceEntry {
+            service: service.id().clone(),
+            models: price.models(),
+            costs: price.units().map(|(name, money)| (name.to_owned(), money.to_string())).collect(),
+            currency: (!currency.is_empty()).then(|| currency.to_owned()),
+            source: price.place().to_owned(),
+        };
+        let with_prices = policy.services().filter_map(|service| Some((service, policy.tariff(service.id())?)));
+        let prices = with_prices
+            .flat_map(|(service, tariff)| tariff.prices().map(move |one| costs(service, one, tariff.currency())));
         control::PolicyList {
+            prices: prices.collect(),
             services: policy.services().map(service).collect(),
             grants: policy.grants().map(grant).collect(),
             unknown_host: policy.unknown_host().to_string(),
             faults: self.broker.live_policy().status().failure.as_ref().map(faults).unwrap_or_default(),
         }
+    }
+
+    pub(super) fn list_limits(&self, list: &control::ListLimits) -> control::LimitList {
+        let mut limits = self.broker.limits_in_force();
+        if let Some(secret) = &list.secret {
+            limits.retain(|limit| limit.secret == *secret);
+        }
+        let entry = |broker::LimitInForce { secret, applied, standing }| {
+            let limit = &applied.limit;
+            control::LimitEntry {
+                secret,
+                limit: limit.to_string(),
+                measure: limit.measure().to_string(),
+                most: limit.most(),
+                used: standing.used,
+                left: standing.left,
+                currency: applied.tariff.as_ref().map(|t| t.currency().to_owned()).filter(|word| !word.is_empty()),
+                next_in_s: standing.next.seconds(),
+                owner: applied.owner,
+            }
+        };
+        control::LimitList { limits: limits.into_iter().map(entry).collect() }
     }
 
     pub(super) fn reload_policy(&self) -> Outcome {

@@ -84,6 +84,7 @@ impl control::Service for Desk {
             Call::ListPolicy(_) => Ok(self.list_policy().into()),
             Call::ReloadPolicy(_) => self.reload_policy(),
             Call::AcceptProposal(accept) => self.accept_proposal(&accept),
+            Call::ListLimits(list) => Ok(self.list_limits(&list).into()),
             Call::ListApprovals(_) => Ok(self.list_approvals().into()),
             Call::ShowApproval(show) => self.show_approval(&show.id),
             Call::AllowApproval(allow) => self.allow_approval(peer, allow),

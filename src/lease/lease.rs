@@ -77,12 +77,15 @@ pub struct Terms {
     /// The globs that values of parameters must match, each of these lists on its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub only: Vec<(Box<str>, Vec<Box<str>>)>,
+    /// How much may be used: what is counted, and how much of it, each with a counter of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<(Box<str>, Box<str>)>,
 }
 
 impl Terms {
     /// Whether they take something away from what the grant gives.
     pub const fn narrows(&self) -> bool {
-        self.caps.is_some() || !self.only.is_empty()
+        self.caps.is_some() || !self.only.is_empty() || !self.limits.is_empty()
     }
 
     pub(super) fn is_default(&self) -> bool {

@@ -256,6 +256,7 @@ fn what_a_lease_gave_up_is_saved_with_it() {
         environment: Some("dev".parse().unwrap()),
         caps: Some(Vec::new()),
         only: vec![("repo".into(), vec!["acme/*".into()]), ("repo".into(), Vec::new())],
+        limits: vec![("requests".into(), "5/min".into())],
     };
     let (lease, _) = issue(&table, NewLease { terms: terms.clone(), ..new("gh", "agent") });
     let (plain, _) = issue(&table, new("gl", "agent"));

@@ -11,7 +11,7 @@ use crate::base::{Authority, ClientId, Host, RefusalCode, Scheme, SecretName, Se
 
 use super::{
     decision::Decision,
-    grants::{Grant, Narrow, Only, Verdict},
+    grants::{Budget, Grant, Narrow, Only, Tariff, Verdict},
     matchers::{Content, Peek},
     rules::{Call, Met, NormalPath, Protocol, Rule, Seen},
     services::{Capability, Carries, OriginPattern, Service, Withhold, host_value},
@@ -89,11 +89,7 @@ impl PolicySet {
             );
             return Decision::refuse(RefusalCode::NoGrant, reason);
         };
-        let mut decision = judge(service, grant, lease, request);
-        if decision.verdict > Verdict::Deny {
-            decision.limits.extend(self.budget_of(lease.secret));
-        }
-        decision
+        judge(service, grant, &self.budgets, lease, request)
     }
 
     /// How long a lease with these facts may live; `None` when no grant fits or none limits it.
@@ -136,7 +132,13 @@ impl PolicySet {
 }
 
 /// Judges a request under one grant, whoever the lease says it belongs to.
-pub(super) fn judge(service: &Service, grant: &Grant, lease: &LeaseFacts<'_>, request: &RequestFacts<'_>) -> Decision {
+pub(super) fn judge(
+    service: &Service,
+    grant: &Grant,
+    budgets: &[Budget],
+    lease: &LeaseFacts<'_>,
+    request: &RequestFacts<'_>,
+) -> Decision {
     let (index, block, origin) = match service.block(request.scheme, request.authority) {
         Some(found) if found.1.carries == Carries::Lease => found,
         _ => {
@@ -148,7 +150,7 @@ pub(super) fn judge(service: &Service, grant: &Grant, lease: &LeaseFacts<'_>, re
         Ok(path) => path,
         Err(error) => return Decision::refuse(RefusalCode::BadRequest, error.to_string()),
     };
-    if let Some(reason) = misnamed(service, lease.narrow) {
+    if let Some(reason) = misnamed(service, grant, lease.narrow) {
         return Decision::refuse(RefusalCode::CapDenied, reason);
     }
     let loose = path.loose();
@@ -174,7 +176,7 @@ pub(super) fn judge(service: &Service, grant: &Grant, lease: &LeaseFacts<'_>, re
         decision.withhold = service.withheld(&call);
     }
     if decision.verdict > Verdict::Deny {
-        decision.limits = bench.applied(lease);
+        decision.limits = bench.applied(budgets, lease);
     }
     decision
 }
@@ -186,20 +188,23 @@ fn ttl(grant: &Grant, lease: &LeaseFacts<'_>) -> Option<TimeToLive> {
 }
 
 /// A narrowing that names what does not exist would silently take away less than was meant.
-fn misnamed(service: &Service, narrow: &[Narrow]) -> Option<String> {
+fn misnamed(service: &Service, grant: &Grant, narrow: &[Narrow]) -> Option<String> {
     let mut ours = narrow.iter().filter(|narrow| narrow.service == service.id);
-    ours.find_map(|narrow| service.misnamed(narrow))
+    ours.find_map(|narrow| service.misnamed(narrow, grant.tariff.as_deref()))
 }
 
 impl Service {
-    /// The name in a narrowing that this service does not have.
-    pub(super) fn misnamed(&self, narrow: &Narrow) -> Option<String> {
+    /// The name in a narrowing that this service does not have, or the money that it has no prices for.
+    pub(super) fn misnamed(&self, narrow: &Narrow, tariff: Option<&Tariff>) -> Option<String> {
         let known = |name: &str| self.capabilities.iter().any(|capability| *capability.name == *name);
         if let Some(name) = narrow.names().find(|name| !known(name)) {
             return Some(format!("a narrowing names the capability `{name}`, which `{}` does not have", self.id));
         }
         if let Some(name) = narrow.limited_meters().find(|name| self.meter_names().all(|known| known != *name)) {
             return Some(format!("a narrowing limits `{name}`, which `{}` has no meter for", self.id));
+        }
+        if tariff.is_none() && narrow.limits_money() {
+            return Some(format!("a narrowing limits `money`, and no price says what `{}` costs", self.id));
         }
         let declared = |only: &&Only| self.params.iter().any(|param| *param.name == *only.param);
         let only = narrow.only.iter().find(|only| !declared(only))?;

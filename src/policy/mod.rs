@@ -30,8 +30,8 @@ pub use decision::Decision;
 pub use error::{Error, Fault, LoadErrors, PathError};
 pub use files::{Need, Project, UnknownHost};
 pub use grants::{
-    Applied, Approve, Asking, BroadGrant, Budget, Grant, Layer, Less, Limit, May, MayUse, Measure, Narrow, NotLess,
-    Remember, Verdict,
+    Applied, Approve, Asking, BroadGrant, Budget, Cost, Grant, Layer, Less, Limit, May, MayUse, Measure, Money,
+    MoneyError, Narrow, NotLess, Price, Remember, Tariff, Usage, Verdict,
 };
 pub use live::{Changed, Fingerprint, Live, LiveStatus, fingerprint};
 pub use matchers::{Body, Command, Content, FlushFinder, Peek, Push, Until};
@@ -39,7 +39,7 @@ pub use reach::{CHECK_FIX, HANDSHAKE_FIX, Never, Reach, never_forwarded};
 pub use rules::{EncodedSlash, NormalPath, Protocol};
 pub use services::{
     Accept, Capability, Check, Credential, Failed as FailedVector, Fields, GrantedHost, Inject, ListedPlace, Meter,
-    MeterPlace, Missing, OnUnauthorized, Onward, Risk, Service, WITHHELD, Way, Withhold,
+    MeterPlace, Missing, OnUnauthorized, Onward, Risk, Service, Steps, WITHHELD, Way, Withhold,
 };
 pub use set::PolicySet;
 pub use tools::{

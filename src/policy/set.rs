@@ -17,10 +17,10 @@ use super::{
     catalogue::CATALOGUE,
     decide::LeaseFacts,
     files::{
-        Defaults, Kind, Project, ReadGrant, Services, Source, UnknownHost, expected, read_files, read_policy,
-        read_project,
+        Defaults, Kind, Known, Project, ReadGrant, Services, Source, Tariffs, UnknownHost, expected, read_files,
+        read_policy, read_prices, read_project,
     },
-    grants::{Budget, Grant, Narrow},
+    grants::{Budget, Grant, Narrow, Tariff, unpriced},
     services::{GrantedHost, HostIndex, Service, recognise},
 };
 
@@ -37,6 +37,7 @@ pub struct PolicySet {
     /// By service and secret, so that neither many services nor many secrets cost a request anything.
     by_item: HashMap<ServiceId, HashMap<SecretName, Vec<usize>>>,
     pub(super) budgets: Vec<Budget>,
+    tariffs: Tariffs,
     defaults: Defaults,
     hosts: HostIndex,
 }
@@ -98,9 +99,9 @@ impl PolicySet {
             }
         }
         let mut own: HashMap<ServiceId, Arc<str>> = HashMap::new();
-        let mut policies = Vec::new();
+        let (mut policies, mut prices) = (Vec::new(), Vec::new());
         let theirs: Vec<(&str, &str)> = texts.iter().map(|text| (&*text.file, &*text.text)).collect();
-        for (read, text) in read_files(&theirs, &["service", "policy"]).into_iter().zip(texts) {
+        for (read, text) in read_files(&theirs, &["service", "policy", "prices"]).into_iter().zip(texts) {
             faults.extend(read.faults);
             match read.kind {
                 Kind::Service(at, service) => match own.insert(service.id.clone(), text.file.as_str().into()) {
@@ -112,16 +113,19 @@ impl PolicySet {
                     }
                     None => drop(services.insert(service.id.clone(), Arc::from(service))), // the user's wins whole
                 },
-                Kind::Other => policies.push(text),
+                Kind::Policy => policies.push(text),
+                Kind::Prices => prices.push((&*text.file, &*text.text)),
                 Kind::Faulty => {}
             }
         }
         let services: Services = services.into_iter().collect();
+        let tariffs = read_prices(&prices, &services, &mut faults);
+        let known = Known { services: &services, tariffs: &tariffs };
         let mut defaults = Defaults::default();
         let mut read: Vec<(Rc<Source>, ReadGrant)> = Vec::new();
         let mut stated = false;
         for text in policies {
-            let (these, grants) = read_one_policy(text, &services, &mut faults);
+            let (these, grants) = read_one_policy(text, known, &mut faults);
             let stricter = these.unknown_host.min(defaults.unknown_host);
             defaults.unknown_host = if stated { stricter } else { these.unknown_host };
             stated = true;
@@ -131,16 +135,17 @@ impl PolicySet {
             read.extend(grants.into_iter().map(|grant| (Rc::clone(&source), grant)));
         }
         find_overlaps(&read, &mut faults);
+        find_unpriced(&defaults, &read, known, &mut faults);
         LoadErrors::check(faults)?;
         let mut grants: Vec<Grant> = read.into_iter().map(|(_, read)| read.grant).collect();
         for grant in &mut grants {
             grant.ttl = grant.ttl.or(defaults.ttl);
         }
-        Ok(Self::index(services, grants, defaults))
+        Ok(Self::index(services, tariffs, grants, defaults))
     }
 
-    fn index(services: Services, grants: Vec<Grant>, mut defaults: Defaults) -> Self {
-        let budgets = std::mem::take(&mut defaults.budgets);
+    fn index(services: Services, tariffs: Tariffs, grants: Vec<Grant>, mut defaults: Defaults) -> Self {
+        let budgets = std::mem::take(&mut defaults.budgets).into_iter().map(|read| read.budget).collect();
         let mut ordered: Vec<Arc<Service>> = services.values().cloned().collect();
         ordered.sort_by(|a, b| a.id.cmp(&b.id));
         let mut by_item: HashMap<ServiceId, HashMap<SecretName, Vec<usize>>> = HashMap::new();
@@ -156,7 +161,7 @@ impl PolicySet {
         let granted: Vec<Arc<Service>> =
             ordered.iter().filter(|service| by_item.contains_key(&service.id)).cloned().collect();
         let hosts = HostIndex::new(&granted);
-        Self { services, ordered, grants, by_item, budgets, defaults, hosts }
+        Self { services, ordered, grants, by_item, budgets, tariffs, defaults, hosts }
     }
 
     /// A service by its id.
@@ -227,7 +232,7 @@ impl PolicySet {
         let table = source.parse(text);
         let mut root = source.root(&table);
         if head(&mut root, &["project"]).is_some() {
-            project = read_project(root, &self.services);
+            project = read_project(root, Known { services: &self.services, tariffs: &self.tariffs });
         }
         LoadErrors::check(source.into_faults())?;
         Ok(project)
@@ -237,7 +242,12 @@ impl PolicySet {
     pub fn check_narrow(&self, narrow: &Narrow) -> Result<(), String> {
         let service = self.service(narrow.service());
         let service = service.ok_or_else(|| format!("there is no service `{}`", narrow.service()))?;
-        service.misnamed(narrow).map_or(Ok(()), Err)
+        service.misnamed(narrow, self.tariff(service.id())).map_or(Ok(()), Err)
+    }
+
+    /// What the answers of a service cost; `None` without a price.
+    pub fn tariff(&self, service: &ServiceId) -> Option<&Tariff> {
+        self.tariffs.get(service).map(|tariff| &**tariff)
     }
 }
 
@@ -257,14 +267,28 @@ pub(super) fn head<'k>(root: &mut super::files::Table<'_>, kinds: &[&'k str]) ->
     found
 }
 
-fn read_one_policy(text: &Text, services: &Services, faults: &mut Vec<Fault>) -> (Defaults, Vec<ReadGrant>) {
+fn read_one_policy(text: &Text, known: Known<'_>, faults: &mut Vec<Fault>) -> (Defaults, Vec<ReadGrant>) {
     let source = Source::new(&text.file, &text.text);
     let table = source.parse(&text.text);
     let mut root = source.root(&table);
     let _ = head(&mut root, &["policy"]);
-    let read = read_policy(root, services);
+    let read = read_policy(root, known);
     faults.extend(source.into_faults());
     read
+}
+
+/// The money of a secret can be counted only where every service that is granted with it has prices.
+fn find_unpriced(defaults: &Defaults, read: &[(Rc<Source>, ReadGrant)], known: Known<'_>, faults: &mut Vec<Fault>) {
+    for budget in &defaults.budgets {
+        let Some((file, line, column)) = &budget.money_at else { continue };
+        let of_secret = |grant: &&Grant| grant.items.iter().any(|(_, secret)| *secret == budget.budget.secret);
+        for grant in read.iter().map(|(_, read)| &read.grant).filter(of_secret).filter(|grant| grant.tariff.is_none()) {
+            let Some((message, fix)) = known.services.get(&grant.service).map(|service| unpriced(service)) else {
+                continue;
+            };
+            faults.push(Fault { file: file.clone(), line: *line, column: *column, message, fix });
+        }
+    }
 }
 
 /// Two grants that could both fit one lease would need an order; there is none, so they are refused. The rule is

@@ -14,6 +14,7 @@ mod graphql;
 mod limits;
 mod lint;
 mod narrowing;
+mod prices;
 mod propose;
 mod prove;
 mod rpc;

@@ -150,7 +150,7 @@ fn begin(site: &Site, granted: Option<&GrantedHost<'_>>, received: &mut Received
     let mut permits: Vec<_> = permits.collect();
     let (listed, permit) = permits.pop().filter(|_| permits.is_empty())?;
     let held = inject::begin(&mut received.parts, &listed.place)?;
-    Some((permit, held))
+    Some((permit.within(site.entrance.narrow()), held))
 }
 
 fn no_lease(site: &Site) -> Refusal {

@@ -104,8 +104,13 @@ fn markdown(manifest: &Value) -> String {
         for only in service["only"].as_array().into_iter().flatten() {
             lines.push(format!("- only `{}` in: {}", text(&only["param"]), list(&only["values"])));
         }
-        for limit in service["limits"].as_array().into_iter().flatten() {
-            lines.push(format!("- at most: {}", text(limit)));
+        for limit in service["limits_left"].as_array().into_iter().flatten() {
+            let next = match limit["next_in_s"].as_u64() {
+                Some(0) => String::new(),
+                Some(seconds) => format!(", next in {seconds} s"),
+                None => ", next when one has ended".to_owned(),
+            };
+            lines.push(format!("- at most: {} ({} left{next})", text(&limit["limit"]), text(&limit["left"])));
         }
         for cap in service["capabilities"].as_array().into_iter().flatten() {
             let verdict = if cap["verdict"] == "ask" { "a person is asked" } else { "allowed" };

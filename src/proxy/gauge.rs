@@ -8,7 +8,7 @@ use http::{HeaderMap, header::CONTENT_TYPE};
 use memchr::memchr2;
 
 use super::{scrub::is_json, usage::Seen};
-use crate::policy::Meter;
+use crate::policy::{Meter, Usage};
 
 /// The most bytes of a JSON answer that are kept; of a longer one it is not known what was used.
 const MOST_WHOLE: usize = 4 * 1024 * 1024;
@@ -18,7 +18,7 @@ const MOST_EVENT: usize = 1024 * 1024;
 
 /// The reader of one answer.
 pub(super) struct Gauge {
-    seen: Vec<Seen>,
+    seen: Seen,
     form: Form,
 }
 
@@ -32,18 +32,13 @@ enum Form {
 impl Gauge {
     /// A reader of an answer with this head; `None` when nothing is asked of it.
     pub(super) fn new(meters: &[Arc<Meter>], headers: &HeaderMap) -> Option<Self> {
-        let mut seen: Vec<Seen> = Vec::new();
-        for meter in meters {
-            if !seen.iter().any(|other| other.meter() == meter) {
-                seen.push(Seen::nothing(meter));
-            }
-        }
+        let seen = Seen::nothing(meters);
         if seen.is_empty() {
             return None;
         }
         let form = if is_json(headers) {
             Form::Whole { kept: Vec::new(), is_lost: false }
-        } else if is_event_stream(headers) && meters.iter().any(|meter| meter.streams()) {
+        } else if is_event_stream(headers) && seen.streams() {
             Form::Events(Events::default())
         } else {
             Form::Unread
@@ -67,18 +62,14 @@ impl Gauge {
         }
     }
 
-    /// The answer has ended or was cut: what each meter saw; `None` when that is not known.
-    pub(super) fn finish(mut self) -> Vec<(Arc<Meter>, Option<u64>)> {
+    /// The answer has ended or was cut: what it said.
+    pub(super) fn finish(mut self) -> Usage {
         match &mut self.form {
-            Form::Whole { kept, .. } => {
-                for seen in &mut self.seen {
-                    seen.read(kept);
-                }
-            }
+            Form::Whole { kept, .. } => drop(self.seen.read(kept)),
             Form::Events(events) => events.finish(&mut self.seen),
             Form::Unread => {}
         }
-        self.seen.into_iter().map(|seen| (Arc::clone(seen.meter()), seen.total())).collect()
+        self.seen.usage()
     }
 }
 
@@ -100,7 +91,7 @@ struct Events {
 }
 
 impl Events {
-    fn feed(&mut self, data: &[u8], seen: &mut [Seen]) {
+    fn feed(&mut self, data: &[u8], seen: &mut Seen) {
         let mut rest = data;
         if self.after_return && !rest.is_empty() {
             self.after_return = false;
@@ -126,7 +117,7 @@ impl Events {
         self.line.extend_from_slice(data.get(..room).unwrap_or(data));
     }
 
-    fn end_line(&mut self, seen: &mut [Seen]) {
+    fn end_line(&mut self, seen: &mut Seen) {
         let is_lost = std::mem::take(&mut self.is_line_lost);
         if self.line.is_empty() {
             return self.end_event(seen);
@@ -142,20 +133,19 @@ impl Events {
         self.line.clear();
     }
 
-    fn end_event(&mut self, seen: &mut [Seen]) {
-        if !std::mem::take(&mut self.is_event_lost) && !self.event.is_empty() {
-            for seen in seen.iter_mut().filter(|seen| seen.meter().streams() && seen.may_be_in(&self.event)) {
-                let mut next = seen.clone();
-                if next.read(&self.event) {
-                    *seen = next; // an event that was cut off could hold half a number
-                }
+    fn end_event(&mut self, seen: &mut Seen) {
+        let is_lost = std::mem::take(&mut self.is_event_lost);
+        if !is_lost && !self.event.is_empty() && seen.may_be_in(&self.event) {
+            let mut next = seen.clone();
+            if next.read_event(&self.event) {
+                *seen = next; // an event that was cut off could hold half a number
             }
         }
         self.event.clear();
     }
 
     /// The last event may lack its empty line.
-    fn finish(&mut self, seen: &mut [Seen]) {
+    fn finish(&mut self, seen: &mut Seen) {
         if !self.line.is_empty() {
             self.end_line(seen);
         }
@@ -185,7 +175,7 @@ mod tests {
     }
 
     fn total(gauge: Gauge) -> Option<u64> {
-        let all = gauge.finish();
+        let all = gauge.finish().amounts;
         assert_eq!(all.len(), 1, "a meter that two limits count is read once");
         all[0].1
     }

@@ -11,6 +11,7 @@ use crate::{
     audit::{Action, AuditLog, Event, Outcome as End},
     base::{Authority, ClientId, Clock, LeaseId, RefusalCode, RequestId, SecretName, ServiceId, SessionId},
     broker::{Refusal, Taken},
+    policy::Usage,
 };
 
 /// Which kind of exchange is recorded.
@@ -192,19 +193,12 @@ impl Outcome {
         }
     }
 
-    /// Charges what passed and what the answer says was used; the latter in words, for the record.
+    /// Charges what passed, what the answer says was used, and what that costs; the latter two in words, for the record.
     fn settle(&mut self) -> Option<String> {
         let (counted, gauge) = (self.counted.take()?, self.gauge.take());
-        let is_success = self.status.is_some_and(|status| (200..300).contains(&status));
-        let mut words = Vec::new();
-        for (meter, amount) in gauge.map_or_else(Vec::new, |gauge| gauge.finish()) {
-            if let Some(amount) = amount {
-                counted.used(&meter, amount);
-                words.push(format!("{} {amount}", meter.name()));
-            } else if is_success {
-                words.push(format!("{}: usage unknown", meter.name()));
-            }
-        }
+        let is_error = self.status.is_some_and(|status| status >= 400);
+        let usage = gauge.map_or_else(Usage::default, |gauge| gauge.finish());
+        let words = counted.used(&usage, is_error);
         counted.end(self.flow.sent().saturating_add(self.flow.received()));
         (!words.is_empty()).then(|| words.join(", "))
     }

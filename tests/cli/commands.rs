@@ -113,7 +113,10 @@ fn a_mistyped_command_line_has_its_tip_as_a_sentence() {
     let hand = Hand::new();
     let (code, refused) = hand.envelope(&["--output", "json", "lits"], b"");
     let message = refused["error"]["message"].as_str().unwrap();
-    assert_eq!((code, message), (2, "unrecognized subcommand 'lits'; a similar subcommand exists: 'list'"));
+    assert_eq!(
+        (code, message),
+        (2, "unrecognized subcommand 'lits'; some similar subcommands exist: 'limits', 'list'")
+    );
     assert_is_command(refused["fix"].as_str().unwrap());
     let (_, refused) = hand.envelope(&["--output", "json", "add"], b"");
     assert_eq!(refused["error"]["message"], "the following required arguments were not provided: <NAME>", "{refused}");

@@ -31,6 +31,7 @@ mod explain;
 mod explain_content;
 mod fixes;
 mod leases;
+mod limits;
 mod lint;
 mod load;
 mod new_service;

@@ -11,7 +11,8 @@ use crate::{
 
 const HOST: &str = "api.acme.test";
 
-fn world() -> (Origin, Hand) {
+/// An origin, and a hand in front of it with its key.
+pub(crate) fn world() -> (Origin, Hand) {
     let ca = TestCa::new();
     let origin = Origin::builder(ca.leaf_for(&[HOST])).speaks(Speaks::Both).start();
     let hand = Hand::in_front_of(&ca, &origin, &[HOST]);
@@ -20,14 +21,14 @@ fn world() -> (Origin, Hand) {
 }
 
 /// One request with the token that a shell variable holds; prints its status.
-fn ask(method: &str, variable: &str) -> String {
+pub(crate) fn ask(method: &str, variable: &str) -> String {
     format!(
         "curl --silent -o /dev/null -w '%{{http_code}} ' -X {method} -H \"Authorization: Bearer ${variable}\" https://{HOST}/echo"
     )
 }
 
 /// Runs a script under `exec` with `s` as the program at this home.
-fn inside(hand: &Hand, flags: &[&str], script: &str) -> Program {
+pub(crate) fn inside(hand: &Hand, flags: &[&str], script: &str) -> Program {
     let program = env!("CARGO_BIN_EXE_secrets");
     let script = format!("s() {{ '{program}' --home '{}' --no-autostart \"$@\"; }}\n{script}", hand.home.display());
     let flags = [&["exec", "--secret", "acme_key=ACME"], flags, &["--"]].concat();
@@ -35,13 +36,14 @@ fn inside(hand: &Hand, flags: &[&str], script: &str) -> Program {
 }
 
 /// The error and the fix of a command that fails.
-fn refused(hand: &Hand, arguments: &[&str]) -> (String, String) {
+pub(crate) fn refused(hand: &Hand, arguments: &[&str]) -> (String, String) {
     let (code, said) = hand.envelope(arguments, b"");
     assert_ne!(code, 0, "{arguments:?}: {said}");
     (said["error"]["message"].to_string(), said["fix"].to_string())
 }
 
-fn grant_file(hand: &Hand) -> PathBuf {
+/// The file of the only grant.
+pub(crate) fn grant_file(hand: &Hand) -> PathBuf {
     let files = std::fs::read_dir(hand.home.join("policies")).unwrap().map(|entry| entry.unwrap().path());
     let mut grants = files.filter(|path| std::fs::read_to_string(path).unwrap().contains("[[grant]]"));
     grants.next().unwrap()

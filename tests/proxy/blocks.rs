@@ -247,6 +247,26 @@ async fn two_leases_of_a_session_are_no_answer_to_a_missing_one() {
 }
 
 #[tokio::test]
+async fn a_lease_that_gave_something_up_is_no_wider_where_it_is_set_for_a_request() {
+    let inject = format!("missing = \"inject\"\n{BEARER}");
+    let (house, _) = with_service(&service(&inject, ""), Speaks::Both, "").await;
+    let session = house.broker().open_session("test-agent".parse().unwrap(), Around::default()).unwrap();
+    let less = leasehold::policy::Less {
+        limit: [("requests".to_owned(), vec!["1/day".to_owned()])].into(),
+        ..leasehold::policy::Less::default()
+    };
+    let asked = leasehold::broker::Asked { less: &[less], ..leasehold::broker::Asked::default() };
+    house.broker().issue_agent_token(&"acme_key".parse().unwrap(), &session, &asked).unwrap();
+    let mut client = connect(&house, Some(&proxy_credentials(&session))).await;
+    assert_eq!(client.get(HOST, "/echo", &[]).await.status, 200);
+    let mut client = connect(&house, Some(&proxy_credentials(&session))).await;
+    assert_problem(&client.get(HOST, "/echo", &[]).await, 429, "limit");
+    assert_eq!(house.origin.requests().len(), 1);
+    let refused = house.records_of("request_refused");
+    assert_eq!((refused.len(), refused[0].code.as_deref()), (1, Some("limit")));
+}
+
+#[tokio::test]
 async fn nothing_is_sent_where_what_a_service_needs_is_not_built_yet() {
     for (from, to, what) in [
         (

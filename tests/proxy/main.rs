@@ -26,6 +26,7 @@ mod kit;
 mod limits;
 mod messages;
 mod meters;
+mod money;
 mod places;
 mod protocols;
 mod pushes;

@@ -13,7 +13,8 @@ use crate::{
     support::{self, Answer, Origin, Speaks, TestCa, within},
 };
 
-const SERVICE: &str = r#"
+/// A service without a meter.
+pub const SERVICE: &str = r#"
 schema = 1
 kind   = "service"
 id     = "acme"
@@ -32,15 +33,16 @@ risk  = "read"
 allow = [{ method = "GET", path = "/**" }]
 "#;
 
-const OPENAI: &str = include_str!("../../policies/openai.toml");
-const ANTHROPIC: &str = include_str!("../../policies/anthropic.toml");
-const GEMINI: &str = include_str!("../../policies/gemini.toml");
+pub const OPENAI: &str = include_str!("../../policies/openai.toml");
+pub const ANTHROPIC: &str = include_str!("../../policies/anthropic.toml");
+pub const GEMINI: &str = include_str!("../../policies/gemini.toml");
 
 /// The meter of a shipped service, for two paths of the stand-in origin.
 fn meter_of(service: &str) -> String {
     let (_, meter) = service.split_once("[meter.tokens]\n").unwrap();
     let block = meter.split("\n\n").next().unwrap();
     let (_, places) = block.split_once("\njson").unwrap();
+    let places = places.split("\nmodel").next().unwrap();
     format!("[meter.tokens]\non = {{ path = [\"/answer\", \"/sse\"] }}\njson{places}\n")
 }
 
@@ -54,16 +56,22 @@ async fn metered(service: &str, limit: &str, speaks: Speaks) -> (House, String) 
     (house, lease)
 }
 
-fn json(body: &str) -> String {
-    format!("/answer?header=Content-Type:application/json&body={}", utf8_percent_encode(body, NON_ALPHANUMERIC))
+/// A path that answers with this.
+pub fn answer_of(kind: &str, body: &str) -> String {
+    format!("/answer?header=Content-Type:{kind}&body={}", utf8_percent_encode(body, NON_ALPHANUMERIC))
 }
 
-async fn call(house: &House, alpn: &[&[u8]], lease: &str, path: &str) -> Answer {
+/// The same as JSON.
+pub fn json(body: &str) -> String {
+    answer_of("application/json", body)
+}
+
+pub async fn call(house: &House, alpn: &[&[u8]], lease: &str, path: &str) -> Answer {
     get(house, alpn, path, &[("x-api-key", lease)]).await
 }
 
 /// What the newest of so many ended records says.
-async fn said(house: &House, ended: usize) -> Option<String> {
+pub async fn said(house: &House, ended: usize) -> Option<String> {
     house.ended(ended).await.pop().unwrap().details
 }
 

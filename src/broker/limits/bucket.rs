@@ -37,6 +37,13 @@ impl Terms {
         &self.measure
     }
 
+    /// How much that is of what leaks in this time; rounded up, so that what was counted is shown until all of it has
+    /// leaked.
+    fn amount_in(&self, time: Duration) -> u64 {
+        let amount = time.as_nanos().saturating_mul(u128::from(self.most)).div_ceil(self.window.as_nanos().max(1));
+        u64::try_from(amount).unwrap_or(u64::MAX)
+    }
+
     /// How long it takes until this much has leaked; rounded down, so that a whole window always holds `most`.
     fn time_of(&self, amount: u64) -> Duration {
         let nanos = self.window.as_nanos().saturating_mul(u128::from(amount)) / u128::from(self.most.max(1));
@@ -47,7 +54,7 @@ impl Terms {
     fn entry(&self) -> Duration {
         match self.measure {
             Measure::Requests | Measure::Capability(_) | Measure::Risk(_) => self.time_of(1),
-            Measure::Bytes | Measure::AtOnce | Measure::Meter(_) => Duration::ZERO,
+            Measure::Bytes | Measure::AtOnce | Measure::Money | Measure::Meter(_) => Duration::ZERO,
         }
     }
 }
@@ -91,6 +98,11 @@ impl Level {
         let entry = terms.entry().max(Duration::from_nanos(1));
         let wait = (self.ahead(now) + entry).saturating_sub(terms.window);
         if wait.is_zero() { Ok(()) } else { Err(Some(wait)) }
+    }
+
+    /// How much of the limit is used; may be more than it allows.
+    pub(super) fn used(&self, terms: &Terms, now: Duration) -> u64 {
+        if terms.measure == Measure::AtOnce { self.running } else { terms.amount_in(self.ahead(now)) }
     }
 
     pub(super) fn enter(&mut self, terms: &Terms, now: Duration) {

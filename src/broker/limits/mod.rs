@@ -5,6 +5,7 @@
 
 mod bucket;
 mod keep;
+mod standing;
 
 use std::{
     collections::HashMap,
@@ -18,10 +19,12 @@ use std::{
 
 use crate::{
     base::Clock,
-    policy::{Applied, Measure, Meter},
+    policy::{Applied, Measure, Meter, Tariff, Usage},
 };
 
 use bucket::{Bucket, Terms};
+pub(super) use standing::with_facts;
+pub use standing::{LimitInForce, Next, Standing};
 
 /// A shard that grows past this lets go of buckets that are as good as new.
 const ROOMY: usize = 1024;
@@ -105,8 +108,13 @@ impl Limiter {
         }
         drop(held);
         self.changed.store(true, Ordering::Release);
-        let meters = buckets.iter().filter_map(|(_, applied)| applied.meter.clone()).collect();
-        let counted = buckets.into_iter().map(|(bucket, applied)| (bucket, Terms::of(&applied.limit))).collect();
+        let meters = buckets.iter().flat_map(|(_, applied)| applied.reads.iter().cloned()).collect();
+        let begun = |(bucket, applied): (Arc<Bucket>, &Applied)| Counter {
+            bucket,
+            terms: Terms::of(&applied.limit),
+            tariff: applied.tariff.clone(),
+        };
+        let counted = buckets.into_iter().map(begun).collect();
         Ok(Taken { counted, meters, clock: self.clock.clone(), changed: Arc::clone(&self.changed) })
     }
 }
@@ -116,9 +124,16 @@ fn key(applied: &Applied) -> String {
     format!("{}|{}|{}", applied.scope, applied.limit.measure(), applied.limit.window().as_secs())
 }
 
+/// One bucket that an exchange counts towards.
+struct Counter {
+    bucket: Arc<Bucket>,
+    terms: Terms,
+    tariff: Option<Arc<Tariff>>,
+}
+
 /// An exchange that was counted; it stops running when this is dropped.
 pub struct Taken {
-    counted: Vec<(Arc<Bucket>, Terms)>,
+    counted: Vec<Counter>,
     meters: Vec<Arc<Meter>>,
     clock: Clock,
     changed: Arc<AtomicBool>,
@@ -136,21 +151,43 @@ impl Taken {
         &self.meters
     }
 
-    /// The answer says that so much was used; it may be more than is left.
-    pub fn used(&self, meter: &Meter, amount: u64) {
+    /// What the answer says was used, which may be more than is left, and what it costs; in words, for the record. An
+    /// answer that is an error and says nothing was for nothing.
+    pub fn used(&self, usage: &Usage, is_error: bool) -> Vec<String> {
         let now = self.clock.boot();
-        for (bucket, terms) in &self.counted {
-            if matches!(terms.measure(), Measure::Meter(name) if **name == *meter.name()) {
-                bucket.level().charge(terms, amount, now);
+        let is_stated = usage.amounts.iter().any(|(_, amount)| amount.is_some());
+        let costs = is_stated || !is_error;
+        let mut costly: Vec<(&Arc<Tariff>, String)> = Vec::new();
+        let mut counted_alone: Vec<&Meter> = Vec::new();
+        for Counter { bucket, terms, tariff } in &self.counted {
+            if let (Some(tariff), true) = (tariff, costs) {
+                let cost = tariff.cost(usage);
+                bucket.level().charge(terms, cost.money.micros(), now);
+                if !costly.iter().any(|(other, _)| Arc::ptr_eq(other, tariff)) {
+                    costly.push((tariff, format!("money {}", cost.words)));
+                }
             }
+            let Measure::Meter(name) = terms.measure() else { continue };
+            let Some((meter, amount)) = usage.amounts.iter().find(|(meter, _)| *meter.name() == **name) else {
+                continue;
+            };
+            bucket.level().charge(terms, amount.unwrap_or(0), now);
+            counted_alone.push(meter);
         }
         self.changed.store(true, Ordering::Release);
+        let is_told = |meter: &Meter| counted_alone.contains(&meter);
+        let told =
+            usage.amounts.iter().filter(|(meter, _)| is_told(meter)).filter_map(|(meter, amount)| match amount {
+                Some(amount) => Some(format!("{} {amount}", meter.name())),
+                None => costs.then(|| format!("{}: usage unknown", meter.name())),
+            });
+        told.chain(costly.into_iter().map(|(_, words)| words)).collect()
     }
 
     /// The exchange is over, and this many bytes of bodies have passed.
     pub fn end(self, bytes: u64) {
         let now = self.clock.boot();
-        for (bucket, terms) in &self.counted {
+        for Counter { bucket, terms, .. } in &self.counted {
             if *terms.measure() == Measure::Bytes {
                 bucket.level().charge(terms, bytes, now);
             }
@@ -162,7 +199,7 @@ impl Taken {
     /// limits on the number of requests.
     pub fn slow_down(&self, wait: Duration) {
         let now = self.clock.boot();
-        for (bucket, terms) in &self.counted {
+        for Counter { bucket, terms, .. } in &self.counted {
             if *terms.measure() == Measure::Requests {
                 bucket.level().hold(terms, wait.min(SLOWED), now);
             }
@@ -173,7 +210,7 @@ impl Taken {
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        for (bucket, terms) in &self.counted {
+        for Counter { bucket, terms, .. } in &self.counted {
             bucket.level().leave(terms);
         }
     }

@@ -7,7 +7,13 @@ use crate::{base::Timestamp, policy::Limit};
 
 fn applied(scope: &str, measure: &str, amount: &str) -> Applied {
     let limit = Limit::parse_alone(measure, amount).unwrap();
-    Applied { limit: Arc::new(limit), owner: format!("the test {scope}"), scope: scope.to_owned(), meter: None }
+    Applied {
+        limit: Arc::new(limit),
+        owner: format!("the test {scope}"),
+        scope: scope.to_owned(),
+        reads: Vec::new(),
+        tariff: None,
+    }
 }
 
 fn limiter() -> (Limiter, Clock) {
@@ -156,22 +162,26 @@ fn what_an_answer_says_was_used_may_be_more_than_is_left() {
     let (limiter, clock) = limiter();
     let meter = Arc::new(Meter::new("tokens", &["/n"], false).unwrap());
     let limit = [
-        Applied { meter: Some(Arc::clone(&meter)), ..applied("a", "tokens", "100/min") },
+        Applied { reads: vec![Arc::clone(&meter)], ..applied("a", "tokens", "100/min") },
         applied("a", "requests", "9/min"),
     ];
     let taken = limiter.take(&limit).unwrap();
     assert_eq!(taken.meters(), [Arc::clone(&meter)]);
-    taken.used(&Meter::new("other", &["/n"], false).unwrap(), 1000);
-    taken.used(&meter, 99);
+    let usage = |name: &str, amount| {
+        let meter = Arc::new(Meter::new(name, &["/n"], false).unwrap());
+        Usage { model: None, amounts: vec![(meter, Some(amount))] }
+    };
+    assert!(taken.used(&usage("other", 1000), false).is_empty());
+    assert_eq!(taken.used(&usage("tokens", 99), false), ["tokens 99"]);
     taken.end(0);
     let taken = limiter.take(&limit).unwrap();
-    taken.used(&meter, 101);
+    taken.used(&usage("tokens", 101), true);
     taken.end(0);
     let wait = limiter.take(&limit).unwrap_err().wait.unwrap();
     assert!(wait > Duration::from_secs(59) && wait <= Duration::from_secs(61), "{wait:?}");
     clock.advance(wait + Duration::from_millis(1));
     let taken = limiter.take(&limit).unwrap();
-    taken.used(&meter, u64::MAX);
-    taken.used(&meter, u64::MAX);
+    taken.used(&usage("tokens", u64::MAX), false);
+    taken.used(&usage("tokens", u64::MAX), false);
     assert!(limiter.take(&limit).is_err(), "a number that is too large stays a number");
 }

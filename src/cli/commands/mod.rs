@@ -22,6 +22,7 @@ mod hook;
 mod init;
 mod kill;
 mod lease;
+mod limits;
 mod list;
 mod policy;
 mod refused;
@@ -85,6 +86,8 @@ pub(super) enum Command {
     Kill(kill::Arguments),
     /// Print a secret's raw value, or a lease token for it
     Lease(lease::Arguments),
+    /// Show how much of each limit is used, and when the next request may pass
+    Limits(limits::Arguments),
     /// List secrets without their values
     List(list::Arguments),
     /// Explain, list, check and reload policies
@@ -132,6 +135,7 @@ impl Command {
             Self::Init => "secrets init",
             Self::Kill(_) => "secrets kill",
             Self::Lease(_) => "secrets lease",
+            Self::Limits(_) => "secrets limits",
             Self::List(_) => "secrets list",
             Self::Policy(arguments) => arguments.name(),
             Self::Revoke(_) => "secrets revoke",
@@ -200,6 +204,7 @@ impl Command {
             Self::Heartbeat(arguments) => heartbeat::run(context, arguments).await,
             Self::Kill(arguments) => kill::run(context, *arguments).await,
             Self::Lease(arguments) => lease::run(context, arguments).await,
+            Self::Limits(arguments) => limits::run(context, arguments).await,
             Self::List(arguments) => list::run(context, arguments).await,
             Self::Policy(arguments) => policy::run(context, arguments).await,
             Self::Revoke(arguments) => revoke::run(context, arguments).await,

@@ -104,6 +104,7 @@ impl Service for Fake {
             Call::ListPolicy(_) => PolicyList {
                 services: vec![],
                 grants: vec![],
+                prices: vec![],
                 unknown_host: "tunnel".into(),
                 faults: vec![PolicyFault { place: "x.toml:1:2".into(), message: "bad".into(), fix: None }],
             }

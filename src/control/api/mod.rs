@@ -6,6 +6,7 @@
 mod approvals;
 mod daemon;
 mod kill;
+mod limits;
 mod note;
 mod policy;
 mod rotation;
@@ -27,11 +28,12 @@ pub use daemon::{
 pub use kill::{
     HeartbeatQuery, HeartbeatStatus, HeartbeatTested, Kill, KillStep, Killed, ResetKill, TestHeartbeat, TripKill,
 };
+pub use limits::{LimitEntry, LimitList, ListLimits};
 pub use note::{Note, RefusedChange};
 pub use policy::{
     AcceptProposal, AskedBody, AskedField, BodyVerdict, CapabilityEntry, CheckProject, EasyBinding, EasyPlace,
     ExplainPolicy, Explanation, FieldVerdict, GrantEntry, LayerVerdict, ListPolicy, PolicyFault, PolicyList,
-    PolicyReloaded, ProposalAccepted, ReloadPolicy, ServiceEntry,
+    PolicyReloaded, PriceEntry, ProposalAccepted, ReloadPolicy, ServiceEntry,
 };
 pub use rotation::{RotateSecret, Rotated, RotationEntry, RotationsRun, RunRotations, Schedule, Which};
 pub use secrets::{
@@ -123,6 +125,7 @@ methods! {
     "policy.list" ListPolicy => PolicyList;
     "policy.reload" ReloadPolicy => PolicyReloaded;
     "policy.accept" AcceptProposal => ProposalAccepted;
+    "limits.list" ListLimits => LimitList;
     "approvals.list" ListApprovals => ApprovalList;
     "approvals.show" ShowApproval => ApprovalEntry;
     "approvals.allow" AllowApproval => Done;
@@ -155,8 +158,8 @@ macro_rules! answers {
 
 answers! {
     ApprovalEntry, ApprovalList, AuditEntries, Certificate, Deleted, Done, Explanation, Health, HeartbeatStatus, HeartbeatTested,
-    Killed, Leased, PolicyList, PolicyReloaded, Pong, ProposalAccepted, RestartAccepted, Revoked, Rotated, RotationsRun,
-    SecretList, SessionOpened, Status, Stored, TokenLeased,
+    Killed, Leased, LimitList, PolicyList, PolicyReloaded, Pong, ProposalAccepted, RestartAccepted, Revoked, Rotated,
+    RotationsRun, SecretList, SessionOpened, Status, Stored, TokenLeased,
 }
 
 /// The longest echo of a name that the sender chose.

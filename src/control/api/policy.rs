@@ -1,6 +1,6 @@
 //! Policy over the socket: explain, list, reload, and the easy case of a binding.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -196,6 +196,9 @@ pub struct PolicyList {
     pub services: Vec<ServiceEntry>,
     /// In the order of files and lines.
     pub grants: Vec<GrantEntry>,
+    /// What answers cost, by service and then in the order of the files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
+    pub prices: Vec<PriceEntry>,
     /// What happens to hosts that no grant names: `tunnel` or `deny`.
     pub unknown_host: String,
     /// Why the last reload was refused; empty when the files on disk are the set in force.
@@ -254,6 +257,22 @@ pub struct GrantEntry {
     #[serde(default, deserialize_with = "null_is_default")]
     pub ask: Vec<String>,
     /// Where it stands: `mine.toml:12`, or `default` when it comes with the program.
+    pub source: String,
+}
+
+/// One price.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PriceEntry {
+    /// The service.
+    pub service: ServiceId,
+    /// The models that it is for, in words.
+    pub models: String,
+    /// What a million units of each meter cost, and each request, as decimals.
+    pub costs: BTreeMap<String, String>,
+    /// What they are in, where that is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
+    /// Where it stands: `prices.toml:4`.
     pub source: String,
 }
 

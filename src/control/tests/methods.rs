@@ -92,6 +92,7 @@ fn conversation() -> Vec<(&'static str, Value, Value)> {
             json!({"file": "/p/.secrets.toml", "hash": "ab"}),
             error(-32_601, "not available yet", "not_available"),
         ),
+        ("limits.list", json!({"secret": "k"}), json!({"limits": []})),
         ("approvals.list", json!({}), json!({"version": 1, "approvals": []})),
         ("approvals.show", json!({"id": "a"}), error(-32_601, "not available yet", "not_available")),
         ("approvals.allow", json!({"id": "a", "remember": "10m"}), done("allowed a")),

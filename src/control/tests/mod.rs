@@ -144,9 +144,10 @@ impl Service for Fake {
             }
             .into()),
             Call::ListPolicy(_) => {
-                Ok(PolicyList { services: vec![], grants: vec![], unknown_host: "tunnel".into(), faults: vec![] }
-                    .into())
+                let (unknown_host, prices) = ("tunnel".into(), vec![]);
+                Ok(PolicyList { services: vec![], grants: vec![], prices, unknown_host, faults: vec![] }.into())
             }
+            Call::ListLimits(_) => Ok(LimitList { limits: vec![] }.into()),
             Call::ListSecrets(_) => Ok(SecretList { secrets: vec![] }.into()),
             Call::OpenSession(open) => {
                 connection.hold(Session(Arc::clone(&self.ended_sessions), Arc::clone(&self.session_ended)));

@@ -8,14 +8,16 @@ mod inject;
 mod issue;
 mod place;
 mod policy;
+mod prices;
 mod read;
 mod read_files;
 mod rule;
 mod service;
 mod vector;
 
-pub(super) use policy::{Defaults, ReadGrant, Services, read_policy, read_project};
+pub(super) use policy::{Defaults, Known, ReadGrant, Services, read_policy, read_project};
 pub use policy::{Need, Project, UnknownHost};
+pub(super) use prices::{Tariffs, read_prices};
 pub(super) use read::{At, Source, Span, Table, expected, is_name};
 pub(super) use read_files::{Kind, read_files, service_of};
 pub(super) use rule::{Names, read_rule};

@@ -4,9 +4,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use crate::base::{Environment, SecretName, ServiceId, TimeToLive};
 
+use super::prices::Tariffs;
 use super::read::{At, Source, Span, Table, expected};
 use crate::policy::{
-    grants::{Budget, Grant, Layer, Narrow, Only, Those, Verdict, read_approve, read_limits},
+    grants::{Budget, Grant, Layer, Limited, Measure, Narrow, Only, Those, Verdict, read_approve, read_limits},
     rules::Glob,
     services::{Credential, Service},
 };
@@ -26,7 +27,27 @@ pub enum UnknownHost {
 pub(in crate::policy) struct Defaults {
     pub(in crate::policy) unknown_host: UnknownHost,
     pub(in crate::policy) ttl: Option<TimeToLive>,
-    pub(in crate::policy) budgets: Vec<Budget>,
+    pub(in crate::policy) budgets: Vec<ReadBudget>,
+}
+
+/// A budget and where it limits money, if it does: whether its secret has prices is known when every grant is.
+#[derive(Clone, Debug)]
+pub(in crate::policy) struct ReadBudget {
+    pub(in crate::policy) budget: Budget,
+    pub(in crate::policy) money_at: Option<(Arc<str>, usize, usize)>,
+}
+
+/// What names in a policy or in a project's file refer to.
+#[derive(Clone, Copy)]
+pub(in crate::policy) struct Known<'a> {
+    pub(in crate::policy) services: &'a Services,
+    pub(in crate::policy) tariffs: &'a Tariffs,
+}
+
+impl Known<'_> {
+    fn limited<'s>(&'s self, service: &'s Service) -> Limited<'s> {
+        Limited::Service(service, self.tariffs.get(&service.id).map(|tariff| &**tariff))
+    }
 }
 
 /// A grant and where its item stands, for faults that concern several files.
@@ -60,7 +81,7 @@ pub struct Project {
 pub(in crate::policy) type Services = HashMap<ServiceId, Arc<Service>>;
 
 /// Reads `[defaults]` and every `[[grant]]`.
-pub(in crate::policy) fn read_policy(mut file: Table<'_>, services: &Services) -> (Defaults, Vec<ReadGrant>) {
+pub(in crate::policy) fn read_policy(mut file: Table<'_>, known: Known<'_>) -> (Defaults, Vec<ReadGrant>) {
     let mut defaults = Defaults::default();
     if let Some(mut table) = file.table("defaults") {
         let words = [("tunnel", UnknownHost::Tunnel), ("deny", UnknownHost::Deny)];
@@ -69,28 +90,35 @@ pub(in crate::policy) fn read_policy(mut file: Table<'_>, services: &Services) -
         table.finish();
     }
     defaults.budgets = file.tables("budget").into_iter().filter_map(read_budget).collect();
-    let grants = file.tables("grant").into_iter().filter_map(|table| read_grant(table, services)).collect();
+    let grants = file.tables("grant").into_iter().filter_map(|table| read_grant(table, known)).collect();
     file.finish();
     (defaults, grants)
 }
 
 /// `[[budget]]`: what all grants of one secret may use together.
-fn read_budget(mut table: Table<'_>) -> Option<Budget> {
+fn read_budget(mut table: Table<'_>) -> Option<ReadBudget> {
     let source = table.source();
     let (line, _) = source.position(table.span().start);
     let secret = table.required_text("secret").and_then(|text| source.parse_at::<SecretName>(&text));
-    let limits = table.table("limit").map(|table| read_limits(&table, None));
+    let limit = table.table("limit");
+    let limits = limit.as_ref().map(|table| read_limits(table, Limited::Secret));
     if limits.is_none() {
         table.fault("the budget has no `limit`", "add `limit = { requests = \"1K/day\" }`");
     }
     table.finish();
-    Some(Budget { secret: secret?.value, limits: limits?, place: format!("{}:{line}", source.file()).into() })
+    let limits = limits?;
+    let money = limits.iter().any(|limit| *limit.measure() == Measure::Money);
+    let money = limit.as_ref().and_then(|table| table.key("money")).filter(|_| money);
+    let money_at =
+        money.map(|span| source.position(span.start)).map(|(line, column)| (source.file().clone(), line, column));
+    let budget = Budget { secret: secret?.value, limits, place: format!("{}:{line}", source.file()).into() };
+    Some(ReadBudget { budget, money_at })
 }
 
-fn read_grant(mut table: Table<'_>, services: &Services) -> Option<ReadGrant> {
+fn read_grant(mut table: Table<'_>, known: Known<'_>) -> Option<ReadGrant> {
     let source = table.source();
     let span = table.span();
-    let service = read_service_id(&mut table, services);
+    let service = read_service_id(&mut table, known.services);
     let agents = read_those(&mut table, "agents", str::to_owned);
     let projects = read_those(&mut table, "projects", in_home);
     let environments = read_those(&mut table, "environments", str::to_owned);
@@ -122,16 +150,30 @@ fn read_grant(mut table: Table<'_>, services: &Services) -> Option<ReadGrant> {
     }
     let unscoped = unscoped.iter().filter_map(|name| capability(source, service, name)).collect();
     let only = only.map_or_else(Vec::new, |table| read_only(table, service));
-    let limits = limit.map_or_else(Vec::new, |table| read_limits(&table, Some(service)));
+    let limits = limit.map_or_else(Vec::new, |table| read_limits(&table, known.limited(service)));
+    let tariff = known.tariffs.get(&service.id).cloned();
     let (line, _) = source.position(span.start);
     let place = format!("{}:{line}", source.file()).into();
     let service = service.id.clone();
-    let grant =
-        Grant { service, items, agents, projects, environments, listed, only, unscoped, ttl, limits, approve, place };
+    let grant = Grant {
+        service,
+        items,
+        agents,
+        projects,
+        environments,
+        listed,
+        only,
+        unscoped,
+        ttl,
+        limits,
+        tariff,
+        approve,
+        place,
+    };
     Some(ReadGrant { grant, span })
 }
 
-fn read_service_id<'s>(table: &mut Table<'_>, services: &'s Services) -> Option<&'s Arc<Service>> {
+pub(super) fn read_service_id<'s>(table: &mut Table<'_>, services: &'s Services) -> Option<&'s Arc<Service>> {
     let source = table.source();
     let id = table.required_text("service")?;
     let found = services.get(id.value);
@@ -237,7 +279,8 @@ pub(in crate::policy) fn read_only(table: Table<'_>, service: &Service) -> Vec<O
 }
 
 /// Reads a project's file; any other key than `need`, `narrow`, `environment` and `propose` is a fault (attack 87).
-pub(in crate::policy) fn read_project(mut file: Table<'_>, services: &Services) -> Project {
+pub(in crate::policy) fn read_project(mut file: Table<'_>, known: Known<'_>) -> Project {
+    let services = known.services;
     file.value("propose"); // inert: known, and looked at by nobody who opens a session
     let environment = file.parsed::<Environment>("environment").map(|at| at.value);
     let mut project = Project { environment, ..Project::default() };
@@ -267,7 +310,7 @@ pub(in crate::policy) fn read_project(mut file: Table<'_>, services: &Services) 
         };
         let [ask, deny] = lists.map(|list| names(&list));
         let only = only.map_or_else(Vec::new, |table| read_only(table, service));
-        let limits = limit.map_or_else(Vec::new, |table| read_limits(&table, Some(service)));
+        let limits = limit.map_or_else(Vec::new, |table| read_limits(&table, known.limited(service)));
         project.narrows.push(Narrow {
             ask,
             deny,

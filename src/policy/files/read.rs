@@ -147,6 +147,11 @@ impl<'a> Table<'a> {
         self.content.get(key)
     }
 
+    /// Where a key stands, asked for or not.
+    pub(in crate::policy) fn key(&self, key: &str) -> Option<Span> {
+        self.content.get_key_value(key).map(|(key, _)| key.span())
+    }
+
     /// Whether a key is there, asked for or not.
     pub(in crate::policy) fn has(&self, key: &str) -> bool {
         self.content.contains_key(key)
@@ -227,6 +232,21 @@ impl<'a> Table<'a> {
                 }
                 let texts = self.texts_of(name.value, value).into_iter();
                 (name, texts.map(|text| At { value: Cow::Borrowed(text.value), span: text.span }).collect())
+            })
+            .collect()
+    }
+
+    /// Every key that was not asked for so far, with its text, or its number as it is written; `None` for anything else.
+    pub(in crate::policy) fn others(&self) -> Vec<(At<&'a str>, At<Option<&'a str>>)> {
+        let others = self.content.iter().filter(|(key, _)| !self.known.contains(&&**key.get_ref()));
+        others
+            .map(|(key, value)| {
+                let text = match value.get_ref() {
+                    DeValue::Float(number) => Some(number.as_str()),
+                    DeValue::Integer(number) => Some(number.as_str()),
+                    other => other.as_str(),
+                };
+                (At { value: &**key.get_ref(), span: key.span() }, At { value: text, span: value.span() })
             })
             .collect()
     }

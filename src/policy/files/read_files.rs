@@ -9,8 +9,10 @@ use crate::policy::{Fault, services::Service, set::head};
 pub(in crate::policy) enum Kind {
     /// A service, with the byte at which it names itself.
     Service(usize, Box<Service>),
-    /// Something else, in which nothing was wrong so far.
-    Other,
+    /// Grants, in which nothing was wrong so far.
+    Policy,
+    /// The same of prices.
+    Prices,
     /// Nothing that can be used.
     Faulty,
 }
@@ -47,22 +49,26 @@ pub(in crate::policy) fn read_files(files: &[(&str, &str)], kinds: &[&str]) -> V
 
 fn read_file(file: &str, text: &str, kinds: &[&str]) -> ReadFile {
     let source = Source::new(file, text);
-    let service = service_of(&source, text, kinds);
-    let kind = match service {
-        Some((at, service)) => Kind::Service(at, Box::new(service)),
-        None if source.has_faults() => Kind::Faulty,
-        None => Kind::Other,
-    };
+    let kind = kind_of(&source, text, kinds);
     ReadFile { kind, faults: source.into_faults() }
 }
 
-/// The service that a file describes, with where it begins; `None` for another kind or a fault.
-pub(in crate::policy) fn service_of(source: &Source, text: &str, kinds: &[&str]) -> Option<(usize, Service)> {
+/// The service that a file describes; `None` for another kind or a fault.
+pub(in crate::policy) fn service_of(source: &Source, text: &str) -> Option<Service> {
+    match kind_of(source, text, &["service"]) {
+        Kind::Service(_, service) => Some(*service),
+        _ => None,
+    }
+}
+
+fn kind_of(source: &Source, text: &str, kinds: &[&str]) -> Kind {
     let table = source.parse(text);
     let mut root = source.root(&table);
     let start = text.find("id").unwrap_or(0);
     match head(&mut root, kinds) {
-        Some("service") => read_service(root).map(|service| (start, service)),
-        _ => None,
+        Some("service") => read_service(root).map_or(Kind::Faulty, |service| Kind::Service(start, Box::new(service))),
+        _ if source.has_faults() => Kind::Faulty,
+        Some("prices") => Kind::Prices,
+        _ => Kind::Policy,
     }
 }

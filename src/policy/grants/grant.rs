@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::base::{SecretName, ServiceId, TimeToLive};
 
-use super::{ask::Approve, limit::Limit};
+use super::{ask::Approve, limit::Limit, tariff::Tariff};
 use crate::policy::{decide::LeaseFacts, rules::Glob};
 
 /// What becomes of a request. The order is the strictness: the smallest of several wins.
@@ -94,6 +94,8 @@ pub struct Grant {
     pub(in crate::policy) unscoped: Vec<usize>,
     pub(in crate::policy) ttl: Option<TimeToLive>,
     pub(in crate::policy) limits: Vec<Arc<Limit>>,
+    /// What its service costs, where the user has said so.
+    pub(in crate::policy) tariff: Option<Arc<Tariff>>,
     /// How a person is asked.
     pub(in crate::policy) approve: Approve,
     pub(in crate::policy) place: Box<str>,

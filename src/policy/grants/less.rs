@@ -1,15 +1,18 @@
-//! What whoever starts a session or a lease gives up at once: capabilities and values of parameters.
+//! What whoever starts a session or a lease gives up at once: capabilities, values of parameters, and how much is used.
 //!
 //! Invariant: it only becomes a [`Narrow`], which takes away and gives nothing; a name that no service has is told then,
 //! since it would take away less than was meant.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{base::ServiceId, lease::Terms};
 
-use super::grant::{Layer, Narrow};
+use super::{
+    grant::{Layer, Narrow},
+    limit::{Limit, Measure, unpriced},
+};
 use crate::policy::{files::expected, services::Service, set::PolicySet};
 
 /// What is given up of one service, as people and agents write it.
@@ -25,6 +28,9 @@ pub struct Less {
     /// The globs that values of a parameter must match; an empty list is nothing.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub only: BTreeMap<String, Vec<String>>,
+    /// How much may be used, as in a `limit` of a grant: what is counted, and amounts such as `50/min`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub limit: BTreeMap<String, Vec<String>>,
 }
 
 /// Why something cannot be given up like this; the writer's fault.
@@ -58,7 +64,27 @@ impl PolicySet {
             let values: Vec<&str> = values.iter().map(String::as_str).collect();
             narrow = narrow.limiting(param, &values).map_err(fault)?;
         }
+        for (measure, amounts) in &less.limit {
+            for amount in amounts {
+                narrow.limits.push(Arc::new(self.limit(service, measure, amount).map_err(fault)?));
+            }
+        }
         Ok(narrow)
+    }
+
+    fn limit(&self, service: &Service, measure: &str, amount: &str) -> Result<Limit, String> {
+        let said = |(message, fix)| format!("{message}; {fix}");
+        let meters: Vec<&str> = service.meter_names().collect();
+        let limit = Limit::parse(measure, amount, Some(&meters)).map_err(said)?;
+        match limit.measure() {
+            Measure::Capability(name) => {
+                let known: Vec<&str> = service.capabilities().iter().map(crate::policy::Capability::name).collect();
+                known_as(service, "capability", &known, [&name.to_string()])?;
+            }
+            Measure::Money if self.tariff(service.id()).is_none() => return Err(said(unpriced(service))),
+            _ => {}
+        }
+        Ok(limit)
     }
 
     fn meant(&self, less: &Less, services: &[ServiceId]) -> Result<&Service, NotLess> {
@@ -69,7 +95,14 @@ impl PolicySet {
             (None, []) => return Err(fault("there is no service that could be narrowed".to_owned())),
             (None, several) => {
                 let all = several.iter().map(ServiceId::as_str).collect::<Vec<_>>().join("`, `");
-                let example = less.caps.iter().flatten().chain(less.only.keys()).next().map_or("read", String::as_str);
+                let example = less
+                    .caps
+                    .iter()
+                    .flatten()
+                    .chain(less.only.keys())
+                    .chain(less.limit.keys())
+                    .next()
+                    .map_or("read", String::as_str);
                 let service = several.first().map_or("", |service| service.as_str());
                 let message = format!(
                     "`{}` could be of `{all}`; write it with its service, `{service}:{}`",
@@ -92,14 +125,16 @@ impl std::fmt::Display for Narrow {
     /// What it leaves and takes, for the record.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kept = self.kept().map(|caps| format!("cap {}", caps.join(", ")));
-        let parts: Vec<String> = kept.into_iter().chain(self.only.iter().map(ToString::to_string)).collect();
+        let only = self.only.iter().map(ToString::to_string);
+        let limits = self.limits.iter().map(|limit| format!("limit {limit}"));
+        let parts: Vec<String> = kept.into_iter().chain(only).chain(limits).collect();
         write!(f, "{}: {}", self.service, parts.join("; "))
     }
 }
 
 impl Narrow {
-    /// What was kept with a lease, as a narrowing again; `None` where it takes nothing away. The error is a glob that is
-    /// unusable, which was checked when the lease was made.
+    /// What was kept with a lease, as a narrowing again; `None` where it takes nothing away. The error is a glob or a limit
+    /// that is unusable, which was checked when the lease was made.
     pub fn of_terms(service: &ServiceId, terms: &Terms) -> Result<Option<Self>, String> {
         if !terms.narrows() {
             return Ok(None);
@@ -111,6 +146,9 @@ impl Narrow {
         for (param, values) in &terms.only {
             let values: Vec<&str> = values.iter().map(|value| &**value).collect();
             narrow = narrow.limiting(param, &values)?;
+        }
+        for (measure, amount) in &terms.limits {
+            narrow = narrow.limited(measure, amount)?;
         }
         Ok(Some(narrow))
     }
@@ -125,6 +163,8 @@ impl Narrow {
         terms
             .only
             .extend(only.map(|only| (only.param.clone(), only.values.iter().map(|v| v.as_str().into()).collect())));
+        let limits = self.limits.iter();
+        terms.limits.extend(limits.map(|limit| (limit.measure().to_string().into(), limit.text().into())));
     }
 }
 

@@ -6,8 +6,9 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use crate::base::parse_byte_size;
 
+use super::{money::Money, tariff::Tariff};
 use crate::policy::{
-    files::{Source, Table, expected, is_name},
+    files::{Source, Span, Table, expected, is_name},
     services::{Risk, Service},
 };
 
@@ -20,6 +21,8 @@ pub enum Measure {
     AtOnce,
     /// Bytes of bodies, both ways; counted when an exchange ends.
     Bytes,
+    /// Millionths of a currency's unit, by the user's prices; counted when an exchange ends.
+    Money,
     /// Requests that touch this capability.
     Capability(Arc<str>),
     /// Requests that touch a capability of this risk.
@@ -34,6 +37,7 @@ impl fmt::Display for Measure {
             Self::Requests => f.write_str("requests"),
             Self::AtOnce => f.write_str("at_once"),
             Self::Bytes => f.write_str("bytes"),
+            Self::Money => f.write_str("money"),
             Self::Capability(name) => write!(f, "cap:{name}"),
             Self::Risk(risk) => write!(f, "risk:{risk}"),
             Self::Meter(name) => f.write_str(name),
@@ -81,7 +85,7 @@ impl Limit {
         &self.measure
     }
 
-    /// The most of it; at least 1.
+    /// The most of it, of money in millionths; at least 1.
     pub const fn most(&self) -> u64 {
         self.most
     }
@@ -97,6 +101,16 @@ impl Limit {
         Self::parse(name, text, None)
     }
 
+    /// The amount and the time as they are written: `60/min`.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// So much of what it counts, in words.
+    pub fn amount(&self, amount: u64) -> String {
+        if self.measure == Measure::Money { Money::from_micros(amount).to_string() } else { amount.to_string() }
+    }
+
     /// Reads `requests = "60/min"`, without looking whether a capability exists. Of meters, only these can be named;
     /// without a list, any.
     pub(in crate::policy) fn parse(name: &str, text: &str, meters: Option<&[&str]>) -> Result<Self, Wrong> {
@@ -104,11 +118,17 @@ impl Limit {
         let (most, window) = match &measure {
             Measure::AtOnce => (number(text).ok_or_else(|| unusable(name, text, "a number, such as `8`"))?, 0),
             measure => {
-                let is_bytes = *measure == Measure::Bytes;
-                let example =
-                    if is_bytes { "a size and a time, such as `50MiB/hour`" } else { "such as `60/min` or `3M/day`" };
+                let example = match measure {
+                    Measure::Bytes => "a size and a time, such as `50MiB/hour`",
+                    Measure::Money => "an amount with at most six decimals and a time, such as `5.00/day`",
+                    _ => "such as `60/min` or `3M/day`",
+                };
                 let (amount, word) = text.split_once('/').ok_or_else(|| unusable(name, text, example))?;
-                let most = if is_bytes { parse_byte_size(amount.trim()) } else { number(amount.trim()) };
+                let most = match measure {
+                    Measure::Bytes => parse_byte_size(amount.trim()),
+                    Measure::Money => amount.trim().parse().ok().map(Money::micros),
+                    _ => number(amount.trim()),
+                };
                 let most = most.ok_or_else(|| unusable(name, text, example))?;
                 let word = word.trim();
                 let window = WINDOWS.iter().find(|(known, _)| *known == word).ok_or_else(|| {
@@ -118,8 +138,9 @@ impl Limit {
             }
         };
         if !(1..=MOST).contains(&most) {
-            let fix = "expected at least 1; list a capability under `deny` to allow none of it";
-            return Err((format!("`{name}` cannot be `{}`", text.escape_debug()), fix.to_owned()));
+            let least = if measure == Measure::Money { "0.000001" } else { "1" };
+            let fix = format!("expected at least {least}; list a capability under `deny` to allow none of it");
+            return Err((format!("`{name}` cannot be `{}`", text.escape_debug()), fix));
         }
         Ok(Self { measure, most, window: Duration::from_secs(window), text: text.into() })
     }
@@ -154,6 +175,7 @@ fn measure(name: &str, meters: Option<&[&str]>) -> Result<Measure, Wrong> {
         ("requests", _) => Ok(Measure::Requests),
         ("at_once", _) => Ok(Measure::AtOnce),
         ("bytes", _) => Ok(Measure::Bytes),
+        ("money", _) => Ok(Measure::Money),
         (_, Some(("cap", capability))) => Ok(Measure::Capability(capability.into())),
         (_, Some(("risk", word))) => {
             let words = Risk::WORDS.map(|(word, _)| word);
@@ -162,16 +184,28 @@ fn measure(name: &str, meters: Option<&[&str]>) -> Result<Measure, Wrong> {
         }
         _ if meters.map_or_else(|| is_name(name), |meters| meters.contains(&name)) => Ok(Measure::Meter(name.into())),
         _ => {
-            let mut known = vec!["requests", "at_once", "bytes", "cap:NAME", "risk:RISK"];
+            let mut known = vec!["requests", "at_once", "bytes", "money", "cap:NAME", "risk:RISK"];
             known.extend(meters.unwrap_or_default());
             Err((format!("a limit cannot count `{}`", name.escape_debug()), expected(name, &known)))
         }
     }
 }
 
-/// Reads `limit = { … }`. A value may be a list: `requests = ["60/min", "1K/day"]`. With a service, the capabilities that
-/// it names must exist; without one, none can be named.
-pub(in crate::policy) fn read_limits(table: &Table<'_>, service: Option<&Service>) -> Vec<Arc<Limit>> {
+/// Whose a `limit` table is.
+#[derive(Clone, Copy)]
+pub(in crate::policy) enum Limited<'a> {
+    /// A service's, with its prices: capabilities and meters that it names must exist, and so must prices for money.
+    Service(&'a Service, Option<&'a Tariff>),
+    /// A secret's, which may be for several: none of these can be named, and the prices are looked for later.
+    Secret,
+}
+
+/// Reads `limit = { … }`. A value may be a list: `requests = ["60/min", "1K/day"]`.
+pub(in crate::policy) fn read_limits(table: &Table<'_>, whose: Limited<'_>) -> Vec<Arc<Limit>> {
+    let (service, tariff) = match whose {
+        Limited::Service(service, tariff) => (Some(service), tariff),
+        Limited::Secret => (None, None),
+    };
     let source = table.source();
     let mut limits: Vec<Arc<Limit>> = Vec::new();
     let meters: Vec<&str> = service.map_or_else(Vec::new, |service| service.meter_names().collect());
@@ -193,6 +227,10 @@ pub(in crate::policy) fn read_limits(table: &Table<'_>, service: Option<&Service
                     source.fault(name.span.clone(), message, expected(capability, &known));
                 }
                 (Measure::Capability(_) | Measure::Risk(_), None) => unbound(source, &name.span, &limit.measure),
+                (Measure::Money, Some(service)) if tariff.is_none() => {
+                    let (message, fix) = unpriced(service);
+                    source.fault(name.span.clone(), message, fix);
+                }
                 _ => limits.push(Arc::new(limit)),
             }
         }
@@ -200,12 +238,23 @@ pub(in crate::policy) fn read_limits(table: &Table<'_>, service: Option<&Service
     limits
 }
 
-fn unbound(source: &Source, span: &crate::policy::files::Span, measure: &Measure) {
+/// Why money of a service cannot be counted, and what to do.
+pub(in crate::policy) fn unpriced(service: &Service) -> Wrong {
+    let example =
+        service.meter_names().last().map_or("request = \"0.01\"".to_owned(), |meter| format!("{meter} = \"2.50\""));
+    let fix = format!(
+        "write a file of kind `prices` with `[[price]]`, `service = \"{}\"` and what it costs, such as `{example}`",
+        service.id
+    );
+    (format!("no price says what `{}` costs, so `money` cannot be counted", service.id), fix)
+}
+
+fn unbound(source: &Source, span: &Span, measure: &Measure) {
     let message = format!("the budget of a secret cannot count `{measure}`");
     source.fault(
         span.clone(),
         message,
-        "expected `requests`, `at_once` or `bytes`; put it into the `limit` of a grant",
+        "expected `requests`, `at_once`, `bytes` or `money`; put it into the `limit` of a grant",
     );
 }
 
@@ -224,6 +273,8 @@ mod tests {
             ("bytes", "50MiB/hour", 50 << 20, 3600),
             ("at_once", "8", 8, 0),
             ("tokens", "3M/day", 3_000_000, 86_400),
+            ("money", "5.00/day", 5_000_000, 86_400),
+            ("money", "0.000001/min", 1, 60),
         ] {
             let limit = Limit::parse(name, text, Some(&["tokens"])).unwrap();
             assert_eq!((limit.most(), limit.window().as_secs()), (most, seconds), "{name} {text}");
@@ -248,6 +299,11 @@ mod tests {
             ("risk:wirte", "60/min", "did you mean `write`?"),
             ("tokns", "60/min", "did you mean `tokens`?"),
             ("tokens", "8", "such as"),
+            ("money", "5.00", "such as `5.00/day`"),
+            ("money", "0/day", "at least 0.000001"),
+            ("money", "5.0000001/day", "six decimals"),
+            ("money", "5K/day", "such as `5.00/day`"),
+            ("mony", "5/day", "did you mean `money`?"),
         ] {
             let (message, fix) = Limit::parse(name, text, Some(&["tokens"])).unwrap_err();
             assert!(fix.contains(part), "{name} {text}: {message}; {fix}");

@@ -7,6 +7,7 @@ use crate::base::SecretName;
 use super::{
     grant::{Grant, Layer, Narrow},
     limit::{Limit, Measure},
+    tariff::Tariff,
 };
 use crate::policy::{
     decide::{Bench, LeaseFacts},
@@ -33,8 +34,10 @@ pub struct Applied {
     /// Whose it is, for the counter: requests with the same text share it. Holds no line number, so that an edit
     /// elsewhere in the file forgives nothing.
     pub scope: String,
-    /// Where the answer says what counts; `None` for what is counted without it.
-    pub meter: Option<Arc<Meter>>,
+    /// Where the answer says what counts; empty for what is counted without it.
+    pub reads: Vec<Arc<Meter>>,
+    /// What that costs; `None` for limits on anything but money.
+    pub tariff: Option<Arc<Tariff>>,
 }
 
 impl fmt::Display for Applied {
@@ -59,6 +62,11 @@ impl Narrow {
         })
     }
 
+    /// Whether it limits what is spent.
+    pub(in crate::policy) fn limits_money(&self) -> bool {
+        self.limits.iter().any(|limit| *limit.measure() == Measure::Money)
+    }
+
     /// Every meter that its limits name.
     pub(in crate::policy) fn limited_meters(&self) -> impl Iterator<Item = &str> {
         self.limits.iter().filter_map(|limit| match limit.measure() {
@@ -81,79 +89,140 @@ impl Grant {
             limit: Arc::clone(limit),
             owner: format!("the grant at {}", self.place),
             scope: format!("grant|{}|{secret}|{}", self.service, whom.join("|")),
-            meter: None,
+            reads: Vec::new(),
+            tariff: self.tariff_for(limit),
         }
+    }
+
+    fn tariff_for(&self, limit: &Limit) -> Option<Arc<Tariff>> {
+        self.tariff.clone().filter(|_| *limit.measure() == Measure::Money)
+    }
+}
+
+/// What a request touches and what its answer says, as limits count it.
+struct Counted<'a> {
+    touched: Vec<(&'a str, Risk)>,
+    meters: Vec<Arc<Meter>>,
+    spends: bool,
+}
+
+impl Counted<'_> {
+    /// The limit as this request counts towards it; `None` when it does not.
+    fn towards(&self, applied: Applied) -> Option<Applied> {
+        let touches = |name: &str| self.touched.iter().any(|(touched, _)| *touched == name);
+        let counts = match applied.limit.measure() {
+            Measure::Requests | Measure::AtOnce | Measure::Bytes => true,
+            Measure::Capability(name) => touches(name),
+            Measure::Risk(risk) => self.touched.iter().any(|(_, touched)| touched == risk),
+            Measure::Meter(name) => {
+                let reads: Vec<Arc<Meter>> =
+                    self.meters.iter().filter(|meter| *meter.name() == **name).cloned().collect();
+                return (!reads.is_empty()).then_some(Applied { reads, ..applied });
+            }
+            Measure::Money => {
+                return self.spends.then(|| Applied { reads: self.meters.clone(), ..applied });
+            }
+        };
+        counts.then_some(applied)
     }
 }
 
 impl Bench<'_> {
-    /// The limits of the grant and of every narrowing that this request counts towards. Nothing is looked at again, and
-    /// nothing allocated, where there is none.
-    pub(in crate::policy) fn applied(&self, lease: &LeaseFacts<'_>) -> Vec<Applied> {
-        if self.grant.limits.is_empty() && self.narrows().all(|narrow| narrow.limits.is_empty()) {
+    /// The limits of the grant, of every narrowing and of the secret's budgets that this request counts towards. Nothing
+    /// is looked at again, and nothing allocated, where there is none.
+    pub(in crate::policy) fn applied(&self, budgets: &[Budget], lease: &LeaseFacts<'_>) -> Vec<Applied> {
+        let budgets = || budgets.iter().filter(|budget| budget.secret == *lease.secret);
+        let is_free = self.grant.limits.is_empty() && self.narrows().all(|narrow| narrow.limits.is_empty());
+        if is_free && budgets().next().is_none() {
             return Vec::new();
         }
+        let own = self.grant.limits.iter().map(|limit| self.grant.applied(limit, lease.secret));
+        let narrowed = self.narrows().flat_map(|narrow| of_narrow(narrow, self.grant, lease));
+        let all = own.chain(narrowed).chain(budgets().flat_map(|budget| of_budget(budget, self.grant)));
+        let counted = self.counted();
+        all.filter_map(|applied| counted.towards(applied)).collect()
+    }
+
+    /// What is touched is judged by the grant alone: what a narrowing takes away must not leave a limit uncounted.
+    fn counted(&self) -> Counted<'_> {
+        let alone = Bench { narrow: &[], ..*self };
         let all = self.service.capabilities.iter().enumerate();
         let touched: Vec<(&str, Risk)> = all
-            .filter(|(index, capability)| self.hit(*index, capability).met == Met::Yes)
+            .filter(|(index, capability)| alone.hit(*index, capability).met == Met::Yes)
             .map(|(_, capability)| (&*capability.name, capability.risk))
             .collect();
-        let meter = |limit: &Arc<Limit>| match limit.measure() {
-            Measure::Meter(name) => self.service.meter(name, &self.call).cloned(),
-            _ => None,
-        };
-        let counts = |limit: &&Arc<Limit>| match limit.measure() {
-            Measure::Requests | Measure::AtOnce | Measure::Bytes => true,
-            Measure::Capability(name) => touched.iter().any(|(touched, _)| **touched == **name),
-            Measure::Risk(risk) => touched.iter().any(|(_, touched)| touched == risk),
-            Measure::Meter(_) => meter(limit).is_some(),
-        };
-        let own = self.grant.limits.iter().filter(counts);
-        let own = own.map(|limit| Applied { meter: meter(limit), ..self.grant.applied(limit, lease.secret) });
-        let narrowed = self.narrows().flat_map(|narrow| {
-            let limits = narrow.limits.iter().filter(counts);
-            limits.map(|limit| Applied { meter: meter(limit), ..of_narrow(narrow.layer, limit, lease) })
-        });
-        own.chain(narrowed).collect()
+        let meters = self.service.meters_of(&self.call);
+        let is_measured = self.service.meter_names().next().is_some();
+        let spends = !meters.is_empty() || !is_measured || touched.iter().any(|(_, risk)| *risk == Risk::Spend);
+        Counted { touched, meters, spends }
     }
 }
 
-/// A project's limit is for all who work in its folder; that of a session or lease is for its holder.
-fn of_narrow(layer: Layer, limit: &Arc<Limit>, lease: &LeaseFacts<'_>) -> Applied {
-    let (kind, whom) = match layer {
+/// A project's limits are for all who work in its folder; those of a session or lease are for its holder.
+fn of_narrow<'a>(
+    narrow: &'a Narrow,
+    grant: &'a Grant,
+    lease: &'a LeaseFacts<'_>,
+) -> impl Iterator<Item = Applied> + 'a {
+    let (kind, whom) = match narrow.layer {
         Layer::Project => ("project", lease.project.map(|folder| folder.display().to_string()).unwrap_or_default()),
         Layer::Session => ("session", lease.client.to_string()),
         Layer::Lease => ("lease", lease.client.to_string()),
     };
-    let owner = format!("the {kind} {} {whom}", if layer == Layer::Project { "in" } else { "of" });
+    let owner = format!("the {kind} {} {whom}", if narrow.layer == Layer::Project { "in" } else { "of" });
     let scope = format!("{kind}|{}|{}|{whom}", lease.service, lease.secret);
-    Applied { limit: Arc::clone(limit), owner, scope, meter: None }
+    narrow.limits.iter().map(move |limit| Applied {
+        limit: Arc::clone(limit),
+        owner: owner.clone(),
+        scope: scope.clone(),
+        reads: Vec::new(),
+        tariff: grant.tariff_for(limit),
+    })
+}
+
+/// What all grants of a secret share.
+fn of_budget<'a>(budget: &'a Budget, grant: &'a Grant) -> impl Iterator<Item = Applied> + 'a {
+    budget.limits.iter().map(move |limit| Applied {
+        limit: Arc::clone(limit),
+        owner: format!("the budget at {}", budget.place),
+        scope: format!("secret|{}", budget.secret),
+        reads: Vec::new(),
+        tariff: grant.tariff_for(limit),
+    })
 }
 
 impl PolicySet {
-    /// Every limit that a request with this lease can count towards, whatever it touches.
-    pub(in crate::policy) fn limits_of<'a>(
-        &'a self,
-        grant: &'a Grant,
-        lease: &'a LeaseFacts<'_>,
-    ) -> impl Iterator<Item = Applied> {
+    /// Every limit that a request with this lease can count towards, whatever it touches; none where no grant fits.
+    pub fn limits_of(&self, lease: &LeaseFacts<'_>) -> Vec<Applied> {
+        let Some(grant) = self.grant(lease) else { return Vec::new() };
         let own = grant.limits.iter().map(|limit| grant.applied(limit, lease.secret));
         let narrows = lease.narrow.iter().filter(|narrow| *narrow.service() == grant.service);
-        let narrowed =
-            narrows.flat_map(|narrow| narrow.limits.iter().map(|limit| of_narrow(narrow.layer, limit, lease)));
-        own.chain(narrowed).chain(self.budget_of(lease.secret))
+        let narrowed = narrows.flat_map(|narrow| of_narrow(narrow, grant, lease));
+        let budgets = self.budgets.iter().filter(|budget| budget.secret == *lease.secret);
+        own.chain(narrowed).chain(budgets.flat_map(|budget| of_budget(budget, grant))).collect()
     }
 
-    /// What all grants of this secret share.
-    pub(in crate::policy) fn budget_of<'a>(&'a self, secret: &'a SecretName) -> impl Iterator<Item = Applied> {
-        let of_secret = self.budgets.iter().filter(move |budget| budget.secret == *secret);
-        of_secret.flat_map(move |budget| {
-            budget.limits.iter().map(move |limit| Applied {
-                limit: Arc::clone(limit),
-                owner: format!("the budget at {}", budget.place),
-                scope: format!("secret|{secret}"),
-                meter: None,
-            })
-        })
+    /// Every limit that the user's own files set, once for each secret: those of grants, and then the budgets.
+    pub fn all_limits(&self) -> Vec<(SecretName, Applied)> {
+        let mut all: Vec<(SecretName, Applied)> = Vec::new();
+        let mut add = |secret: &SecretName, applied: Applied| {
+            let same =
+                |(_, other): &(SecretName, Applied)| other.scope == applied.scope && other.limit == applied.limit;
+            if !all.iter().any(same) {
+                all.push((secret.clone(), applied));
+            }
+        };
+        for grant in self.grants() {
+            for (_, secret) in &grant.items {
+                grant.limits.iter().for_each(|limit| add(secret, grant.applied(limit, secret)));
+            }
+        }
+        for grant in self.grants() {
+            let of_grant = |budget: &&Budget| grant.items.iter().any(|(_, secret)| *secret == budget.secret);
+            for budget in self.budgets.iter().filter(of_grant) {
+                of_budget(budget, grant).for_each(|applied| add(&budget.secret, applied));
+            }
+        }
+        all
     }
 }

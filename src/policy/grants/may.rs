@@ -42,7 +42,7 @@ impl PolicySet {
     pub fn may(&self, lease: &LeaseFacts<'_>) -> Option<May> {
         let (service, grant) = (self.service(lease.service)?, self.grant(lease)?);
         let narrows = || lease.narrow.iter().filter(|narrow| *narrow.service() == service.id);
-        if narrows().any(|narrow| service.misnamed(narrow).is_some()) {
+        if narrows().any(|narrow| service.misnamed(narrow, grant.tariff.as_deref()).is_some()) {
             return None; // it denies everything
         }
         let listed = grant.listed.iter().filter_map(|(index, verdict)| {
@@ -60,9 +60,9 @@ impl PolicySet {
         let is_left = |limit: &Limit| match limit.measure() {
             Measure::Capability(name) => capabilities.iter().any(|left| *left.name == **name),
             Measure::Risk(risk) => capabilities.iter().any(|left| left.risk == *risk),
-            Measure::Requests | Measure::AtOnce | Measure::Bytes | Measure::Meter(_) => true,
+            Measure::Requests | Measure::AtOnce | Measure::Bytes | Measure::Money | Measure::Meter(_) => true,
         };
-        let limits = self.limits_of(grant, lease).filter(|applied| is_left(&applied.limit)).collect();
+        let limits = self.limits_of(lease).into_iter().filter(|applied| is_left(&applied.limit)).collect();
         let only = |only: &Only| {
             (only.param.to_string(), only.values.iter().map(|value| Glob::as_str(value).to_owned()).collect())
         };

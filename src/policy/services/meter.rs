@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use super::service::Service;
 use crate::policy::{
-    files::{At, Names, Table, read_rule},
+    files::{At, Names, Span, Table, expected, read_rule},
     rules::{Call, Rule},
 };
 
 /// The most places that one meter names.
 const MOST_PLACES: usize = 16;
 
-/// What limits count by themselves, so that no meter can be called that.
-const TAKEN: [&str; 3] = ["requests", "at_once", "bytes"];
+/// What limits count and prices name by themselves, so that no meter can be called that.
+const TAKEN: [&str; 6] = ["requests", "at_once", "bytes", "money", "request", "model"];
 
 /// Where an answer says how much was used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,15 +21,20 @@ pub struct Meter {
     places: Vec<MeterPlace>,
     parts: usize,
     streams: bool,
+    part_of: Option<Arc<str>>,
+    model: Vec<Steps>,
 }
+
+/// The steps of a JSON pointer (RFC 6901), at least one.
+pub type Steps = Vec<Box<str>>;
 
 /// One place of a number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MeterPlace {
     /// Which part of the sum it is; of places with the same part, the one that is read last counts.
     pub part: usize,
-    /// The steps of its JSON pointer (RFC 6901), at least one.
-    pub steps: Vec<Box<str>>,
+    /// Where it stands.
+    pub steps: Steps,
 }
 
 impl Meter {
@@ -46,7 +51,19 @@ impl Meter {
         if places.is_empty() || places.len() > MOST_PLACES {
             return Err(format!("a meter has 1 to {MOST_PLACES} places"));
         }
-        Ok(Self { name: name.into(), places, parts: parts.len(), streams })
+        Ok(Self { name: name.into(), places, parts: parts.len(), streams, part_of: None, model: Vec::new() })
+    }
+
+    /// The same where answers name their model at one of these pointers, with ` or ` between them. The error says which
+    /// text is no pointer.
+    pub fn with_model(mut self, text: &str) -> Result<Self, String> {
+        let steps =
+            |pointer| steps(pointer).ok_or_else(|| format!("`{}` is no JSON pointer", str::escape_debug(pointer)));
+        self.model = text.split(" or ").map(steps).collect::<Result<_, _>>()?;
+        if self.model.len() > MOST_PLACES {
+            return Err(format!("a model stands at 1 to {MOST_PLACES} places"));
+        }
+        Ok(self)
     }
 
     /// What limits call it.
@@ -57,6 +74,16 @@ impl Meter {
     /// Where its numbers stand.
     pub fn places(&self) -> &[MeterPlace] {
         &self.places
+    }
+
+    /// Where answers name their model; the first that is read counts.
+    pub fn model(&self) -> &[Steps] {
+        &self.model
+    }
+
+    /// The meter that counts these units too.
+    pub fn part_of(&self) -> Option<&str> {
+        self.part_of.as_deref()
     }
 
     /// How many parts its sum has.
@@ -71,7 +98,7 @@ impl Meter {
 }
 
 /// The steps of a pointer.
-fn steps(pointer: &str) -> Option<Vec<Box<str>>> {
+fn steps(pointer: &str) -> Option<Steps> {
     let rest = pointer.strip_prefix('/').filter(|rest| !rest.is_empty() && !rest.contains(['*', '\0']))?;
     let tilde = rest.replace("~0", "").replace("~1", "").contains('~');
     (!tilde).then(|| rest.split('/').map(|step| step.replace("~1", "/").replace("~0", "~").into()).collect())
@@ -90,19 +117,52 @@ impl Service {
         self.meters.iter().map(|metered| metered.meter.name())
     }
 
-    /// The meter with this name, if the answer to this request has it. Read widely, as what takes away.
-    pub(in crate::policy) fn meter(&self, name: &str, call: &Call<'_>) -> Option<&Arc<Meter>> {
-        let named = self.meters.iter().find(|metered| metered.meter.name() == name)?;
-        named.on.takes(call).then_some(&named.meter)
+    /// All of its meters.
+    pub(in crate::policy) fn meters(&self) -> impl Iterator<Item = &Arc<Meter>> {
+        self.meters.iter().map(|metered| &metered.meter)
+    }
+
+    /// Those that the answer to this request has. Read widely, as what takes away.
+    pub(in crate::policy) fn meters_of(&self, call: &Call<'_>) -> Vec<Arc<Meter>> {
+        self.meters.iter().filter(|metered| metered.on.takes(call)).map(|metered| Arc::clone(&metered.meter)).collect()
     }
 }
 
 /// Reads every `[meter.NAME]`.
 pub(in crate::policy) fn read_meters(file: &mut Table<'_>, names: &Names<'_>) -> Vec<Metered> {
-    file.named("meter").into_iter().filter_map(|(name, table)| read_meter(&name, table, names)).collect()
+    let read = file.named("meter").into_iter().filter_map(|(name, table)| read_meter(&name, table, names));
+    let (meters, parts): (Vec<Metered>, Vec<Option<Span>>) = read.unzip();
+    for (metered, span) in meters.iter().zip(parts) {
+        let (Some(span), Some(whole)) = (span, metered.meter.part_of()) else { continue };
+        let others = || meters.iter().map(|other| other.meter.name()).filter(|name| *name != metered.meter.name());
+        if others().all(|other| other != whole) {
+            let known: Vec<&str> = others().collect();
+            file.source().fault(
+                span,
+                format!("there is no other meter `{}`", whole.escape_debug()),
+                expected(whole, &known),
+            );
+        } else if is_part_of_itself(&metered.meter, &meters) {
+            file.source().fault(
+                span,
+                format!("`{}` is a part of itself", metered.meter.name()),
+                "remove one `part_of`",
+            );
+        }
+    }
+    meters
 }
 
-fn read_meter(name: &At<&str>, mut table: Table<'_>, names: &Names<'_>) -> Option<Metered> {
+fn is_part_of_itself(meter: &Meter, all: &[Metered]) -> bool {
+    let mut whole = meter.part_of();
+    for _ in all {
+        let Some(name) = whole else { return false };
+        whole = all.iter().find(|other| other.meter.name() == name).and_then(|other| other.meter.part_of());
+    }
+    whole.is_some()
+}
+
+fn read_meter(name: &At<&str>, mut table: Table<'_>, names: &Names<'_>) -> Option<(Metered, Option<Span>)> {
     let source = table.source();
     if TAKEN.contains(&name.value) {
         let message = format!("limits count `{}` without a meter", name.value);
@@ -125,6 +185,16 @@ fn read_meter(name: &At<&str>, mut table: Table<'_>, names: &Names<'_>) -> Optio
     if let (Err(why), true) = (&meter, wrong.is_empty()) {
         table.fault(why, "add `json = [\"/usage/total_tokens\"]`");
     }
+    let model = table.text("model");
+    let part_of = table.text("part_of");
     table.finish();
-    Some(Metered { on: on?, meter: Arc::new(meter.ok()?) })
+    let mut meter = meter.ok()?;
+    if let Some(model) = model {
+        match meter.clone().with_model(model.value) {
+            Ok(with_model) => meter = with_model,
+            Err(why) => source.fault(model.span, why, "write it like `/model`, or `/model or /response/model`"),
+        }
+    }
+    meter.part_of = part_of.as_ref().map(|whole| whole.value.into());
+    Some((Metered { on: on?, meter: Arc::new(meter) }, part_of.map(|whole| whole.span)))
 }

@@ -17,7 +17,7 @@ pub use hosts::{GrantedHost, ListedPlace};
 pub use issue::Withhold;
 pub(super) use issue::{Issue, Then};
 pub(super) use meter::read_meters;
-pub use meter::{Meter, MeterPlace};
+pub use meter::{Meter, MeterPlace, Steps};
 pub(super) use recognise::recognise;
 pub use service::{Capability, Inject, Missing, Risk, Service};
 pub(super) use service::{Carries, HostBlock, OriginPattern, host_value};

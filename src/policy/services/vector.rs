@@ -120,6 +120,7 @@ impl Service {
             unscoped: Vec::new(),
             ttl: None,
             limits: Vec::new(),
+            tariff: None,
             approve: Approve::default(),
             place: "".into(),
         };
@@ -135,7 +136,7 @@ impl Service {
         let bytes = vector.body.as_deref().map_or_else(Bytes::new, |text| Bytes::copy_from_slice(text.as_bytes()));
         let body = Body::read(bytes, &vector.headers);
         let content = Content { query: None, headers: &vector.headers, body: &body };
-        let decision = judge(self, &grant, &lease, &vector.asked.facts(content));
+        let decision = judge(self, &grant, &[], &lease, &vector.asked.facts(content));
         if let Some(code) = decision.code {
             return Err(code);
         }

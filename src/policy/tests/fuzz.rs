@@ -17,8 +17,12 @@ const TRIES: usize = 400;
 
 const POLICY: &str = "schema = 1\nkind = \"policy\"\n[defaults]\nttl = \"1h\"\n[[grant]]\nservice = \"acme\"\nitem = \"k\"\n\
     agents = [\"claude-*\"]\nprojects = [\"~/src/**\"]\nenvironments = [\"dev\"]\nallow = [\"read\"]\nask = [\"stream\"]\n\
-    only = { project = [\"acme/*\"] }\nunscoped = [\"stream\"]\nlimit = { requests = \"60/min\", at_once = 8 }\n\
+    only = { project = [\"acme/*\"] }\nunscoped = [\"stream\"]\nlimit = { requests = \"60/min\", at_once = 8, money = \"5.00/day\" }\n\
     approve = { within = \"5m\", remember = \"10m\" }\n";
+
+const PRICES: &str = "schema = 1\nkind = \"prices\"\ncurrency = \"USD\"\n[[price]]\nservice = \"acme\"\n\
+    model = [\"small-*\", \"tiny\"]\ntokens = \"2.50\"\ncached_tokens = 1.25\nrequest = \"0.01\"\n[[price]]\nservice = \"acme\"\n\
+    tokens = \"3\"\n";
 
 /// What a person mistypes: bytes changed, cut out, doubled, or taken from elsewhere; four bytes of input each.
 fn edited(text: &str, script: &[u8]) -> String {
@@ -46,8 +50,8 @@ fn edited(text: &str, script: &[u8]) -> String {
 }
 
 /// Loads or says where it cannot, whatever the text is.
-fn loads_or_says_why(service: &str, policy: &str) {
-    let texts = [("acme.toml", service), ("mine.toml", policy)];
+fn loads_or_says_why(service: &str, policy: &str, prices: &str) {
+    let texts = [("acme.toml", service), ("mine.toml", policy), ("prices.toml", prices)];
     let Err(errors) = PolicySet::of_texts(&texts) else { return };
     assert!(!errors.faults().is_empty());
     for fault in errors.faults() {
@@ -61,10 +65,12 @@ fn loads_or_says_why(service: &str, policy: &str) {
 fn any_text_loads_or_says_where_it_cannot() {
     bolero::check!().with_iterations(TRIES).with_max_len(4096).for_each(|input: &[u8]| {
         let raw = String::from_utf8_lossy(input);
-        loads_or_says_why(&raw, POLICY);
-        loads_or_says_why(ACME, &raw);
+        loads_or_says_why(&raw, POLICY, PRICES);
+        loads_or_says_why(ACME, &raw, PRICES);
+        loads_or_says_why(ACME, POLICY, &raw);
         let (first, second) = input.split_at(input.len() / 2);
-        loads_or_says_why(&edited(ACME, first), &edited(POLICY, second));
+        loads_or_says_why(&edited(ACME, first), &edited(POLICY, second), PRICES);
+        loads_or_says_why(ACME, &edited(POLICY, first), &edited(PRICES, second));
         if let Ok(set) = PolicySet::of_texts(&[("acme.toml", ACME)]) {
             let _ = set.parse_project(".secrets.toml", &raw); // a fault or a project; no panic
         }

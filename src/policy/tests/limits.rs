@@ -86,7 +86,7 @@ fn a_narrowing_that_limits_what_does_not_exist_is_a_refusal() {
 fn metered(set: &PolicySet, asker: &Asker<'_>, call: &str) -> Vec<String> {
     let decision = ask(set, asker, call);
     assert_eq!(decision.reason, "", "{call}");
-    decision.limits.iter().filter_map(|limit| Some(limit.meter.as_ref()?.name().to_owned())).collect()
+    decision.limits.iter().flat_map(|limit| limit.reads.iter().map(|meter| meter.name().to_owned())).collect()
 }
 
 #[test]

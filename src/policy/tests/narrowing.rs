@@ -1,6 +1,9 @@
-//! Property: no narrowing, of a project or of a lease, ever raises a verdict (section 4.4 of the language).
+//! Property: no narrowing, of a project or of a lease, ever raises a verdict or removes a limit (section 4.4 of the
+//! language).
 
-use super::super::{Narrow, PolicySet, Verdict};
+use std::collections::BTreeSet;
+
+use super::super::{Decision, Narrow, PolicySet, Verdict};
 use super::{ACME, ASKER, Asker, Protocol, ask, ask_as};
 use crate::policy::grants::Layer;
 
@@ -21,6 +24,18 @@ impl Dice {
 }
 
 const CAPABILITIES: [&str; 5] = ["read", "stream", "edge", "wide", "tenants"];
+
+const LIMIT_TABLES: [&str; 4] = [
+    "",
+    "limit = { requests = \"60/min\" }",
+    "limit = { \"cap:edge\" = \"5/hour\", \"cap:read\" = \"9/min\", \"risk:admin\" = \"1/day\" }",
+    "limit = { at_once = 3, \"risk:read\" = \"9/day\" }\n[[budget]]\nsecret = \"k\"\nlimit = { bytes = \"1MiB/day\" }",
+];
+
+/// The limits that apply, in words; nothing where nothing may pass.
+pub(super) fn applied(decision: &Decision) -> BTreeSet<String> {
+    decision.limits.iter().map(ToString::to_string).collect()
+}
 
 /// The template plus overlapping capabilities, so that lists have something to disagree about.
 pub(super) fn service() -> String {
@@ -89,9 +104,10 @@ pub(super) fn a_grant(dice: &mut Dice) -> String {
         "only = { tenant = [\"shop\"] }",
     ]);
     let unscoped: Vec<&str> = CAPABILITIES.into_iter().filter(|_| dice.below(2) == 0).collect();
+    let limit = dice.pick(&LIMIT_TABLES);
     format!(
         "schema = 1\nkind = \"policy\"\n[[grant]]\nservice = \"acme\"\nitem = \"k\"\nallow = {:?}\nask = {:?}\n\
-        deny = {:?}\n{only}\nunscoped = {unscoped:?}\n",
+        deny = {:?}\n{only}\nunscoped = {unscoped:?}\n{limit}\n",
         lists[0], lists[1], lists[2]
     )
 }
@@ -113,6 +129,10 @@ fn a_narrow(dice: &mut Dice) -> Narrow {
         let values = dice.pick(&[&["acme/*"][..], &["acme/web"], &[], &["**"]]);
         narrow = narrow.limiting("project", values).unwrap();
     }
+    if dice.below(3) == 0 {
+        let measure = dice.pick(&["requests", "at_once", "cap:read", "cap:edge", "risk:read", "risk:admin"]);
+        narrow = narrow.limited(measure, if measure == "at_once" { "2" } else { "5/min" }).unwrap();
+    }
     narrow
 }
 
@@ -120,16 +140,17 @@ fn a_narrow(dice: &mut Dice) -> Narrow {
 fn narrowing_never_widens() {
     let service = service();
     let mut dice = Dice(0x5eed_1ea5_e401_d000);
-    let mut lowered = 0;
-    let mut allowed = 0;
+    let (mut lowered, mut allowed, mut limited) = (0, 0, 0);
     for _ in 0..100 {
         let policy = a_grant(&mut dice);
         let set = PolicySet::of_texts(&[("acme.toml", &service), ("p.toml", &policy)]).unwrap();
         for _ in 0..40 {
             let (call, protocol) = a_request(&mut dice);
             let narrows: Vec<Narrow> = (0..3).map(|_| a_narrow(&mut dice)).collect();
-            let verdict = |narrow: &[Narrow]| ask_as(&set, &Asker { narrow, ..ASKER }, &call, protocol).verdict;
+            let decide = |narrow: &[Narrow]| ask_as(&set, &Asker { narrow, ..ASKER }, &call, protocol);
+            let verdict = |narrow: &[Narrow]| decide(narrow).verdict;
             let mut before = verdict(&[]);
+            let mut limits = applied(&decide(&[]));
             allowed += usize::from(before == Verdict::Allow);
             for count in 1..=narrows.len() {
                 let after = verdict(&narrows[..count]);
@@ -140,6 +161,16 @@ fn narrowing_never_widens() {
                 );
                 lowered += usize::from(after < before);
                 before = after;
+                if after > Verdict::Deny {
+                    let now = applied(&decide(&narrows[..count]));
+                    assert!(
+                        now.is_superset(&limits),
+                        "{call}: {limits:?} became {now:?} under {:#?}",
+                        &narrows[..count]
+                    );
+                    limited += usize::from(now.len() > limits.len());
+                    limits = now;
+                }
             }
             // The order of layers does not matter, and all of them together are at most each of them alone.
             let reversed: Vec<Narrow> = narrows.iter().rev().cloned().collect();
@@ -150,9 +181,26 @@ fn narrowing_never_widens() {
         }
     }
     assert!(
-        allowed > 100 && lowered > 100,
-        "the generator reaches what it should: {allowed} allowed, {lowered} lowered"
+        allowed > 100 && lowered > 100 && limited > 50,
+        "the generator reaches what it should: {allowed} allowed, {lowered} lowered, {limited} limited"
     );
+}
+
+#[test]
+fn a_capability_that_is_given_up_goes_on_counting_what_others_give() {
+    let lists = "allow = [\"wide\", \"edge\"]\nunscoped = [\"wide\"]\nlimit = { \"cap:edge\" = \"5/hour\" }\n";
+    let policy = format!("schema = 1\nkind = \"policy\"\n[[grant]]\nservice = \"acme\"\nitem = \"k\"\n{lists}");
+    let set = PolicySet::of_texts(&[("acme.toml", &service()), ("p.toml", &policy)]).unwrap();
+    let call = "GET https://api.acme.example/v1/projects/acme/web/edge";
+    let of = || Narrow::of_lease("acme".parse().unwrap());
+    for narrow in [of(), of().keeping(["wide"]), of().limiting("project", &["else/*"]).unwrap()] {
+        let decision = ask(&set, &Asker { narrow: &[narrow], ..ASKER }, call);
+        let limits: Vec<String> = applied(&decision).into_iter().collect();
+        assert_eq!(
+            (decision.verdict, limits),
+            (Verdict::Allow, vec!["cap:edge = 5/hour of the grant at p.toml:3".to_owned()])
+        );
+    }
 }
 
 #[test]

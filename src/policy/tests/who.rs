@@ -88,7 +88,7 @@ fn a_project_says_in_which_environment_it_is_worked_on_and_gives_nothing_by_it()
 fn less(caps: Option<&[&str]>, only: &[(&str, &[&str])]) -> Less {
     let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
     let only = only.iter().map(|(param, values)| ((*param).to_owned(), texts(values))).collect();
-    Less { service: None, caps: caps.map(texts), only }
+    Less { service: None, caps: caps.map(texts), only, ..Less::default() }
 }
 
 #[test]
@@ -116,6 +116,41 @@ fn what_is_given_up_is_kept_with_the_lease_and_comes_back_the_same() {
             let found = (verdict(READ), verdict("GET https://api.acme.example/v1/projects/evil/web"));
             assert_eq!(found, (own, other), "{given:?}");
         }
+    }
+}
+
+#[test]
+fn how_much_is_used_is_given_up_and_kept_too() {
+    let set = set(&[""]).unwrap();
+    let acme: [ServiceId; 1] = ["acme".parse().unwrap()];
+    let limited = |measure: &str, amounts: &[&str]| {
+        let limit = [(measure.to_owned(), amounts.iter().map(|amount| (*amount).to_owned()).collect())].into();
+        Less { limit, ..Less::default() }
+    };
+    let given = [limited("requests", &["50/min", "1K/day"]), limited("cap:read", &["5/hour"])];
+    let narrows = set.narrows(Layer::Lease, &given, &acme).unwrap();
+    let mut terms = Terms::default();
+    for narrow in &narrows {
+        narrow.add_to(&mut terms);
+    }
+    assert!(terms.narrows());
+    let kept: Terms = serde_json::from_str(&serde_json::to_string(&terms).unwrap()).unwrap();
+    let back = [Narrow::of_terms(&acme[0], &kept).unwrap().unwrap()];
+    for narrow in [&narrows[..], &back[..]] {
+        let limits = ask(&set, &Asker { narrow, ..ASKER }, READ).limits;
+        let words: Vec<String> = limits.iter().map(ToString::to_string).collect();
+        let of = |limit: &str| format!("{limit} of the lease of codex");
+        assert_eq!(words, [of("requests = 50/min"), of("requests = 1K/day"), of("cap:read = 5/hour")]);
+    }
+    for (measure, amount, said) in [
+        ("request", "1/min", "did you mean `requests`?"),
+        ("requests", "1/mni", "did you mean `min`?"),
+        ("cap:raed", "1/min", "`acme` has no capability `raed`; did you mean `read`?"),
+        ("tokns", "1/min", "did you mean `tokens`?"),
+        ("money", "1/day", "no price says what `acme` costs"),
+    ] {
+        let error = set.narrows(Layer::Lease, &[limited(measure, &[amount])], &acme).unwrap_err();
+        assert!(error.to_string().contains(said), "{measure}: {error}");
     }
 }
 

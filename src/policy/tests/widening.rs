@@ -1,14 +1,21 @@
 //! Property, over 10,000 requests with queries, fields and bodies: no project file, lease or session narrowing, alone or
-//! together, in whatever order, ever raises a verdict; and a decision depends on nothing but what it is asked.
+//! together, in whatever order, ever raises a verdict or removes a limit; and a decision depends on nothing but what it is asked.
 
 use http::HeaderMap;
 
 use super::super::{Body, Content, Decision, LeaseFacts, Narrow, PolicySet, Protocol, RequestFacts, Verdict};
-use super::{content::SERVICE, narrowing::Dice};
+use super::{
+    content::SERVICE,
+    narrowing::{Dice, applied},
+};
 use crate::base::{Authority, ClientId, Scheme, SecretName, ServiceId};
 use crate::policy::grants::{Keep, Layer};
 
 const REQUESTS: usize = 10_000;
+
+const METER: &str = "\n[meter.tokens]\non = { path = [\"/v1/run\", \"/v1/search\"] }\njson = [\"/usage\"]\n";
+
+const PRICES: &str = "schema = 1\nkind = \"prices\"\n[[price]]\nservice = \"chat\"\ntokens = \"2\"\n";
 
 const CAPABILITIES: [&str; 5] = ["cheap", "post", "search", "admin", "rest"];
 
@@ -70,9 +77,15 @@ fn a_grant(dice: &mut Dice) -> String {
         dice.pick(&["", "", "only = { channel = [\"a\"] }", "only = { channel = [] }", "only = { channel = [\"*\"] }"]);
     let unscoped: Vec<&str> = CAPABILITIES.into_iter().filter(|_| dice.below(2) == 0).collect();
     let [allow, ask, deny, _] = lists;
+    let limit = dice.pick(&[
+        "",
+        "limit = { requests = \"60/min\", money = \"5.00/day\" }",
+        "limit = { \"cap:post\" = \"5/hour\", \"risk:admin\" = \"1/day\", \"cap:rest\" = \"3/min\" }",
+        "limit = { tokens = \"9K/day\" }\n[[budget]]\nsecret = \"k\"\nlimit = { bytes = \"1MiB/day\", money = \"9/week\" }",
+    ]);
     format!(
         "schema = 1\nkind = \"policy\"\n[[grant]]\nservice = \"chat\"\nitem = \"k\"\nallow = {allow:?}\nask = {ask:?}\n\
-         deny = {deny:?}\n{only}\nunscoped = {unscoped:?}\n"
+         deny = {deny:?}\n{only}\nunscoped = {unscoped:?}\n{limit}\n"
     )
 }
 
@@ -87,9 +100,14 @@ fn a_project(dice: &mut Dice, set: &PolicySet) -> Vec<Narrow> {
         "only = { channel = [] }",
         "only = { channel = [\"**\"] }",
     ]);
+    let limit = dice.pick(&[
+        "",
+        "limit = { requests = \"9/min\", \"cap:cheap\" = \"2/min\" }",
+        "limit = { money = \"1/day\", tokens = \"5/min\", \"risk:read\" = \"3/min\" }",
+    ]);
     let need = "[[need]]\nservice = \"chat\"\ncaps = [\"admin\", \"cheap\", \"rest\"]\nwhy = \"please\"\n";
     let text = format!(
-        "schema = 1\nkind = \"project\"\n{need}[[narrow]]\nservice = \"chat\"\nask = {ask:?}\ndeny = {deny:?}\n{only}\n"
+        "schema = 1\nkind = \"project\"\n{need}[[narrow]]\nservice = \"chat\"\nask = {ask:?}\ndeny = {deny:?}\n{only}\n{limit}\n"
     );
     set.parse_project(".secrets.toml", &text).unwrap_or_else(|errors| panic!("{errors}")).narrows
 }
@@ -109,6 +127,11 @@ fn a_narrow(dice: &mut Dice) -> Narrow {
     }
     if dice.below(4) == 0 {
         narrow = narrow.limiting("channel", dice.pick(&[&["a"][..], &["b", "c"], &[]])).unwrap();
+    }
+    for (measure, amount) in [("requests", "7/min"), ("cap:post", "1/min"), ("money", "0.50/day"), ("at_once", "2")] {
+        if dice.below(6) == 0 {
+            narrow = narrow.limited(measure, amount).unwrap();
+        }
     }
     narrow
 }
@@ -147,10 +170,12 @@ fn words(decision: &Decision) -> String {
 #[test]
 fn nothing_that_a_project_a_lease_or_a_session_says_widens_any_of_10_000_requests() {
     let mut dice = Dice(0x0001_0000_beef_cafe);
-    let (mut allowed, mut asked_for, mut lowered, mut made) = (0, 0, 0, 0);
+    let (mut allowed, mut asked_for, mut lowered, mut limited, mut made) = (0, 0, 0, 0, 0);
+    let service = format!("{SERVICE}{METER}");
     while made < REQUESTS {
         let policy = a_grant(&mut dice);
-        let set = PolicySet::of_texts(&[("chat.toml", SERVICE), ("p.toml", &policy)]).unwrap();
+        let set =
+            PolicySet::of_texts(&[("chat.toml", &service), ("p.toml", &policy), ("prices.toml", PRICES)]).unwrap();
         let name = |text: &str| text.to_owned();
         let bench = Bench {
             set: &set,
@@ -170,10 +195,17 @@ fn nothing_that_a_project_a_lease_or_a_session_says_widens_any_of_10_000_request
             let reversed: Vec<Narrow> = all.iter().rev().cloned().collect();
             assert_eq!(together.verdict, bench.decide(&asked, &reversed).verdict, "layers have no order\n{policy}");
             for layer in &layers {
-                let alone = bench.decide(&asked, layer).verdict;
+                let with_layer = bench.decide(&asked, layer);
+                let alone = with_layer.verdict;
                 let about = || format!("{} {} {:?}\n{policy}\n{layer:#?}", asked.method, asked.path, asked.body);
                 assert!(alone <= before.verdict, "from {} to {alone}: {}", before.verdict, about());
                 assert!(together.verdict <= alone, "from {alone} to {}: {}", together.verdict, about());
+                // A limit that goes is a limit that is loosened, so each that applied applies as it was.
+                let (fewest, some, all) = (applied(&before), applied(&with_layer), applied(&together));
+                assert!(alone == Verdict::Deny || some.is_superset(&fewest), "{fewest:?} became {some:?}: {}", about());
+                let denied = together.verdict == Verdict::Deny;
+                assert!(denied || all.is_superset(&some), "{some:?} became {all:?}: {}", about());
+                limited += usize::from(!denied && all.len() > fewest.len());
             }
             if together.verdict == Verdict::Allow {
                 assert!(together.body_max.unwrap_or(usize::MAX) <= before.body_max.unwrap_or(usize::MAX));
@@ -184,8 +216,8 @@ fn nothing_that_a_project_a_lease_or_a_session_says_widens_any_of_10_000_request
         }
     }
     assert!(
-        allowed > 500 && asked_for > 200 && lowered > 500,
-        "the generator reaches what it should: {allowed} allowed, {asked_for} asked, {lowered} lowered"
+        allowed > 500 && asked_for > 200 && lowered > 500 && limited > 500,
+        "the generator reaches what it should: {allowed} allowed, {asked_for} asked, {lowered} lowered, {limited} limited"
     );
 }
 
@@ -194,7 +226,6 @@ fn every_part_of_a_narrowing_is_one_that_the_property_tries() {
     // A part that is added to narrowings has to be added to the generators above, too.
     let Narrow { layer, service: _, keep, ask, deny, only, ttl, limits } = Narrow::of_lease("chat".parse().unwrap());
     assert!(matches!((layer, keep), (Layer::Lease, Keep::All)));
-    // Limits lower no verdict; that each layer has its own is tested where they are counted.
     assert!(limits.is_empty());
     assert!(ask.is_empty() && deny.is_empty() && only.is_empty() && ttl.is_none());
 }

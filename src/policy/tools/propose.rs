@@ -66,11 +66,11 @@ fn read(path: &Path, text: &str) -> (Vec<Proposal>, Vec<Fault>) {
             table.finish();
             let Some(at) = at else { continue };
             let inner = Source::new(outer.file(), at.value);
-            let service = service_of(&inner, at.value, &["service"]);
+            let service = service_of(&inner, at.value);
             let raw = text.get(at.span.clone()).unwrap_or_default();
             let begin = outer.position(at.span.start + before(raw));
             faults.extend(inner.into_faults().into_iter().map(|fault| moved(fault, begin)));
-            let Some((_, service)) = service else { continue };
+            let Some(service) = service else { continue };
             if found.iter().any(|other| other.service.id == service.id) {
                 let message = format!("service `{}` is proposed twice", service.id);
                 outer.fault(at.span.clone(), message, "keep one of the two");

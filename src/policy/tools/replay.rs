@@ -114,7 +114,7 @@ impl PolicySet {
                         protocol,
                         content: Content::unknown(),
                     };
-                    let decision = judge(service, grant, &lease, &request);
+                    let decision = judge(service, grant, &[], &lease, &request);
                     if best.as_ref().is_none_or(|best| rank(&decision) > rank(best)) {
                         best = Some(decision);
                     }

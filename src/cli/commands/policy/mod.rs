@@ -265,8 +265,15 @@ fn listed(list: &PolicyList) -> String {
             &service.source,
         ]);
     }
+    let mut prices = Table::new(&["service", "models", "costs", "from"]);
+    for price in &list.prices {
+        let currency = price.currency.as_deref().map_or_else(String::new, |currency| format!(" {currency}"));
+        let costs = price.costs.iter().map(|(name, money)| format!("{name} {money}{currency}"));
+        prices.row([price.service.as_str(), &price.models, &costs.collect::<Vec<_>>().join(", "), &price.source]);
+    }
+    let prices = if list.prices.is_empty() { String::new() } else { format!("\n{}", prices.render("")) };
     format!(
-        "{}\n{}\nhosts that no grant names: {}\n{}",
+        "{}{prices}\n{}\nhosts that no grant names: {}\n{}",
         grants.render("no grants"),
         services.render("no services"),
         sanitize::line(&list.unknown_host),

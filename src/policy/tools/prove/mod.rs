@@ -199,7 +199,7 @@ impl<'a> Search<'a> {
             protocol: example.protocol,
             content: Content::unknown(),
         };
-        let decision = judge(self.service, self.grant, &lease, &request);
+        let decision = judge(self.service, self.grant, &[], &lease, &request);
         let verdict = decision.verdict;
         (verdict > Verdict::Deny).then(|| Counter { verdict, ..self.counter(capability, Some(example)) })
     }
