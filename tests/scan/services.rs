@@ -38,7 +38,8 @@ fn value(shape: &ServiceShape) -> Option<String> {
         let rest = length.saturating_sub(prefix.len());
         [letters(rest, 5), hex[..rest].to_owned()]
     });
-    let mut tails = tails.chain([format!("{}.{}", letters(14, 9), &hex[..64])]);
+    let dotted = format!("{}.{}", letters(14, 9), &hex[..64]);
+    let mut tails = tails.chain([dotted, format!("7000000000:{}", letters(35, 7))]);
     tails.find(|tail| (shape.fits)(format!("{prefix}{tail}").as_bytes())).map(|tail| prefix.clone() + &tail)
 }
 

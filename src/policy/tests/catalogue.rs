@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
 
 use super::super::{PolicySet, Risk, UnknownHost, catalogue::CATALOGUE};
 use super::{ACME, ASKER, Asker, ask, ask_as};
-use crate::policy::services::{Carries, Expected, Vector};
+use crate::policy::services::{Carries, Expected, Then, Vector};
 use crate::{
     base::{RefusalCode, Scheme},
     policy::{Credential, Protocol, Verdict},
@@ -24,11 +24,16 @@ fn every_file_of_the_folder_is_embedded_and_bears_its_id() {
     let set = PolicySet::catalogue().unwrap_or_else(|errors| panic!("{errors}"));
     let ids: BTreeSet<String> = set.services().map(|service| format!("{}.toml", service.id())).collect();
     assert_eq!(ids, embedded);
-    assert!(ids.len() >= 28);
+    assert!(ids.len() >= 200, "{}", ids.len());
     assert_eq!(set.unknown_host(), UnknownHost::Tunnel);
     for (name, text) in CATALOGUE {
         assert!(text.starts_with("# ") && text.contains("# Checked: "), "{name} says what it is and what was checked");
         assert!(text.lines().all(|line| line.len() <= 180), "{name} has a line that nobody can read");
+        let credentials = text.lines().filter(|line| line.starts_with("[credential.")).count();
+        for key in ["env ", "accept ", "lease "] {
+            let stated = text.lines().filter(|line| line.starts_with(key)).count();
+            assert_eq!(stated, credentials, "{name} states `{key}` of each credential");
+        }
     }
 }
 
@@ -56,6 +61,8 @@ fn every_service_is_usable() {
                 "{id} never uses it"
             );
             assert!(credential.shape().length() <= 31);
+            let accept = credential.accept();
+            assert!(!accept.fits(b"") && !accept.fits(b"two words"), "{id} {} takes anything", credential.name());
         }
         for capability in service.capabilities() {
             assert!(!capability.about().is_empty() && !capability.allow.is_empty(), "{id} {}", capability.name());
@@ -161,6 +168,19 @@ fn every_vector_holds_and_every_service_has_each_kind() {
         assert!(has(&|v| v.expected == denied), "{}: denied", service.id());
         assert!(has(&|v| v.expected == stray && v.place.is_some() && is_host(v)), "{}: stray", service.id());
         assert!(has(&|v| v.expected == stray && !is_host(v)), "{}: wrong host", service.id());
+        let issued = has(&|v| v.expected == Expected::Refused(RefusalCode::IssueRefused));
+        assert_eq!(
+            issued,
+            service.issues.iter().any(|issue| matches!(issue.then, Then::Refuse)),
+            "{}: issue",
+            service.id()
+        );
+        for capability in service.capabilities() {
+            let given = |v: &Vector| matches!(&v.expected, Expected::Gives(names) if names.iter().any(|n| **n == *capability.name()));
+            // What only makes credentials is refused whatever is granted.
+            let only_issued = issued && capability.risk() == Risk::Secret;
+            assert!(has(&given) || only_issued, "{}: no vector of `{}`", service.id(), capability.name());
+        }
     }
 }
 
@@ -238,5 +258,9 @@ fn the_readme_lists_every_service() {
         let (env, capabilities) = (env.join(", "), capabilities.join(", "));
         writeln!(table, "| `{id}` | {name} | {env} | {capabilities} |").unwrap();
     }
+    let open = set.services().filter(|s| s.credentials().iter().any(|c| c.accept().fits(b"!!!!!!!!")));
+    let open = open.map(|service| format!("`{}`", service.id())).collect::<Vec<_>>().join(", ");
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains(&format!(": {open}.")), "policies/README.md should list those of any shape: {open}");
     assert!(text.contains(&table), "the table of policies/README.md should be:\n\n{table}");
 }
