@@ -42,6 +42,9 @@ words!(
         ApprovalAllowed = "approval_allowed",
         /// A request is held until a person answers; `details` is the approval's id, how long it waits, and what is bound.
         ApprovalAsked = "approval_asked",
+        /// A person allowed a held request that more people must allow; `details` begins with the approval's id, and how
+        /// many of how many have.
+        ApprovalCounted = "approval_counted",
         /// A person denied a held request.
         ApprovalDenied = "approval_denied",
         /// Nobody answered in time.

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::{Broker, Error, OnStray, Permit, Refusal, Session, error::AGAIN};
 use crate::{
-    base::{CutReason, RefusalCode, ServiceId, SessionId},
+    base::{CutReason, CutWatch, RefusalCode, ServiceId, SessionId},
     lease::{Found, Lease, looks_like_lease},
     policy::Narrow,
 };
@@ -32,12 +32,7 @@ impl Broker {
             }
         };
         let watch = lease.watch();
-        if let Some(reason) = watch.reason() {
-            return Err(Refusal::of_cut(reason));
-        }
-        if lease.deadline.is_past(&self.parts.clock) {
-            return Err(Refusal::of_cut(CutReason::Expired));
-        }
+        self.lives(&lease, &watch)?;
         if lease.session.is_some() && lease.session != session {
             let detail = "the lease belongs to a session and was presented outside it";
             return Err(Refusal::new(RefusalCode::TokenForeignSession, detail, AGAIN));
@@ -48,6 +43,22 @@ impl Broker {
         };
         let narrowed = narrowed.map_err(|why| Refusal::new(RefusalCode::CapDenied, why, AGAIN))?;
         Ok(Permit::new(lease, watch, Zeroizing::new(text.to_vec())).narrowed(narrowed))
+    }
+
+    /// Whether a permit is still one: for requests that have waited since.
+    pub fn still(&self, permit: &Permit) -> Result<(), Refusal> {
+        self.ready()?;
+        self.lives(permit.lease(), permit.watch())
+    }
+
+    fn lives(&self, lease: &Lease, watch: &CutWatch) -> Result<(), Refusal> {
+        if let Some(reason) = watch.reason() {
+            return Err(Refusal::of_cut(reason));
+        }
+        if lease.deadline.is_past(&self.parts.clock) {
+            return Err(Refusal::of_cut(CutReason::Expired));
+        }
+        Ok(())
     }
 
     /// A permit for the one lease of a session that is for this credential of this service; `None` when there is none,
@@ -62,9 +73,9 @@ impl Broker {
         let mut fitting = self.parts.leases.list().into_iter().filter(fits);
         let (lease, None) = (fitting.next()?, fitting.next()) else { return None };
         let watch = lease.watch();
-        let lives = watch.reason().is_none() && !lease.deadline.is_past(&self.parts.clock);
+        self.lives(&lease, &watch).ok()?;
         let own = Narrow::of_terms(service, &lease.terms).ok()?;
-        lives.then(|| Permit::new(lease, watch, Zeroizing::new(Self::NO_TOKEN.to_vec())).narrowed(own))
+        Some(Permit::new(lease, watch, Zeroizing::new(Self::NO_TOKEN.to_vec())).narrowed(own))
     }
 
     /// What an echo is replaced by where the client presented no token.

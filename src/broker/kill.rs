@@ -47,7 +47,7 @@ impl Broker {
         let trip = self.parts.kill.pull(by, reason);
         let ended = self.parts.leases.revoke_where(|_| true, CutReason::Killed);
         self.cut_tunnels(CutReason::Killed);
-        self.forget_approvals();
+        self.kill_approvals();
         let took = self.parts.clock.boot().saturating_sub(begun);
         tokio::task::yield_now().await; // whoever was cut goes before the disk, on this thread too
 

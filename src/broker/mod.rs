@@ -25,7 +25,7 @@ mod sessions;
 
 use std::{sync::Arc, time::Duration};
 
-pub use approvals::{Answer, Answerer, ApprovalError, ApprovalSettings, Ask, Entry, Given, Notify, Waiting};
+pub use approvals::{Answer, Answerer, ApprovalError, ApprovalSettings, Ask, Entry, Given, Notified, Notify, Waiting};
 pub use credential::{Credentials, SecretVersion};
 pub use error::{Error, Fault, Refusal, RotationFault};
 pub use health::{Severity, Warning, WarningKind};

@@ -14,12 +14,19 @@ use crate::base::{CutReason, CutSwitch, CutWatch};
 /// The process at the other end, as the kernel names it (`SO_PEERCRED`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// Its user; always the daemon's own.
+    /// Its user, as the kernel names it; another than the daemon's own only where a group may use the socket.
     pub uid: u32,
     /// Its process, where the system tells.
     pub pid: Option<i32>,
     /// When that process started, as it was when the connection was taken; see [`crate::base::Process`].
     pub started: Option<u64>,
+}
+
+impl Peer {
+    /// What the system calls its user; `None` when it has no name. May wait for a directory service.
+    pub fn user_name(&self) -> Option<String> {
+        nix::unistd::User::from_uid(self.uid.into()).ok().flatten().map(|user| user.name)
+    }
 }
 
 /// One client's connection; clones are the same connection.

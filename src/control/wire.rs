@@ -227,7 +227,7 @@ mod tests {
         let theirs = r#""running":true,"started_at":"2026-02-02T10:00:00Z","secrets_count":3,"active_leases":0"#;
         assert!(read::<Status>(&format!("{{{theirs}}}")).is_err(), "no process 0, and no audit log that fails");
         let ours = r#""sessions":0,"pid":7,"version":"0","proxy_addr":"a","audit_healthy":true"#;
-        let nulls = r#""heartbeat":null,"kill":null,"policy_faults":null,"store_state":null,"store_warning":null"#;
+        let nulls = r#""heartbeat":null,"kill":null,"notices":null,"policy_faults":null,"store_state":null,"store_warning":null"#;
         assert_eq!(read::<Status>(&format!("{{{theirs},{ours},{nulls}}}")).unwrap().pid, 7);
     }
 

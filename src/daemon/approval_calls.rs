@@ -7,8 +7,8 @@ use super::{
     translate::failure,
 };
 use crate::{
-    base::{TimeToLive, harmless},
-    broker::{self, Answer, Answerer, Entry},
+    base::{TimeToLive, blocking, harmless},
+    broker::{self, Answer, Answerer, Entry, Notified},
     control::{self, ApprovalEntry, AskingCapability, Connection, Failure, FailureCode, Peer, ShownField},
     policy::Remember,
 };
@@ -38,13 +38,28 @@ impl Desk {
         };
         let by = answerer(peer, allow.client_id);
         let entry = self.broker.answer_approval(&allow.id, Answer::Allow(remember), &by).map_err(failure)?;
-        Ok(control::Done::new(format!("`{}` of `{}` is allowed", entry.id, entry.ask.client)).into())
+        let (which, who) = (format!("`{}` of `{}`", entry.id, entry.ask.client), entry.names());
+        let message = if entry.missing() == 0 {
+            format!("{which} is allowed by {who}")
+        } else {
+            format!("{which} waits for another person: {} people allow it, {who}", entry.tally())
+        };
+        Ok(control::Done::new(message).into())
     }
 
     pub(super) fn deny_approval(&self, peer: &Peer, deny: control::DenyApproval) -> Outcome {
         let by = answerer(peer, deny.client_id);
         let entry = self.broker.answer_approval(&deny.id, Answer::Deny, &by).map_err(failure)?;
-        Ok(control::Done::new(format!("`{}` of `{}` is denied", entry.id, entry.ask.client)).into())
+        Ok(control::Done::new(format!("`{}` of `{}` is denied by {}", entry.id, entry.ask.client, by.name())).into())
+    }
+
+    pub(super) fn notices(&self) -> control::Notices {
+        match self.broker.notified() {
+            Notified::Off => control::Notices::Off,
+            Notified::Nobody => control::Notices::None,
+            Notified::By(program) => control::Notices::By(program.display().to_string()),
+            Notified::Missing(program) => control::Notices::Missing(program.to_string_lossy().into_owned()),
+        }
     }
 
     /// Waits for another list, for some time, and never longer than the caller or the daemon is there.
@@ -61,7 +76,8 @@ impl Desk {
 }
 
 fn answerer(peer: &Peer, client: Option<crate::base::ClientId>) -> Answerer {
-    Answerer { uid: peer.uid, pid: peer.pid, client }
+    let user = blocking(|| peer.user_name()).map(|name| harmless(&name));
+    Answerer { uid: peer.uid, user, pid: peer.pid, client }
 }
 
 fn shown(entry: &Arc<Entry>) -> ApprovalEntry {
@@ -101,6 +117,8 @@ fn shown(entry: &Arc<Entry>) -> ApprovalEntry {
             Remember::Session => "session".to_owned(),
             Remember::For(time) => time.to_string(),
         },
+        quorum: ask.quorum() as u64,
+        allowed_by: entry.allowed_by.iter().map(Answerer::name).collect(),
         asked_at: entry.asked_at,
         expires_at: entry.expires_at,
     }

@@ -364,6 +364,7 @@ impl Desk {
             audit_healthy: self.broker.audit().is_healthy(),
             policy_faults: policy.failure.as_ref().map(faults).unwrap_or_default(),
             kill: Some(self.kill_state()),
+            notices: Some(self.notices()),
         }
     }
 }

@@ -18,6 +18,9 @@ pub(super) fn failure(error: Error) -> Failure {
         Error::Approval(ApprovalError::Remember { id, .. }) => {
             Failure::new(FailureCode::Policy, message).with_fix(format!("secrets approvals allow {id}"))
         }
+        Error::Approval(ApprovalError::Twice { id, .. }) => {
+            Failure::new(FailureCode::Policy, message).with_fix(format!("secrets approvals show {id}"))
+        }
         Error::Audit(_) | Error::Approval(ApprovalError::Audit(_)) => {
             Failure::new(FailureCode::AuditUnavailable, message)
         }

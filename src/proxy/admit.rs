@@ -46,6 +46,8 @@ pub(super) struct Decided {
     slots: Vec<Slot>,
     /// What stands there.
     pub(super) held: Vec<Held>,
+    /// Its body, as far as it was read to be judged.
+    pub(super) seen: Body,
     pub(super) body_max: Option<u64>,
     withhold: Withhold,
     begun: bool,
@@ -196,7 +198,11 @@ pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) ->
         if decision.verdict != Verdict::Deny {
             if decision.verdict == Verdict::Ask {
                 command = explain_command(site, &facts, &request);
-                asks.extend(decision.asks.into_iter().map(|asking| (scope.service.clone(), asking)));
+                for asking in decision.asks.into_iter().map(|asking| (scope.service.clone(), asking)) {
+                    if !asks.contains(&asking) {
+                        asks.push(asking); // two leases of one grant ask once
+                    }
+                }
             }
             capability = decision.capability;
             withhold = withhold.and(&decision.withhold);
@@ -242,8 +248,17 @@ pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) ->
     if let Some(refusal) = refusal {
         return Err(Refused::Before(Box::new(admitted.received.notes), refusal));
     }
-    let Admitted { received, permits, held, begun, roots, .. } = admitted;
-    Ok(Decided { received, permits, slots, held, body_max, withhold, begun, roots, towards, asks, command })
+    let Admitted { received, permits, held, seen, begun, roots } = admitted;
+    Ok(Decided { received, permits, slots, held, seen, body_max, withhold, begun, roots, towards, asks, command })
+}
+
+impl Decided {
+    /// The request as it was before policy had judged it, at a host of which this is known now.
+    pub(super) fn undecided(self, granted: Option<&GrantedHost<'_>>) -> Admitted {
+        let Self { received, permits, held, seen, begun, .. } = self;
+        let roots = granted.and_then(GrantedHost::roots).cloned();
+        Admitted { received, permits, held, seen, begun, roots }
+    }
 }
 
 impl Admitted {

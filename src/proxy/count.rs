@@ -12,6 +12,7 @@ use super::{
 use crate::{
     base::RefusalCode,
     broker::{Over, Refusal, Taken},
+    policy::Applied,
 };
 
 /// What a vendor's 429 without a number of seconds stands for.
@@ -19,12 +20,34 @@ const UNSAID: Duration = Duration::from_secs(1);
 
 /// Counts the request; what comes back runs until the exchange's record is closed. A second try after a 401 is the same
 /// exchange, so it is counted once.
-pub(super) fn charge(site: &Site, mut decided: Decided) -> Result<(Decided, Option<Box<Taken>>), Refused> {
-    let Some(towards) = decided.towards.take() else { return Ok((decided, None)) };
+pub(super) fn charge(site: &Site, decided: Decided) -> Result<Counted, Refused> {
+    let Some(towards) = &decided.towards else { return Ok((decided, None)) };
     match site.broker.count(&towards.limits) {
         Ok(taken) => Ok((decided, Some(Box::new(taken)))),
-        Err(over) => Err(Refused::Before(Box::new(decided.received.notes), refusal(&over, towards.explained))),
+        Err(over) => {
+            let refusal = refusal(&over, towards.explained.clone());
+            Err(Refused::Before(Box::new(decided.received.notes), refusal))
+        }
     }
+}
+
+/// A request, and what it was counted towards.
+pub(super) type Counted = (Decided, Option<Box<Taken>>);
+
+/// The same for a request that has waited since: it counts towards the limits of now, unless they are those that have
+/// counted it. What they counted by then stays counted, so that a change forgives nothing.
+pub(super) fn recharge(
+    site: &Site,
+    decided: Decided,
+    before: &[Applied],
+    taken: Option<Box<Taken>>,
+) -> Result<Counted, Refused> {
+    let has_counted = |now: &Applied| before.iter().any(|was| was.scope == now.scope && was.limit == now.limit);
+    if decided.towards.as_ref().is_none_or(|towards| towards.limits.iter().all(has_counted)) {
+        return Ok((decided, taken));
+    }
+    drop(taken); // what runs at once is given back first
+    charge(site, decided)
 }
 
 fn refusal(over: &Over, fix: String) -> Refusal {

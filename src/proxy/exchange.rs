@@ -65,7 +65,7 @@ async fn walk(site: &Site, mut request: Request<Incoming>) -> Result<Response<An
     let admitted = peek::look(&policy, site, admitted).await?;
     let decided = admit::decide(&policy, site, admitted)?;
     let (decided, counted) = count::charge(site, decided)?;
-    let decided = hold::hold(site, decided).await?;
+    let (decided, counted) = hold::hold(site, decided, counted).await?;
     let opened = admit::open_record(site, decided, counted)?;
     let (opened, again) = again::keep(site, opened);
     let sent = go(site, opened).await?;

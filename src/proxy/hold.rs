@@ -10,18 +10,19 @@ use tokio::time::timeout;
 
 use super::{
     admit::{Decided, too_long},
+    count::Counted,
     exchange::{Refused, Site},
     flow::Flow,
     hop::Upgrading,
     outcome::Notes,
     peek::{self, Unread},
-    request, stray,
+    reconsider, request, stray,
 };
 use crate::{
-    base::{RefusalCode, harmless, hex, sha256},
-    broker::{Ask, Broker, Refusal},
+    base::{CutReason, RefusalCode, Scheme, harmless, hex, sha256},
+    broker::{Ask, Broker, Refusal, Taken},
     inject::Held,
-    policy::{Peek, Until},
+    policy::{Body, Peek, Until},
 };
 
 /// How much of a body is shown, in bytes.
@@ -31,12 +32,13 @@ const FIELD: usize = 200;
 /// How much of the target is shown, in characters.
 const TARGET: usize = 1024;
 
-/// Lets a request pass that asks nobody; holds any other until a person says yes.
-pub(super) async fn hold(site: &Site, decided: Decided) -> Result<Decided, Refused> {
+/// Lets a request pass that asks nobody; holds any other until a person says yes, and has it judged again then.
+pub(super) async fn hold(site: &Site, decided: Decided, taken: Option<Box<Taken>>) -> Result<Counted, Refused> {
     if decided.asks.is_empty() {
-        return Ok(decided);
+        return Ok((decided, taken));
     }
-    Box::pin(held(site, Box::new(decided))).await // seldom, and large
+    let decided = Box::pin(held(site, Box::new(decided))).await?; // seldom, and large
+    reconsider::reconsider(site, decided, taken)
 }
 
 async fn held(site: &Site, mut decided: Box<Decided>) -> Result<Decided, Refused> {
@@ -100,18 +102,22 @@ async fn ask(site: &Site, decided: &mut Decided, notes: Option<&Notes>) -> Resul
         lease: lease.id,
         asks: decided.asks.clone(),
         method: cut(received.parts.method.as_str(), FIELD),
-        origin: format!("{}://{}", site.scheme.as_str(), site.authority),
+        origin: format!("{}://{}", scheme(site, received.upgrading), site.authority),
         target: target(decided),
         shown: if shows_body { shown(decided, &body) } else { Vec::new() },
         body_len: body.len(),
-        preview: if shows_body { preview(&body) } else { HIDDEN.to_owned() },
+        preview: match received.upgrading {
+            Upgrading::WebSocket => UPGRADE.to_owned(),
+            Upgrading::No if received.is_searched => HIDDEN.to_owned(),
+            Upgrading::No => preview(&body),
+        },
         hash: hash(site, decided, &body),
     };
     let mut waiting = site.broker.hold(asked)?;
     let given = tokio::select! {
         biased;
         reason = ends.wait() => {
-            waiting.withdraw("its lease has ended");
+            waiting.withdraw(if reason == CutReason::Killed { "the kill switch was tripped" } else { "its lease has ended" });
             return Err(Refusal::of_cut(reason));
         }
         given = waiting.answer() => given?,
@@ -119,6 +125,16 @@ async fn ask(site: &Site, decided: &mut Decided, notes: Option<&Notes>) -> Resul
     Ok(given.id)
 }
 
+/// How people know the origin: a WebSocket by its own scheme.
+const fn scheme(site: &Site, upgrading: Upgrading) -> &'static str {
+    match (upgrading, site.scheme) {
+        (Upgrading::No, scheme) => scheme.as_str(),
+        (Upgrading::WebSocket, Scheme::Http) => "ws",
+        (Upgrading::WebSocket, Scheme::Https) => "wss",
+    }
+}
+
+const UPGRADE: &str = "(a WebSocket: what will be said on it cannot be shown)";
 const HIDDEN: &str = "(not shown: the lease token stands in it)";
 
 /// Reads the whole body, and puts it back as all there is.
@@ -150,6 +166,7 @@ async fn read(site: &Site, decided: &mut Decided) -> Result<Bytes, Refusal> {
         }
     })?;
     let body = ahead.front.clone();
+    decided.seen = Body::read(body.clone(), &received.parts.headers); // what is judged once more is what is shown
     received.expects_continue = false; // whoever waited for it has got it
     received.body.put_back(ahead);
     Ok(body)

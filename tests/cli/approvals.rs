@@ -103,7 +103,8 @@ fn a_person_sees_and_answers_what_an_agent_wants_and_the_agent_cannot() {
     let problem = fs::read_to_string(hand.work.join("second")).unwrap();
     assert!(problem.contains("approval_denied"), "{problem}");
     let by = hand.records_of("approval_allowed")[0].details.clone().unwrap();
-    assert!(by.contains("by uid "), "{by}");
+    assert!(by.contains("(uid ") || by.contains("by uid "), "{by}");
+    assert!(allowed["result"]["message"].as_str().unwrap().contains("is allowed by "), "{allowed}");
 
     until_blocking("the desktop was told", || hand.work.join("noticed").exists());
     until_blocking("all of it", || {
@@ -112,6 +113,53 @@ fn a_person_sees_and_answers_what_an_agent_wants_and_the_agent_cannot() {
     });
     let noticed = fs::read_to_string(hand.work.join("noticed")).unwrap();
     assert!(!noticed.contains("amount") && !noticed.contains(SECRET), "{noticed}");
+}
+
+/// One user of this machine is one person, however often it answers.
+#[test]
+fn the_same_person_counts_once_where_two_must_allow() {
+    let (Some(shell), Some(_)) = (find_program("sh"), find_program("curl")) else { return };
+    let (origin, hand) = world();
+    let grant = hand.home.join("policies/grant.toml");
+    let text = fs::read_to_string(&grant).unwrap();
+    fs::write(&grant, text + "approve = { quorum = 2 }\n").unwrap();
+    let (code, reloaded) = hand.envelope(&["policy", "reload"], b"");
+    assert_eq!(code, 0, "{reloaded}");
+    let ask = "curl -sk -H \"Authorization: Bearer $ACME_KEY\" -d x https://api.acme.test/echo > said";
+    let mut command = hand.command(&["exec", "--secret", "acme_key", "--client-id", "web", "--"]);
+    let running = Program::start(command.arg(shell).args(["-c", ask]));
+    let id = waiting(&hand);
+    let (code, first) = hand.envelope(&["approvals", "allow", &id], b"");
+    let message = first["result"]["message"].as_str().unwrap();
+    assert!(code == 0 && message.contains("waits for another person: 1 of 2 people allow it"), "{first}");
+    let (code, again) = hand.envelope(&["approvals", "allow", &id], b"");
+    let message = again["error"]["message"].as_str().unwrap();
+    assert!(code != 0 && message.contains("the same person counts once"), "{again}");
+    let (_, list) = hand.envelope(&["approvals"], b"");
+    let entry = &list["result"]["approvals"][0];
+    assert_eq!((&entry["quorum"], entry["allowed_by"].as_array().unwrap().len()), (&2.into(), 1), "{list}");
+    assert!(origin.requests().is_empty(), "one person is not enough");
+    let (code, denied) = hand.envelope(&["approvals", "deny", &id], b"");
+    assert_eq!(code, 0, "{denied}");
+    let _out = running.finish().expect_success();
+    assert!(fs::read_to_string(hand.work.join("said")).unwrap().contains("approval_denied"));
+    assert_eq!((hand.records_of("approval_counted").len(), hand.records_of("approval_allowed").len()), (1, 0));
+    assert!(origin.requests().is_empty());
+}
+
+#[test]
+fn the_doctor_says_that_the_program_of_notices_is_not_there() {
+    let (_origin, hand) = world();
+    let config = fs::read_to_string(hand.home.join("config.toml")).unwrap();
+    let notify = hand.work.join("notify");
+    fs::write(hand.home.join("config.toml"), config.replace(&*notify.to_string_lossy(), "no-such-program")).unwrap();
+    let (code, restarted) = hand.envelope(&["daemon", "restart"], b"");
+    assert_eq!(code, 0, "{restarted}");
+    let (_, looked) = hand.envelope(&["doctor"], b"");
+    let checks = looked["result"]["checks"].as_array().unwrap();
+    let notices = checks.iter().find(|check| check["name"] == "notices").unwrap();
+    assert_eq!((&notices["verdict"], &notices["fix"]), (&"warning".into(), &"secrets config".into()), "{notices}");
+    assert!(notices["detail"].as_str().unwrap().contains("`no-such-program`"), "{notices}");
 }
 
 /// On a terminal of its own: what is typed answers one question after the other.

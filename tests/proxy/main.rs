@@ -17,6 +17,8 @@ mod house;
 mod support;
 
 mod approvals;
+mod approvals_change;
+mod approvals_people;
 mod blocks;
 mod bodies;
 #[expect(clippy::print_stderr, reason = "how long each cut took is for whoever reads the run")]

@@ -50,6 +50,11 @@ impl Ask {
         self.asks.iter().map(|(_, asking)| asking.longest()).min().unwrap_or(Remember::Never)
     }
 
+    /// How many different people must allow it: as many as the one that wants the most of them.
+    pub fn quorum(&self) -> usize {
+        self.asks.iter().map(|(_, asking)| asking.quorum()).max().unwrap_or(1)
+    }
+
     /// How long it waits; the shortest that a grant says, else what the settings say.
     pub(super) fn within(&self, usual: Duration) -> Duration {
         self.asks.iter().filter_map(|(_, asking)| asking.approve.within).map(TimeToLive::get).min().unwrap_or(usual)
@@ -67,22 +72,54 @@ pub struct Entry {
     pub asked_at: Timestamp,
     /// When waiting is over, and it is refused.
     pub expires_at: Timestamp,
+    /// Who allows it so far; each is another OS user.
+    pub allowed_by: Vec<Answerer>,
+}
+
+impl Entry {
+    /// How many more people must allow it.
+    pub fn missing(&self) -> usize {
+        self.ask.quorum().saturating_sub(self.allowed_by.len())
+    }
+
+    /// How many of how many allow it: `1 of 2`.
+    pub fn tally(&self) -> String {
+        format!("{} of {}", self.allowed_by.len(), self.ask.quorum())
+    }
+
+    /// Who allows it, by name.
+    pub fn names(&self) -> String {
+        let names: Vec<String> = self.allowed_by.iter().map(Answerer::name).collect();
+        names.join(" and ")
+    }
 }
 
 /// Who answers, as the kernel names the process and as it names itself.
 #[derive(Clone, Debug)]
 pub struct Answerer {
-    /// The user.
+    /// The user, by which people are told apart.
     pub uid: u32,
+    /// What the system calls that user.
+    pub user: Option<String>,
     /// The process.
     pub pid: Option<i32>,
     /// What it calls itself.
     pub client: Option<ClientId>,
 }
 
+impl Answerer {
+    /// The user as people know it: `alice (uid 1000)`.
+    pub fn name(&self) -> String {
+        match &self.user {
+            Some(user) => format!("{user} (uid {})", self.uid),
+            None => format!("uid {}", self.uid),
+        }
+    }
+}
+
 impl std::fmt::Display for Answerer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "by uid {}", self.uid)?;
+        write!(f, "by {}", self.name())?;
         self.pid.map_or(Ok(()), |pid| write!(f, ", pid {pid}"))?;
         self.client.as_ref().map_or(Ok(()), |client| write!(f, ", as `{client}`"))
     }
@@ -109,7 +146,20 @@ pub enum ApprovalError {
         /// Its id.
         id: String,
         /// How it ended.
-        how: &'static str,
+        how: String,
+    },
+    /// The same person allows it once more.
+    #[error(
+        "`{id}` was allowed by {who} already, and the same person counts once: {quorum} people must allow it, each as \
+         another OS user"
+    )]
+    Twice {
+        /// Its id.
+        id: String,
+        /// Who that is.
+        who: String,
+        /// How many people must allow it.
+        quorum: usize,
     },
     /// Remembering would let more pass than the grant permits.
     #[error("an answer to `{id}` may be remembered {longest}; {why}")]

@@ -1,8 +1,10 @@
 //! Requests that wait for a person: a bounded list, one answer for each, and what answers are remembered.
 //!
 //! Invariants: whoever takes an entry out of the list decides it, so that each is decided once; an answer is recorded
-//! before it has an effect; what is not answered in time, or whose client or lease goes, is refused.
+//! before it has an effect; what is not answered in time, or whose client or lease goes, is refused. The record is never
+//! written under the lock: a disk that hangs delays no kill.
 
+mod answer;
 mod entry;
 mod notice;
 mod remembered;
@@ -16,15 +18,15 @@ use std::{
 
 use tokio::sync::{oneshot, watch};
 
-use super::{Broker, Error, Refusal};
+use super::{Broker, Refusal};
 use crate::{
-    audit::{Action, Event, Outcome},
-    base::{RefusalCode, hex, random},
+    audit::{Action, Event},
+    base::{RefusalCode, counted, hex, random},
     policy::Remember,
 };
 
 pub use entry::{Answer, Answerer, ApprovalError, Ask, Entry};
-pub use notice::Notify;
+pub use notice::{Notified, Notify};
 use remembered::Remembered;
 pub use waiting::{Given, Waiting};
 
@@ -61,13 +63,19 @@ struct State {
     settings: ApprovalSettings,
     waiting: Vec<Pending>,
     remembered: Vec<Remembered>,
-    ended: VecDeque<(String, &'static str)>,
+    /// How often everything was forgotten: an answer from before that is not remembered after it.
+    era: u64,
+    ended: VecDeque<(String, String)>,
     bell: notice::Bell,
     closed: bool,
 }
 
 struct Pending {
     entry: Arc<Entry>,
+    /// The shortest that those who have allowed it want it remembered.
+    remember: Remember,
+    /// Whether the question is recorded; until then it takes a place, and nobody sees it.
+    is_asked: bool,
     tell: oneshot::Sender<Given>,
 }
 
@@ -83,21 +91,31 @@ impl Approvals {
     }
 
     /// Takes an entry out of the list, which decides it.
-    fn take(&self, id: &str, how: &'static str) -> Option<Pending> {
-        let mut state = self.lock();
-        let at = state.waiting.iter().position(|pending| pending.entry.id == id)?;
-        let pending = state.waiting.remove(at);
-        state.ended.push_back((id.to_owned(), how));
-        if state.ended.len() > ENDED {
-            state.ended.pop_front();
+    fn take(&self, id: &str, how: &str) -> Option<Pending> {
+        let taken = self.lock().take(id, how);
+        if taken.is_some() {
+            self.changed();
         }
-        drop(state);
-        self.changed();
-        Some(pending)
+        taken
     }
 
     fn changed(&self) {
         self.version.send_modify(|version| *version += 1);
+    }
+
+    /// Takes everything out of the list and forgets every answer.
+    fn clear(&self, how: &str, closes: bool) {
+        let mut state = self.lock();
+        state.closed |= closes;
+        state.era += 1;
+        state.remembered.clear();
+        let gone: Vec<Pending> = state.waiting.drain(..).collect();
+        for pending in &gone {
+            state.note_end(&pending.entry.id, how);
+        }
+        drop(state);
+        drop(gone); // whoever waits hears of it
+        self.changed();
     }
 }
 
@@ -107,9 +125,16 @@ impl Broker {
         self.approvals.lock().settings = settings;
     }
 
+    /// How a person is told that a request waits.
+    pub fn notified(&self) -> Notified {
+        let notify = self.approvals.lock().settings.notify.clone();
+        notify.found()
+    }
+
     /// Puts a request before a person. It waits until [`Waiting::answer`] says; an answer that is remembered is given
     /// at once.
     pub fn hold(self: &Arc<Self>, ask: Ask) -> Result<Waiting, Refusal> {
+        self.ready()?;
         let (tell, told) = oneshot::channel();
         let now = self.parts.clock.now();
         let mut state = self.approvals.lock();
@@ -119,30 +144,28 @@ impl Broker {
         state.forget(&self.parts.clock);
         let within = ask.within(state.settings.within);
         let id = hex(&random::<4>());
-        let entry = Arc::new(Entry { id, ask, asked_at: now, expires_at: now.plus(within) });
+        let entry = Arc::new(Entry { id, ask, asked_at: now, expires_at: now.plus(within), allowed_by: Vec::new() });
         if let Some(given) = state.recall(&entry.ask) {
             drop(state);
             let details = format!("`{given}` was remembered for the same");
-            self.parts.audit.append(&event_of(&entry, Action::ApprovalAllowed).details(&details)).map_err(|error| {
-                Refusal::new(RefusalCode::AuditUnavailable, format!("it cannot be recorded: {error}"), "secrets doctor")
-            })?;
+            self.parts
+                .audit
+                .append(&event_of(&entry, Action::ApprovalAllowed).details(&details))
+                .map_err(|error| unrecorded(&error))?;
             let given = Given { id: given, is_allowed: true };
             return Ok(Waiting::answered(Arc::clone(self), entry, given));
         }
-        let of_client = state.waiting.iter().filter(|pending| pending.entry.ask.client == entry.ask.client).count();
-        if of_client >= PER_CLIENT || state.waiting.len() >= TOGETHER {
-            let detail = "too many requests wait for approval already";
-            return Err(Refusal::new(RefusalCode::NeedsApproval, detail, LIST));
-        }
+        state.room_for(&entry.ask)?;
+        let entry_of_list = Arc::clone(&entry);
+        state.waiting.push(Pending { entry: entry_of_list, remember: Remember::Session, is_asked: false, tell });
+        drop(state);
         // Recorded before anybody can see it, so that no answer stands before its question.
         let details = format!("{}, waits {} s, sha256 {}", entry.id, within.as_secs(), entry.ask.hash);
         if let Err(error) = self.parts.audit.append(&event_of(&entry, Action::ApprovalAsked).details(&details)) {
-            let detail = format!("the request for approval cannot be recorded: {error}");
-            return Err(Refusal::new(RefusalCode::AuditUnavailable, detail, "secrets doctor"));
+            self.approvals.take(&entry.id, "it could not be recorded");
+            return Err(unrecorded(&error));
         }
-        state.waiting.push(Pending { entry: Arc::clone(&entry), tell });
-        let notice = state.notice(&entry, &self.parts.clock);
-        drop(state);
+        let notice = self.approvals.lock().show(&entry, &self.parts.clock);
         let waiting = Waiting::new(Arc::clone(self), Arc::clone(&entry), told, within);
         self.approvals.changed();
         if let Some(notice) = notice {
@@ -151,10 +174,12 @@ impl Broker {
         Ok(waiting)
     }
 
-    /// What waits, oldest first, with a number that changes with the list.
+    /// What waits now, oldest first, and a number that changes with it.
     pub fn approvals(&self) -> (u64, Vec<Arc<Entry>>) {
-        let version = *self.approvals.version.borrow();
-        (version, self.approvals.lock().waiting.iter().map(|pending| Arc::clone(&pending.entry)).collect())
+        let version = *self.approvals.version.borrow(); // the list may be newer than its number, never older
+        let state = self.approvals.lock();
+        let asked = state.waiting.iter().filter(|pending| pending.is_asked);
+        (version, asked.map(|pending| Arc::clone(&pending.entry)).collect())
     }
 
     /// Waits until the list is another than the one of this number.
@@ -165,56 +190,18 @@ impl Broker {
 
     /// One that waits.
     pub fn approval(&self, id: &str) -> Result<Arc<Entry>, ApprovalError> {
-        let state = self.approvals.lock();
-        let found = state.waiting.iter().find(|pending| pending.entry.id == id);
-        found.map(|pending| Arc::clone(&pending.entry)).ok_or_else(|| state.missing(id))
-    }
-
-    /// Answers one that waits. Recorded before the request hears of it.
-    pub fn answer_approval(&self, id: &str, answer: Answer, by: &Answerer) -> Result<Arc<Entry>, Error> {
-        let entry = self.approval(id)?;
-        if let Answer::Allow(remember) = answer {
-            check(&entry, remember)?;
-        }
-        let how = if answer == Answer::Deny { "it was denied" } else { "it was allowed" };
-        let Some(Pending { entry, tell }) = self.approvals.take(id, how) else {
-            return Err(self.approvals.lock().missing(id).into());
-        };
-        let (action, outcome, words) = match answer {
-            Answer::Allow(Remember::Never) => (Action::ApprovalAllowed, Outcome::Ok, "once".to_owned()),
-            Answer::Allow(Remember::For(time)) => (Action::ApprovalAllowed, Outcome::Ok, format!("for {time}")),
-            Answer::Allow(Remember::Session) => (Action::ApprovalAllowed, Outcome::Ok, "for the session".to_owned()),
-            Answer::Deny => (Action::ApprovalDenied, Outcome::Refused, "denied".to_owned()),
-        };
-        let details = format!("{id}, {words}, {by}");
-        let recorded = self.parts.audit.append(&event_of(&entry, action).outcome(outcome).details(&details));
-        if let Err(error) = recorded {
-            let _ = tell.send(Given { id: entry.id.clone(), is_allowed: false });
-            return Err(ApprovalError::Audit(error).into());
-        }
-        if let Answer::Allow(remember) = answer {
-            self.approvals.lock().remember(&entry, remember, &self.parts.clock);
-        }
-        let _ = tell.send(Given { id: entry.id.clone(), is_allowed: answer != Answer::Deny }); // it may have gone
-        Ok(entry)
+        let mut state = self.approvals.lock();
+        state.asked(id).map(|pending| Arc::clone(&pending.entry))
     }
 
     /// Nothing waits any more and nothing is remembered: the daemon stops.
     pub fn close_approvals(&self) {
-        let mut state = self.approvals.lock();
-        state.closed = true;
-        state.remembered.clear();
-        let gone: Vec<Pending> = state.waiting.drain(..).collect();
-        let ended = gone.iter().map(|pending| (pending.entry.id.clone(), "the daemon is stopping"));
-        state.ended.extend(ended.collect::<Vec<_>>());
-        drop(state);
-        drop(gone); // whoever waits hears of it
-        self.approvals.changed();
+        self.approvals.clear(STOPPING, true);
     }
 
-    /// Nothing is remembered any more.
-    pub(super) fn forget_approvals(&self) {
-        self.approvals.lock().remembered.clear();
+    /// Nothing waits any more and nothing is remembered: the kill switch was tripped.
+    pub(super) fn kill_approvals(&self) {
+        self.approvals.clear(KILLED, false);
     }
 }
 
@@ -230,30 +217,64 @@ fn event_of(entry: &Entry, action: Action) -> Event<'_> {
     event.method(&ask.method)
 }
 
-/// What shows the list.
-const LIST: &str = "secrets approvals list";
-
-fn check(entry: &Entry, remember: Remember) -> Result<(), ApprovalError> {
-    let longest = entry.ask.longest();
-    let refused = |longest: String, why| Err(ApprovalError::Remember { id: entry.id.clone(), longest, why });
-    if remember == Remember::Session && entry.ask.session.is_none() {
-        return refused("for a time only".to_owned(), "it came without a session");
-    }
-    if remember <= longest {
-        return Ok(());
-    }
-    match longest {
-        Remember::Never => refused("never".to_owned(), "its grant or its risk wants each request asked"),
-        Remember::For(time) => refused(format!("for {time} at most"), "its grant says so"),
-        Remember::Session => Ok(()),
-    }
+fn unrecorded(error: &crate::audit::Error) -> Refusal {
+    let detail = format!("the request for approval cannot be recorded: {error}");
+    Refusal::new(RefusalCode::AuditUnavailable, detail, "secrets doctor")
 }
 
+/// What shows the list.
+const LIST: &str = "secrets approvals list";
+/// How requests end that wait when the daemon stops.
+const STOPPING: &str = "the daemon is stopping";
+/// How requests end that wait when the kill switch is tripped.
+const KILLED: &str = "the kill switch was tripped";
+
 impl State {
+    /// Refuses what would be one too many; other clients' places are not one client's to take.
+    fn room_for(&self, ask: &Ask) -> Result<(), Refusal> {
+        let of_client = self.waiting.iter().filter(|pending| pending.entry.ask.client == ask.client).count();
+        let detail = if of_client >= PER_CLIENT {
+            format!("{} of `{}` wait for approval already", counted(of_client as u64, "request"), ask.client)
+        } else if self.waiting.len() >= TOGETHER {
+            format!("{} wait for approval already", counted(self.waiting.len() as u64, "request"))
+        } else {
+            return Ok(());
+        };
+        let detail = format!("{detail}, which is as many as may; answer those first");
+        Err(Refusal::new(RefusalCode::NeedsApproval, detail, LIST))
+    }
+
+    /// Lets people see a question that is recorded; gives the notice of it, unless it has ended by now.
+    fn show(&mut self, entry: &Entry, clock: &crate::base::Clock) -> Option<notice::Notice> {
+        let pending = self.waiting.iter_mut().find(|pending| pending.entry.id == entry.id)?;
+        pending.is_asked = true;
+        self.notice(entry, clock)
+    }
+
+    /// One that people see.
+    fn asked(&mut self, id: &str) -> Result<&mut Pending, ApprovalError> {
+        let missing = self.missing(id);
+        self.waiting.iter_mut().find(|pending| pending.is_asked && pending.entry.id == id).ok_or(missing)
+    }
+
+    fn take(&mut self, id: &str, how: &str) -> Option<Pending> {
+        let at = self.waiting.iter().position(|pending| pending.entry.id == id)?;
+        let pending = self.waiting.remove(at);
+        self.note_end(id, how);
+        Some(pending)
+    }
+
+    fn note_end(&mut self, id: &str, how: &str) {
+        self.ended.push_back((id.to_owned(), how.to_owned()));
+        if self.ended.len() > ENDED {
+            self.ended.pop_front();
+        }
+    }
+
     fn missing(&self, id: &str) -> ApprovalError {
         let shown: String = id.chars().take(40).flat_map(char::escape_default).collect();
         match self.ended.iter().find(|(ended, _)| ended == id) {
-            Some((_, how)) => ApprovalError::Over { id: shown, how },
+            Some((_, how)) => ApprovalError::Over { id: shown, how: how.clone() },
             None => ApprovalError::Unknown(shown),
         }
     }

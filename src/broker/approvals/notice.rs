@@ -3,12 +3,17 @@
 //! Invariant: the program gets fixed words, the client's and the service's name, and nothing of the request; it is given
 //! little time, seldom run, and its failure changes nothing.
 
-use std::{ffi::OsString, process::Stdio, time::Duration};
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+    process::Stdio,
+    time::Duration,
+};
 
 use tokio::process::Command;
 
 use super::{Entry, State};
-use crate::base::{Clock, harmless};
+use crate::base::{Clock, harmless, on_path};
 
 /// `approvals.notify`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +25,19 @@ pub enum Notify {
     Off,
     /// This program, with the title and the text as its arguments.
     Program(OsString),
+}
+
+/// What becomes of notices here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notified {
+    /// They are switched off.
+    Off,
+    /// This program gives them.
+    By(PathBuf),
+    /// The desktop's own program is not here.
+    Nobody,
+    /// The program that the settings name is not here.
+    Missing(OsString),
 }
 
 /// How long between two notices.
@@ -54,40 +72,79 @@ impl State {
     }
 }
 
+impl Notify {
+    /// The programs that would do, the best first.
+    fn programs(&self) -> Vec<&OsStr> {
+        match self {
+            Self::Off => Vec::new(),
+            Self::Program(program) => vec![program],
+            Self::Auto if cfg!(target_os = "macos") => vec!["terminal-notifier".as_ref(), OSASCRIPT.as_ref()],
+            Self::Auto => vec!["notify-send".as_ref()],
+        }
+    }
+
+    /// Looks for them on the path of this process, as a shell does.
+    pub(super) fn found(&self) -> Notified {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let found = self.programs().into_iter().find_map(|program| on_path(program, &path));
+        match (self, found) {
+            (_, Some(program)) => Notified::By(program),
+            (Self::Off, None) => Notified::Off,
+            (Self::Auto, None) => Notified::Nobody,
+            (Self::Program(program), None) => Notified::Missing(program.clone()),
+        }
+    }
+}
+
+const OSASCRIPT: &str = "osascript";
+
 impl Notice {
     /// Runs the program, and does not wait for it.
     pub(super) fn give(self) {
         tokio::spawn(async move {
-            for mut command in self.commands() {
-                command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-                match command.spawn() {
-                    Ok(mut child) => {
-                        let _ = tokio::time::timeout(TIME, child.wait()).await; // killed when it takes longer
-                        return;
-                    }
-                    Err(error) => tracing::debug!(%error, "no desktop notice by this program"),
+            let Some(mut command) = self.command() else { return };
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+            match command.spawn() {
+                Ok(mut child) => {
+                    let _ = tokio::time::timeout(TIME, child.wait()).await; // killed when it takes longer
                 }
+                Err(error) => tracing::warn!(%error, "the program of `approvals.notify` cannot be run"),
             }
         });
     }
 
-    fn commands(&self) -> Vec<Command> {
-        let with = |program: &std::ffi::OsStr, arguments: &[&str]| {
-            let mut command = Command::new(program);
-            command.args(arguments);
-            command
-        };
-        match &self.notify {
-            Notify::Off => Vec::new(),
-            Notify::Program(program) => vec![with(program, &[TITLE, &self.text])],
-            Notify::Auto if cfg!(target_os = "macos") => {
-                let script = format!("display notification \"{}\" with title \"{TITLE}\"", self.text);
-                vec![
-                    with("terminal-notifier".as_ref(), &["-title", TITLE, "-message", &self.text]),
-                    with("osascript".as_ref(), &["-e", &script]),
-                ]
+    fn command(&self) -> Option<Command> {
+        let program = match self.notify.found() {
+            Notified::By(program) => program,
+            Notified::Missing(program) => {
+                tracing::warn!(?program, "the program of `approvals.notify` is not there");
+                return None;
             }
-            Notify::Auto => vec![with("notify-send".as_ref(), &["--app-name=leasehold", "--", TITLE, &self.text])],
-        }
+            Notified::Off | Notified::Nobody => return None,
+        };
+        let mut command = Command::new(&program);
+        match (&self.notify, program.file_name()) {
+            (Notify::Auto, Some(name)) if name == OSASCRIPT => {
+                let script = format!("display notification \"{}\" with title \"{TITLE}\"", self.text);
+                command.args(["-e", &script])
+            }
+            (Notify::Auto, _) if cfg!(target_os = "macos") => command.args(["-title", TITLE, "-message", &self.text]),
+            (Notify::Auto, _) => command.args(["--app-name=leasehold", "--", TITLE, &self.text]),
+            _ => command.args([TITLE, &self.text]),
+        };
+        Some(command)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_is_not_there_is_told_and_one_that_is_there_is_found_by_name() {
+        let named = |name: &str| Notify::Program(name.into()).found();
+        assert!(matches!(named("sh"), Notified::By(file) if file.is_absolute()));
+        assert_eq!(named("no-such-program-here"), Notified::Missing("no-such-program-here".into()));
+        assert_eq!(Notify::Off.found(), Notified::Off);
     }
 }

@@ -3,43 +3,50 @@
 use super::{Ask, Entry, State};
 use crate::{
     base::{ClientId, Clock, Deadline, ServiceId, SessionId},
-    policy::{Asking, Remember},
+    policy::Remember,
 };
 
 /// How many are kept; the oldest goes first, and is asked again.
 const MOST: usize = 256;
 
-/// One capability with the parameters that were shown, for one client in one session.
+/// One capability of a service with the parameters that were shown.
+type Shown = (ServiceId, Box<str>, Vec<(Box<str>, Box<str>)>);
+
+/// Everything that one answer was about, for one client in one session.
 pub(super) struct Remembered {
     client: ClientId,
     session: Option<SessionId>,
-    service: ServiceId,
-    capability: Box<str>,
-    params: Vec<(Box<str>, Box<str>)>,
+    asked: Vec<Shown>,
+    /// For how long those who answered wanted it.
+    remember: Remember,
+    /// How many they were.
+    people: usize,
     /// The answer that it comes from.
     id: String,
     until: Option<Deadline>,
 }
 
-impl Remembered {
-    fn is_for(&self, ask: &Ask, service: &ServiceId, asking: &Asking) -> bool {
-        self.client == ask.client
-            && self.session == ask.session
-            && self.service == *service
-            && *self.capability == *asking.capability
-            && self.params == asking.params
-    }
+/// What is asked, in an order of its own.
+fn asked(ask: &Ask) -> Vec<Shown> {
+    let shown = ask.asks.iter().map(|(service, asking)| {
+        let capability: Box<str> = (*asking.capability).into();
+        (service.clone(), capability, asking.params.clone())
+    });
+    let mut asked: Vec<Shown> = shown.collect();
+    asked.sort_unstable();
+    asked
 }
 
 impl State {
-    /// The answer that holds for everything that is asked, if there is one.
+    /// The answer that holds for exactly what is asked, if there is one, and if the grants as they are now let it.
     pub(super) fn recall(&self, ask: &Ask) -> Option<String> {
-        let mut found = ask.asks.iter().map(|(service, asking)| {
-            let may = asking.longest() > Remember::Never; // as the grant says now
-            self.remembered.iter().find(|one| may && one.is_for(ask, service, asking)).map(|one| one.id.clone())
+        let (longest, quorum, asked) = (ask.longest(), ask.quorum(), asked(ask));
+        let mut remembered = self.remembered.iter();
+        let found = remembered.find(|one| {
+            let is_same = one.client == ask.client && one.session == ask.session && one.asked == asked;
+            is_same && one.remember <= longest && one.people >= quorum
         });
-        let first = found.next()??;
-        found.all(|one| one.is_some()).then_some(first)
+        found.map(|one| one.id.clone())
     }
 
     pub(super) fn remember(&mut self, entry: &Entry, remember: Remember, clock: &Clock) {
@@ -48,20 +55,18 @@ impl State {
             Remember::For(time) => Some(clock.deadline(time.get())),
             Remember::Session => None,
         };
-        for (service, asking) in &entry.ask.asks {
-            if self.remembered.len() >= MOST {
-                self.remembered.remove(0);
-            }
-            self.remembered.push(Remembered {
-                client: entry.ask.client.clone(),
-                session: entry.ask.session,
-                service: service.clone(),
-                capability: (*asking.capability).into(),
-                params: asking.params.clone(),
-                id: entry.id.clone(),
-                until,
-            });
+        if self.remembered.len() >= MOST {
+            self.remembered.remove(0);
         }
+        self.remembered.push(Remembered {
+            client: entry.ask.client.clone(),
+            session: entry.ask.session,
+            asked: asked(&entry.ask),
+            remember,
+            people: entry.allowed_by.len(),
+            id: entry.id.clone(),
+            until,
+        });
     }
 
     /// Drops what is over.

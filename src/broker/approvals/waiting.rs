@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::oneshot, time::timeout};
 
-use super::{Broker, Entry, LIST, event_of};
+use super::{Broker, Entry, KILLED, LIST, STOPPING, event_of};
 use crate::{
     audit::{Action, Outcome},
     base::{CutReason, RefusalCode},
@@ -50,23 +50,15 @@ impl Waiting {
         let Some(told) = &mut self.told else { return Err(Refusal::of_cut(CutReason::Drained)) };
         let heard = match timeout(self.within, &mut *told).await {
             Ok(heard) => heard,
-            Err(_) if self.broker.approvals.take(&self.entry.id, "nobody answered in time").is_some() => {
-                self.told = None;
-                let details = format!("{}, nobody answered in time", self.entry.id);
-                let event = event_of(&self.entry, Action::ApprovalExpired);
-                self.broker.parts.audit.append_lazily(&event.outcome(Outcome::Refused).details(&details));
-                let detail = format!(
-                    "capability `{}` asks a person first, and nobody answered within {} s",
-                    self.entry.ask.capabilities(),
-                    self.within.as_secs()
-                );
-                return Err(Refusal::new(RefusalCode::NeedsApproval, detail, LIST));
-            }
-            Err(_) => told.await, // somebody is answering right now
+            Err(_) => match self.broker.approvals.take(&self.entry.id, "nobody answered in time") {
+                Some(pending) => return Err(self.expire(&pending.entry)),
+                None => told.await, // somebody is answering right now
+            },
         };
         let Ok(given) = heard else {
-            self.withdraw("the daemon is stopping");
-            return Err(Refusal::of_cut(CutReason::Drained));
+            let killed = self.broker.ready().err();
+            self.withdraw(if killed.is_some() { KILLED } else { STOPPING });
+            return Err(killed.unwrap_or_else(|| Refusal::of_cut(CutReason::Drained)));
         };
         self.told = None;
         if given.is_allowed {
@@ -74,6 +66,22 @@ impl Waiting {
         }
         let detail = format!("a person denied the request (approval {})", given.id);
         Err(Refusal::new(RefusalCode::ApprovalDenied, detail, LIST))
+    }
+
+    /// Records that the time is over; says who has answered by then.
+    fn expire(&mut self, entry: &Entry) -> Refusal {
+        self.told = None;
+        let who = if entry.allowed_by.is_empty() {
+            "nobody answered".to_owned()
+        } else {
+            format!("{} people allowed it", entry.tally())
+        };
+        let details = format!("{}, {who} in time", entry.id);
+        let event = event_of(entry, Action::ApprovalExpired);
+        self.broker.parts.audit.append_lazily(&event.outcome(Outcome::Refused).details(&details));
+        let (capabilities, within) = (entry.ask.capabilities(), self.within.as_secs());
+        let detail = format!("capability `{capabilities}` asks a person first, and {who} within {within} s");
+        Refusal::new(RefusalCode::NeedsApproval, detail, LIST)
     }
 
     /// Takes the question back.

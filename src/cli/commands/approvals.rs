@@ -97,7 +97,7 @@ fn done(done: &crate::control::Done) -> Outcome {
 
 async fn list(context: &Context) -> Result<Outcome, Report> {
     let list: ApprovalList = context.call(ListApprovals {}, None).await?;
-    let mut table = Table::new(&["id", "agent", "capability", "risk", "request", "until"]);
+    let mut table = Table::new(&["id", "agent", "capability", "risk", "request", "allowed", "until"]);
     for entry in &list.approvals {
         let (names, risks) = capabilities(entry);
         table.row([
@@ -106,6 +106,7 @@ async fn list(context: &Context) -> Result<Outcome, Report> {
             &names,
             &risks,
             &request(entry),
+            &tally(entry),
             &entry.expires_at.to_string(),
         ]);
     }
@@ -122,6 +123,11 @@ fn capabilities(entry: &ApprovalEntry) -> (String, String) {
     let joined = |texts: Vec<String>| texts.join(", ");
     let names = entry.capabilities.iter().map(|cap| format!("{}/{}", cap.service, cap.name)).collect();
     (joined(names), joined(entry.capabilities.iter().map(|cap| cap.risk.clone()).collect()))
+}
+
+/// How many of how many people allow it.
+pub(super) fn tally(entry: &ApprovalEntry) -> String {
+    format!("{} of {}", entry.allowed_by.len(), entry.quorum)
 }
 
 /// The request in a line.
@@ -149,7 +155,9 @@ pub(super) fn details(entry: &ApprovalEntry) -> String {
     lines.extend([
         ("sha256", entry.sha256.clone()),
         ("remember", entry.remember.clone()),
+        ("allowed", tally(entry)),
         ("until", entry.expires_at.to_string()),
     ]);
+    lines.extend(entry.allowed_by.iter().map(|who| ("allowed by", who.clone())));
     table::pairs(lines)
 }

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::approvals::{details, request};
+use super::approvals::{details, request, tally};
 use crate::cli::{context::Context, printer::Outcome, report::Report, sanitize};
 use crate::control::{
     AllowApproval, ApprovalEntry, ApprovalList, Client, DenyApproval, Error, ListApprovals, Method, WaitApprovals,
@@ -83,6 +83,9 @@ async fn ask(
     );
     for field in &entry.shown {
         text.extend(["  ", &sanitize::line(&field.name), " = ", &sanitize::line(&field.value), "\n"]);
+    }
+    if entry.quorum > 1 {
+        text.extend(["  ", &tally(entry), " people allow it\n"]);
     }
     context.printer.talk(&text);
     loop {

@@ -22,7 +22,7 @@ use crate::cli::{
 };
 use crate::{
     base::{Clock, Home, Timestamp, blocking, counted, look_at},
-    control::{Client, Heartbeat, Kill, ListPolicy, Ping, ShowCa, StatusQuery},
+    control::{Client, Heartbeat, Kill, ListPolicy, Notices, Ping, ShowCa, StatusQuery},
     daemon,
     store::Store,
 };
@@ -190,6 +190,7 @@ async fn ask(client: &mut Client, checks: &mut Vec<Check>) {
             Some(Kill::Ready) | None => Check::ok("kill switch", "ready"),
         });
         checks.extend(status.heartbeat.and_then(|heart| beats(&heart)));
+        checks.extend(status.notices.map(|notices| noticed(&notices)));
     }
     if let Ok(policy) = client.call(ListPolicy {}).await {
         checks.push(match policy.faults.first() {
@@ -222,6 +223,20 @@ fn beats(heart: &Heartbeat) -> Option<Check> {
     } else {
         Check::ok("heartbeat", summary)
     })
+}
+
+/// Whether people hear of requests that wait for them.
+fn noticed(notices: &Notices) -> Check {
+    let name = "notices";
+    match notices {
+        Notices::Off => Check::ok(name, "off; `secrets approvals --watch` asks on a terminal"),
+        Notices::None => Check::ok(name, "no desktop notices here; `secrets approvals --watch` asks on a terminal"),
+        Notices::By(program) => Check::ok(name, format!("requests that wait are told by {program}")),
+        Notices::Missing(program) => {
+            let detail = format!("`{program}` of `approvals.notify` is not on the daemon's PATH, so nobody is told");
+            Check::warning(name, detail, "secrets config")
+        }
+    }
 }
 
 fn certificate_end(ends: Option<Timestamp>, now: Timestamp) -> Check {
@@ -290,6 +305,15 @@ mod tests {
         assert_eq!(clock(Timestamp::from_millis(0), Path::new("/nowhere")).verdict, Verdict::Fault);
         let end = |days: u64| certificate_end(Some(now.plus(Duration::from_secs(days * 86_400))), now).verdict;
         assert_eq!((end(0), end(29), end(31)), (Verdict::Fault, Verdict::Warning, Verdict::Ok));
+    }
+
+    #[test]
+    fn only_a_program_that_the_settings_name_is_missed() {
+        let missing = noticed(&Notices::Missing("tell-me".to_owned()));
+        assert!(missing.verdict == Verdict::Warning && missing.detail.contains("`tell-me`"), "{missing:?}");
+        for fine in [Notices::Off, Notices::None, Notices::By("/usr/bin/notify-send".to_owned())] {
+            assert_eq!(noticed(&fine).verdict, Verdict::Ok);
+        }
     }
 
     #[test]

@@ -101,10 +101,20 @@ pub struct ApprovalEntry {
     pub sha256: String,
     /// For how long the answer may be remembered: `never`, `session` or a duration.
     pub remember: String,
+    /// How many different people must allow it; people are OS users.
+    #[serde(default = "one")]
+    pub quorum: u64,
+    /// Who allows it so far: `alice (uid 1000)`.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub allowed_by: Vec<String>,
     /// Since when it waits.
     pub asked_at: Timestamp,
     /// When it is refused.
     pub expires_at: Timestamp,
+}
+
+const fn one() -> u64 {
+    1
 }
 
 /// One capability that asks.

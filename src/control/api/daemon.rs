@@ -106,6 +106,24 @@ pub struct Status {
     /// What the kill switch is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kill: Option<Kill>,
+    /// Whether `approvals.notify` tells anybody: `off`, `none` where the desktop has no program for it, `missing` where
+    /// the program that the settings name is not there, or `by` and the program's path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notices: Option<Notices>,
+}
+
+/// Who gives notice of requests that wait for a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Notices {
+    /// Nobody; they are switched off.
+    Off,
+    /// Nobody; this desktop has no program for it.
+    None,
+    /// This program, by its path.
+    By(String),
+    /// Nobody; this program of the settings is not on the daemon's path.
+    Missing(String),
 }
 
 /// A session that is open.

@@ -23,7 +23,7 @@ pub use approvals::{
 };
 pub use daemon::{
     AuditEntries, AuditEntry, AuditTail, Certificate, FlushAudit, Health, HealthQuery, HealthWarning, Heartbeat,
-    OpenedSession, Ping, Pong, RestartAccepted, RestartDaemon, ShowCa, Status, StatusQuery, StopDaemon,
+    Notices, OpenedSession, Ping, Pong, RestartAccepted, RestartDaemon, ShowCa, Status, StatusQuery, StopDaemon,
 };
 pub use kill::{
     HeartbeatQuery, HeartbeatStatus, HeartbeatTested, Kill, KillStep, Killed, ResetKill, TestHeartbeat, TripKill,

@@ -32,6 +32,8 @@ pub struct Approve {
     pub remember: Option<Remember>,
     /// How long a request waits for its answer.
     pub within: Option<TimeToLive>,
+    /// How many different people must allow it, from 1 to 16. Default 1.
+    pub quorum: Option<usize>,
 }
 
 /// One capability that a request wants to use and that asks first.
@@ -58,6 +60,11 @@ impl Asking {
             Risk::Read | Risk::Write => Remember::Session,
             Risk::Spend | Risk::Destroy | Risk::Admin | Risk::Secret => Remember::Never,
         })
+    }
+
+    /// How many different people must allow it; 1 at least.
+    pub fn quorum(&self) -> usize {
+        self.approve.quorum.unwrap_or(1).max(1)
     }
 }
 
@@ -110,7 +117,7 @@ impl Bench<'_> {
     }
 }
 
-/// Reads `approve = { remember = "never", within = "2m", quorum = 1 }` of a grant.
+/// Reads `approve = { remember = "never", within = "2m", quorum = 2 }` of a grant.
 pub(in crate::policy) fn read_approve(table: &mut Table<'_>) -> Approve {
     let Some(mut inner) = table.table("approve") else { return Approve::default() };
     let source = inner.source();
@@ -126,13 +133,13 @@ pub(in crate::policy) fn read_approve(table: &mut Table<'_>) -> Approve {
         }
         fits
     });
-    if let Some(quorum) = inner.count("quorum", 16).filter(|quorum| quorum.value > 1) {
-        let message = "several people for one answer are not asked for yet; one is enough";
-        source.fault(quorum.span, message, "write `quorum = 1`");
-    }
+    let quorum = inner.count("quorum", MOST_PEOPLE);
     inner.finish();
-    Approve { remember, within: within.map(|within| within.value) }
+    Approve { remember, within: within.map(|within| within.value), quorum: quorum.map(|quorum| quorum.value) }
 }
+
+/// The most people that one answer may take.
+const MOST_PEOPLE: usize = 16;
 
 /// The longest that a request waits.
 const LONGEST: Duration = Duration::from_hours(1);
