@@ -26,7 +26,9 @@ enum Label {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HostPatternError {
     /// A label is neither literal nor a whole wildcard.
-    #[error("`{0}` is not a host pattern; labels are literal, `*`, `{{param}}`, or a leading `**`")]
+    #[error(
+        "`{0}` is not a host pattern; labels are literal in lower case, `*`, `{{param}}`, or a leading `**`, and no path follows"
+    )]
     Malformed(String),
     /// `*`, `*.com`: nothing literal would hold it to a provider's domain.
     #[error("`{0}` is too wide; a pattern needs at least two literal labels at its end")]

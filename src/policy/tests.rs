@@ -13,6 +13,7 @@ mod git;
 mod graphql;
 mod limits;
 mod lint;
+mod mistyped;
 mod narrowing;
 mod prices;
 mod propose;

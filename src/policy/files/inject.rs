@@ -29,7 +29,10 @@ const SCHEMES: [&str; 9] =
 pub(in crate::policy) fn read_injects(file: &mut Table<'_>, names: &Names<'_>, id: &ServiceId) -> Vec<InjectRule> {
     let mut rules: Vec<InjectRule> = Vec::new();
     for mut table in file.tables("inject") {
-        let Some(rule) = read_inject(&mut table, names, id) else { continue };
+        let Some(rule) = read_inject(&mut table, names, id) else {
+            table.finish();
+            continue;
+        };
         if rules.iter().any(|other| other.ties_with(&rule)) {
             let message = format!(
                 "two `[[inject]]` of `{}` fit the same request, and neither is more literal",

@@ -119,9 +119,9 @@ fn read_grant(mut table: Table<'_>, known: Known<'_>) -> Option<ReadGrant> {
     let source = table.source();
     let span = table.span();
     let service = read_service_id(&mut table, known.services);
-    let agents = read_those(&mut table, "agents", str::to_owned);
-    let projects = read_those(&mut table, "projects", in_home);
-    let environments = read_those(&mut table, "environments", str::to_owned);
+    let agents = read_those(&mut table, "agents", read_glob);
+    let projects = read_those(&mut table, "projects", read_folders);
+    let environments = read_those(&mut table, "environments", read_glob);
     let ttl = table.parsed::<TimeToLive>("ttl").map(|at| at.value);
     let lists = [("allow", Verdict::Allow), ("ask", Verdict::Ask), ("deny", Verdict::Deny)]
         .map(|(key, verdict)| (table.texts(key).unwrap_or_default(), verdict));
@@ -208,9 +208,17 @@ fn read_items(table: &mut Table<'_>, service: &Service) -> Vec<(Arc<str>, Secret
         };
         return source.parse_at(&text).map(|name| vec![(credential.name.clone(), name.value)]).unwrap_or_default();
     }
+    if !value.get_ref().is_table() {
+        let message = format!("`item` is {}", value.get_ref().type_str());
+        source.fault(value.span(), message, "expected the name of a secret, or a table with one for each credential");
+        return Vec::new();
+    }
     let Some(inner) = table.table("item") else { return Vec::new() };
-    let mut items = Vec::new();
-    for (name, secrets) in inner.all_texts() {
+    let (mut items, named) = (Vec::new(), inner.all_texts());
+    if named.is_empty() {
+        source.fault(value.span(), "`item` names no secret", "write `item = \"NAME\"`, the name of a stored secret");
+    }
+    for (name, secrets) in named {
         let Some(credential) = service.credential(name.value) else {
             let known: Vec<&str> = service.credentials.iter().map(Credential::name).collect();
             source.fault(
@@ -232,14 +240,27 @@ fn read_items(table: &mut Table<'_>, service: &Service) -> Vec<(Arc<str>, Secret
     items
 }
 
-fn read_those(table: &mut Table<'_>, key: &'static str, expand: impl Fn(&str) -> String) -> Those {
+fn read_those(table: &mut Table<'_>, key: &'static str, read: fn(&Source, &At<&str>) -> Option<Glob>) -> Those {
     let source = table.source();
     let Some(texts) = table.texts(key) else { return Those::All };
-    let globs = texts.iter().filter_map(|text| {
-        let expanded = expand(text.value);
-        source.parse_at::<Glob>(&At { value: &expanded, span: text.span.clone() })
-    });
-    Those::Listed(globs.map(|at| at.value).collect())
+    Those::Listed(texts.iter().filter_map(|text| read(source, text)).collect())
+}
+
+fn read_glob(source: &Source, text: &At<&str>) -> Option<Glob> {
+    source.parse_at::<Glob>(text).map(|at| at.value)
+}
+
+/// Folders are known by their whole path: whatever cannot be one would make a grant that never fits.
+fn read_folders(source: &Source, text: &At<&str>) -> Option<Glob> {
+    let expanded = in_home(text.value);
+    let (whole, ends) = (expanded.starts_with(['/', '*']), expanded.len() > 1 && expanded.ends_with('/'));
+    if !expanded.is_empty() && (!whole || ends) {
+        let message = format!("`{}` is no project's folder", text.value.escape_debug());
+        let fix = if ends { "leave out the `/` at its end" } else { "write it like `~/src/acme/**` or `/srv/acme`" };
+        source.fault(text.span.clone(), message, fix);
+        return None;
+    }
+    read_glob(source, &At { value: &expanded, span: text.span.clone() })
 }
 
 /// `~/src/**` below the user's own folder.

@@ -63,7 +63,11 @@ impl Source {
     pub(in crate::policy) fn parse<'s>(&self, text: &'s str) -> Spanned<DeTable<'s>> {
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in errors {
-            self.fault(error.span().unwrap_or(0..0), error.message(), "");
+            let (span, message) = (error.span().unwrap_or(0..0), error.message());
+            match text.get(span.clone()).filter(|key| message == "duplicate key" && !key.is_empty()) {
+                Some(key) => self.fault(span, format!("duplicate key `{}`", key.escape_debug()), "keep one of them"),
+                None => self.fault(span, message, ""),
+            }
         }
         table
     }
@@ -164,6 +168,9 @@ impl<'a> Table<'a> {
     }
 
     fn wrong(&self, value: &Spanned<DeValue<'_>>, key: &str, want: &str) {
+        if value.span().is_empty() && self.source.has_faults() {
+            return; // stands in for a value that is no TOML, which was told where it stands
+        }
         self.source.fault(
             value.span(),
             format!("`{key}` is {}", value.get_ref().type_str()),
@@ -256,7 +263,7 @@ impl<'a> Table<'a> {
         let number = value.get_ref().as_integer().and_then(|i| i.as_str().parse::<usize>().ok());
         let number = number.filter(|number| (1..=most).contains(number));
         if number.is_none() {
-            let fix = format!("expected a number from 1 to {most}");
+            let fix = if most == 1 { "expected `1`".to_owned() } else { format!("expected a number from 1 to {most}") };
             self.source.fault(value.span(), format!("`{key}` is not usable"), fix);
         }
         number.map(|number| At { value: number, span: value.span() })
@@ -311,7 +318,8 @@ impl<'a> Table<'a> {
     pub(in crate::policy) fn tables(&mut self, key: &'static str) -> Vec<Table<'a>> {
         let Some(value) = self.value(key) else { return Vec::new() };
         let Some(list) = value.get_ref().as_array() else {
-            self.wrong(value, key, "a list of tables");
+            let like = format!("a list of tables, such as `[[{key}]]` or `{key} = [{{ … }}]`");
+            self.wrong(value, key, if value.get_ref().is_table() { &like } else { "a list of tables" });
             return Vec::new();
         };
         list.iter().filter_map(|item| self.as_table(item, format!("an entry of `{key}`"), key)).collect()

@@ -7,7 +7,7 @@ use crate::policy::{Fault, services::Service, set::head};
 
 /// What a file is.
 pub(in crate::policy) enum Kind {
-    /// A service, with the byte at which it names itself.
+    /// A service, with the byte at which its id stands.
     Service(usize, Box<Service>),
     /// Grants, in which nothing was wrong so far.
     Policy,
@@ -64,7 +64,7 @@ pub(in crate::policy) fn service_of(source: &Source, text: &str) -> Option<Servi
 fn kind_of(source: &Source, text: &str, kinds: &[&str]) -> Kind {
     let table = source.parse(text);
     let mut root = source.root(&table);
-    let start = text.find("id").unwrap_or(0);
+    let start = table.get_ref().get("id").map_or(0, |id| id.span().start);
     match head(&mut root, kinds) {
         Some("service") => read_service(root).map_or(Kind::Faulty, |service| Kind::Service(start, Box::new(service))),
         _ if source.has_faults() => Kind::Faulty,

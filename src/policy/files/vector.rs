@@ -49,7 +49,12 @@ fn read_vector(mut table: Table<'_>, service: &Service) -> Option<Vector> {
     let expected = read_expected(&mut table, service);
     table.finish();
     let send = send?;
-    let asked = match send.value.split_once(' ').ok_or_else(String::new).and_then(|(m, url)| Asked::parse(m, url)) {
+    let asked = match send
+        .value
+        .split_once(' ')
+        .ok_or_else(|| "it has no method".to_owned())
+        .and_then(|(m, url)| Asked::parse(m, url))
+    {
         Ok(asked) => asked,
         Err(error) => {
             source.fault(send.span, format!("`{}` is no request: {error}", send.value.escape_debug()), HOW);

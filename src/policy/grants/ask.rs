@@ -9,7 +9,7 @@ use crate::base::TimeToLive;
 use super::grant::Verdict;
 use crate::policy::{
     decide::Bench,
-    files::Table,
+    files::{Table, expected},
     rules::{Met, Seen},
     services::{Capability, Risk, host_value},
 };
@@ -124,7 +124,15 @@ pub(in crate::policy) fn read_approve(table: &mut Table<'_>) -> Approve {
     let remember = inner.text("remember").and_then(|text| match text.value {
         "never" => Some(Remember::Never),
         "session" => Some(Remember::Session),
-        _ => source.parse_at::<TimeToLive>(&text).map(|time| Remember::For(time.value)),
+        _ => match text.value.parse::<TimeToLive>() {
+            Ok(time) => Some(Remember::For(time)),
+            Err(error) => {
+                let near = expected(text.value, &["never", "session"]);
+                let fix = if near.starts_with("did") { near } else { "or `never`, or `session`".to_owned() };
+                source.fault(text.span, error, fix);
+                None
+            }
+        },
     });
     let within = inner.parsed::<TimeToLive>("within").filter(|within| {
         let fits = within.value.get() <= LONGEST;

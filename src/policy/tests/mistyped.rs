@@ -1,0 +1,99 @@
+//! Tests of what people mistype: the place, the word that was meant, and no fault that is none.
+
+use super::{super::PolicySet, ACME, set_with};
+
+fn faults(texts: &[(&str, &str)]) -> Vec<String> {
+    let errors = PolicySet::of_texts(texts).err();
+    errors.map(|errors| errors.faults().iter().map(ToString::to_string).collect()).unwrap_or_default()
+}
+
+fn service_faults(from: &str, to: &str) -> Vec<String> {
+    assert!(ACME.contains(from), "{from}");
+    faults(&[("acme.toml", &ACME.replacen(from, to, 1))])
+}
+
+fn grant_faults(rest: &str) -> Vec<String> {
+    let policy = format!("[[grant]]\nservice = \"acme\"\n{rest}\n");
+    let errors = set_with(&policy).err();
+    errors.map(|errors| errors.faults().iter().map(ToString::to_string).collect()).unwrap_or_default()
+}
+
+#[test]
+fn a_value_that_is_no_toml_is_told_where_it_stands_and_nowhere_else() {
+    let all = service_faults("risk  = \"spend\"", "risk == \"spend\"");
+    assert!(!all.is_empty() && all.iter().all(|fault| fault.starts_with("acme.toml:73:")), "{all:?}");
+}
+
+#[test]
+fn a_key_that_stands_twice_is_named() {
+    let all = grant_faults("item = \"k\"\nallow = [\"read\"]\nallow = [\"run\"]");
+    assert!(all.len() == 1 && all[0].ends_with("duplicate key `allow`; keep one of them"), "{all:?}");
+}
+
+#[test]
+fn one_table_where_a_list_belongs_is_told_how_a_list_is_written() {
+    let all = faults(&[("p.toml", "schema = 1\nkind = \"policy\"\n[grant]\nservice = \"acme\"\n")]);
+    assert!(all.len() == 1 && all[0].contains("such as `[[grant]]`"), "{all:?}");
+    let all = faults(&[("p.toml", "schema = 2\nkind = \"policy\"\n")]);
+    assert_eq!(all, ["p.toml:1:10: `schema` is not usable; expected `1`"]);
+}
+
+#[test]
+fn grants_that_could_never_fit_or_give_nothing_are_faults() {
+    for (rest, message) in [
+        ("item = {}", "`item` names no secret; write `item = \"NAME\"`"),
+        ("item = 5", "`item` is integer; expected the name of a secret, or a table"),
+        ("item = \"k\"\nprojects = [\"src/acme/**\"]", "`src/acme/**` is no project's folder; write it like"),
+        ("item = \"k\"\nprojects = \"./src\"", "`./src` is no project's folder"),
+        ("item = \"k\"\nprojects = \"~bob/src\"", "`~bob/src` is no project's folder"),
+        ("item = \"k\"\nprojects = \"$HOME/src\"", "`$HOME/src` is no project's folder"),
+        ("item = \"k\"\nprojects = \"~/src/\"", "`~/src/` is no project's folder; leave out the `/` at its end"),
+        ("item = \"k\"\napprove = { remember = \"sesion\" }", "did you mean `session`?"),
+        ("item = \"k\"\napprove = { remember = \"for ever\" }", "or `never`, or `session`"),
+    ] {
+        let all = grant_faults(rest);
+        assert!(all.len() == 1 && all[0].contains(message), "{rest}: {all:?}");
+    }
+    for projects in ["~", "~/src", "~/src/**", "/", "/srv/*", "**", "*/acme"] {
+        let all = grant_faults(&format!("item = \"k\"\nprojects = \"{projects}\""));
+        assert!(all.is_empty(), "{projects}: {all:?}");
+    }
+}
+
+#[test]
+fn a_service_that_is_there_twice_is_told_at_its_id() {
+    let text = format!("# a guide\n{ACME}");
+    let line = text.lines().position(|line| line.starts_with("id ")).unwrap() + 1;
+    let all = faults(&[("a.toml", &text), ("b.toml", &text)]);
+    assert!(all.len() == 1 && all[0].starts_with(&format!("b.toml:{line}:11:")), "{all:?}");
+}
+
+#[test]
+fn every_fault_of_a_place_and_of_a_vector_is_told() {
+    let all = service_faults("use     = \"key\"", "use = \"kee\"\nmising = \"pass\"");
+    assert!(all.iter().any(|fault| fault.contains("did you mean `missing`?")), "{all:?}");
+    let all =
+        service_faults("\"GET https://api.acme.example/v1/projects/acme/web/items\"", "\"https://api.acme.example/\"");
+    assert!(all.len() == 1 && all[0].contains("is no request: it has no method; write it like"), "{all:?}");
+    let all = service_faults("\"https://api.acme.example\"", "\"https://API.acme.example/v1\"");
+    assert!(all.iter().any(|fault| fault.contains("in lower case") && fault.contains("no path follows")), "{all:?}");
+}
+
+#[test]
+fn the_examples_of_the_readme_load() {
+    let text = include_str!("../../../policies/README.md");
+    let blocks: Vec<&str> = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(blocks.len(), 2);
+    let folder = tempfile::tempdir().unwrap();
+    for block in blocks {
+        if block.contains("\"project\"") {
+            let set = PolicySet::load(folder.path()).unwrap_or_else(|errors| panic!("{errors}"));
+            let project = set.parse_project("p.toml", block).unwrap_or_else(|errors| panic!("{errors}"));
+            assert_eq!((project.needs.len(), project.narrows.len()), (1, 1));
+        } else {
+            std::fs::write(folder.path().join("mine.toml"), block).unwrap();
+            let set = PolicySet::load(folder.path()).unwrap_or_else(|errors| panic!("{errors}"));
+            assert_eq!(set.grants().count(), 1);
+        }
+    }
+}
