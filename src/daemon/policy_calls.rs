@@ -83,6 +83,7 @@ impl Desk {
             agents: grant.agents(),
             projects: grant.projects(),
             environments: grant.environments(),
+            nobody: grant.is_for_nobody(),
             allow: policy.capabilities_of(grant, policy::Verdict::Allow),
             ask: policy.capabilities_of(grant, policy::Verdict::Ask),
             source: grant.place().to_owned(),

@@ -250,6 +250,9 @@ pub struct GrantEntry {
     /// The environments; empty is any.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
     pub environments: Vec<String>,
+    /// Whether one of these lists is there and empty in its file, so that nobody can use it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub nobody: bool,
     /// Capabilities that are allowed.
     #[serde(default, deserialize_with = "null_is_default")]
     pub allow: Vec<String>,

@@ -174,3 +174,20 @@ fn what_hands_out_credentials_is_proved_to_go_nowhere_and_so_is_what_is_not_buil
         assert_eq!(claims.map(|claim| proved(service, claim)), expected);
     }
 }
+
+#[test]
+fn what_nobody_may_use_is_never_reached() {
+    let claim = "secret k never reaches method GET";
+    for nobody in ["agents = []", "projects = []", "environments = []"] {
+        let grant = format!("allow = [\"read\"]\n{nobody}");
+        assert!(holds(&grant, claim), "{nobody}: {:?}", prove(&grant, claim));
+    }
+}
+
+#[test]
+fn a_refutation_names_an_environment_that_the_grant_takes() {
+    match prove("allow = [\"read\"]\nenvironments = [\"dev-*\"]", "secret k never reaches method GET") {
+        Proof::Fails(counter) => assert_eq!(counter.environment.as_deref(), Some("dev-x")),
+        other => panic!("{other:?}"),
+    }
+}

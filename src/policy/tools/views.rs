@@ -56,6 +56,12 @@ impl Grant {
         self.approve
     }
 
+    /// Whether one of its lists is empty, so that nobody can use it.
+    pub fn is_for_nobody(&self) -> bool {
+        let is_empty = |those: &Those| matches!(those, Those::Listed(globs) if globs.is_empty());
+        [&self.agents, &self.projects, &self.environments].into_iter().any(is_empty)
+    }
+
     /// The capabilities that it gives with this verdict, by index in their service.
     pub(in crate::policy) fn listed_as(&self, verdict: Verdict) -> impl Iterator<Item = usize> {
         self.listed.iter().filter(move |(_, listed)| *listed == verdict).map(|(index, _)| *index)

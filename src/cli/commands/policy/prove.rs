@@ -55,5 +55,7 @@ fn explain(claim: &Claim, counter: &Counter) -> String {
     }
     let [method, url, secret, client] =
         [method, url, claim.secret().as_str(), &counter.client].map(sanitize::shell_word);
-    format!("secrets policy explain {method} {url} --secret {secret} --client {client}")
+    let environment = counter.environment.as_deref().map(sanitize::shell_word);
+    let environment = environment.map(|name| format!(" --environment {name}")).unwrap_or_default();
+    format!("secrets policy explain {method} {url} --secret {secret} --client {client}{environment}")
 }

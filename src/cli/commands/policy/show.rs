@@ -90,6 +90,7 @@ struct Given {
     agents: Vec<String>,
     projects: Vec<String>,
     environments: Vec<String>,
+    nobody: bool,
     allow: Vec<String>,
     ask: Vec<String>,
     only: Vec<String>,
@@ -107,11 +108,13 @@ struct Answers {
     within: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     remember: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quorum: Option<String>,
 }
 
 impl Answers {
     const fn is_default(&self) -> bool {
-        self.within.is_none() && self.remember.is_none()
+        self.within.is_none() && self.remember.is_none() && self.quorum.is_none()
     }
 }
 
@@ -123,6 +126,7 @@ fn grants(set: &PolicySet, service: &Service) -> Vec<Given> {
         agents: grant.agents(),
         projects: grant.projects(),
         environments: grant.environments(),
+        nobody: grant.is_for_nobody(),
         allow: set.capabilities_of(grant, Verdict::Allow),
         ask: set.capabilities_of(grant, Verdict::Ask),
         only: grant.only().collect(),
@@ -131,6 +135,7 @@ fn grants(set: &PolicySet, service: &Service) -> Vec<Given> {
         approve: Answers {
             within: grant.approve().within.map(|within| within.to_string()),
             remember: grant.approve().remember.map(|remember| remember.to_string()),
+            quorum: grant.approve().quorum.map(|people| people.to_string()),
         },
     });
     given.collect()
@@ -157,7 +162,7 @@ fn one(grant: &Given) -> String {
     let mut lines = vec![
         ("grant", grant.place.clone()),
         ("secrets", grant.secrets.join(", ")),
-        ("agents", any(&grant.agents)),
+        ("agents", whom(&grant.agents, grant.nobody)),
         ("projects", any(&grant.projects)),
         ("environments", any(&grant.environments)),
     ];
@@ -166,9 +171,22 @@ fn one(grant: &Given) -> String {
         .extend(lists.into_iter().filter(|(_, names)| !names.is_empty()).map(|(word, names)| (word, names.join(", "))));
     lines.extend(grant.only.iter().map(|only| ("within", only.clone())));
     lines.extend(grant.ttl.map(|ttl| ("ttl", ttl.to_string())));
-    let answers = [("within", &grant.approve.within), ("remember", &grant.approve.remember)];
+    let answers = [
+        ("within", &grant.approve.within),
+        ("remember", &grant.approve.remember),
+        ("quorum", &grant.approve.quorum),
+    ];
     let answers = answers.map(|(word, time)| time.as_ref().map(|time| format!("{word} {time}")));
     let answers: Vec<String> = answers.into_iter().flatten().collect();
     lines.extend((!answers.is_empty()).then(|| ("approve", answers.join(", "))));
     pairs(lines)
+}
+
+/// The agents of a grant in words.
+pub(super) fn whom(agents: &[String], nobody: bool) -> String {
+    match agents {
+        _ if nobody => "nobody".to_owned(),
+        [] => "any".to_owned(),
+        agents => agents.join(", "),
+    }
 }

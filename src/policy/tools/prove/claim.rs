@@ -64,6 +64,10 @@ impl Claim {
 
 fn methods(text: &str) -> Result<Vec<Box<str>>, String> {
     let one = |method: &str| {
+        let upper = method.to_ascii_uppercase();
+        if method != upper {
+            return Err(format!("methods are upper-case; did you mean `{}`?", upper.escape_debug()));
+        }
         let parsed = Method::from_bytes(method.as_bytes());
         parsed.map(|_| method.into()).map_err(|_| format!("`{}` is no HTTP method", method.escape_debug()))
     };
@@ -125,6 +129,8 @@ mod tests {
             ("secret k reaches", "write `secret NAME"),
             ("secret k never reaches method", "followed by nothing"),
             ("secret k never reaches method D(", "no HTTP method"),
+            ("secret k never reaches method delete", "did you mean `DELETE`?"),
+            ("secret k never reaches method GET,Put", "did you mean `PUT`?"),
             ("secret k never reaches host a host b", "twice"),
             ("secret k never reaches planet mars", "not understood"),
             ("secret k never reaches path v1", "must begin"),

@@ -58,13 +58,17 @@ pub struct Counter {
     pub verdict: Verdict,
     /// Whom the grant is for; a client id that it takes.
     pub client: String,
+    /// An environment that it takes, where it wants one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
 }
 
 impl PolicySet {
     /// Proves or refutes a claim about the user's own grants. Projects and leases can only take away from those.
     pub fn prove(&self, claim: &Claim) -> Proof {
         let (mut grants, mut rules, mut cases) = (0, 0, Vec::new());
-        for grant in self.grants().filter(|grant| grant.items().any(|(_, secret)| *secret == claim.secret)) {
+        let gives = |grant: &&Grant| grant.items().any(|(_, secret)| *secret == claim.secret);
+        for grant in self.grants().filter(|grant| gives(grant) && !grant.is_for_nobody()) {
             let Some(service) = self.service(grant.service()) else { continue };
             grants += 1;
             let search = Search { service, grant, claim };
@@ -218,11 +222,7 @@ impl<'a> Search<'a> {
 
     /// Somebody whom the grant is for.
     fn client(&self) -> Option<ClientId> {
-        let text = match &self.grant.agents {
-            Those::All => "agent".to_owned(),
-            Those::Listed(globs) => globs.first().map(Glob::as_str)?.replace('*', "x"),
-        };
-        text.parse().ok()
+        listed(&self.grant.agents).unwrap_or_else(|| "agent".to_owned()).parse().ok()
     }
 
     fn counter(&self, capability: &Capability, example: Option<&Example>) -> Counter {
@@ -235,7 +235,16 @@ impl<'a> Search<'a> {
             capability: capability.name().to_owned(),
             verdict: Verdict::Deny,
             client: self.client().map(|client| client.to_string()).unwrap_or_default(),
+            environment: listed(&self.grant.environments),
             request,
         }
+    }
+}
+
+/// A text that a list takes; `None` where there is no list, or where it takes nothing.
+fn listed(those: &Those) -> Option<String> {
+    match those {
+        Those::All => None,
+        Those::Listed(globs) => globs.first().map(|glob| Glob::as_str(glob).replace('*', "x")),
     }
 }
