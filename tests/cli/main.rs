@@ -22,6 +22,7 @@ mod authority;
 mod bad_input;
 mod bindings;
 mod certificates;
+mod check;
 mod commands;
 mod daemon;
 mod demo;

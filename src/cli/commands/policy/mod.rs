@@ -29,6 +29,7 @@ use crate::{
     base::counted,
     control::{ListPolicy, PolicyFault, PolicyList, ReloadPolicy},
     policy::{self, LoadErrors, PolicySet},
+    project::Project,
 };
 
 #[derive(Args, Debug)]
@@ -164,24 +165,28 @@ fn check(context: &Context, paths: &[PathBuf]) -> Result<Outcome, Report> {
         paths.push(own.clone());
         paths.extend(accept::nearest(&context.folder));
     }
-    let (mut faults, mut notes, mut proposed) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut faults, mut notes, mut proposed) = (Vec::<PolicyFault>::new(), Vec::new(), Vec::new());
     for path in &paths {
         let path = absolute(path)?;
         // The home's own folder need not be there; a path that was named has to.
         if path != own {
             path.metadata().map_err(|error| Report::io("look at", &path, &error))?;
         }
-        let found = if path.is_file() { check_project(&own, &path, &mut proposed) } else { PolicySet::load(&path) };
+        let is_project = path.is_file() || path.file_name().is_some_and(|name| name == Project::NARROWING);
+        let found = if is_project { check_project(&own, &path, &mut proposed) } else { PolicySet::load(&path) };
         match found {
             Ok(set) => notes.extend(set.not_yet().map(fault)),
-            Err(errors) => faults.extend(errors.faults().iter().map(fault)),
+            Err(errors) => {
+                // A project's file needs the home's own, whose faults are told once.
+                let new = errors.faults().iter().map(fault).filter(|fault| !faults.contains(fault));
+                faults.extend(new.collect::<Vec<_>>());
+            }
         }
     }
     let message = match faults.as_slice() {
         [] => return Ok(without_fault(&paths, &notes, proposed)),
-        [PolicyFault { place, message, fix: Some(hint) }] => format!("{place}: {message}; {hint}"),
-        [one] => format!("{}: {}", one.place, one.message),
-        [first, rest @ ..] => format!("{}: {}; and {} more", first.place, first.message, rest.len()),
+        [one] => format!("{}: {}", one.place, told(one)),
+        [first, rest @ ..] => format!("{}: {}; and {} more", first.place, told(first), rest.len()),
     };
     let file = faults.first().and_then(|fault| fault.place.rsplitn(3, ':').last()).unwrap_or("");
     let fix = format!("${{EDITOR:-vi}} {}", sanitize::shell_word(file));
@@ -245,12 +250,11 @@ async fn reload(context: &Context) -> Result<Outcome, Report> {
 fn listed(list: &PolicyList) -> String {
     let mut grants = Table::new(&["service", "secret", "agents", "environments", "allow", "ask", "from"]);
     for grant in &list.grants {
-        let any = |names: &[String]| if names.is_empty() { "any".to_owned() } else { names.join(", ") };
         grants.row([
             grant.service.as_str(),
             grant.secret.as_deref().unwrap_or("any"),
-            &any(&grant.agents),
-            &any(&grant.environments),
+            &show::whom(&grant.agents, grant.nobody),
+            &show::whom(&grant.environments, false),
             &grant.allow.join(", "),
             &grant.ask.join(", "),
             &grant.source,
@@ -281,11 +285,16 @@ fn listed(list: &PolicyList) -> String {
     )
 }
 
+/// What is wrong, and what was meant.
+fn told(fault: &PolicyFault) -> String {
+    fault.fix.as_ref().map_or_else(|| fault.message.clone(), |fix| format!("{}; {fix}", fault.message))
+}
+
 /// Empty when there are none.
 fn fault_table(faults: &[PolicyFault]) -> String {
     let mut table = Table::new(&["fault", "message"]);
     for fault in faults {
-        table.row([&fault.place, &fault.message]);
+        table.row([&fault.place, &told(fault)]);
     }
     if faults.is_empty() { String::new() } else { table.render("") }
 }

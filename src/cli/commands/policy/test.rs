@@ -9,7 +9,7 @@ use crate::cli::{
     context::Context, envelope::NextAction, exit::ExitStatus, printer::Outcome, report::Report, sanitize, table::Table,
 };
 use crate::{
-    base::counted,
+    base::{counted, expected},
     policy::{FailedVector, PolicySet, Service},
 };
 
@@ -46,7 +46,10 @@ pub(super) fn named(set: &PolicySet, names: &[String]) -> Result<Vec<Arc<Service
     }
     let find = |name: &String| {
         set.find_service(name).cloned().ok_or_else(|| {
-            let message = format!("there is no service `{}`", sanitize::line(name));
+            let known: Vec<&str> = set.services().map(|service| service.id().as_str()).collect();
+            let near = expected(name, &known);
+            let near = if near.starts_with("did") { format!("; {near}") } else { String::new() };
+            let message = format!("there is no service `{}`{near}", sanitize::line(name));
             Report::new(ExitStatus::Misuse, message, "secrets policy list")
         })
     };

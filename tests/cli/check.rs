@@ -1,0 +1,62 @@
+//! `secrets policy check`, `list` and `show`: faults with what was meant, each once, and grants that fit nobody.
+
+use crate::hand::Hand;
+
+const FAULTY: &str =
+    "schema = 1\nkind = \"policy\"\n[[grant]]\nservice = \"github\"\nitem = \"gh\"\nalow = [\"read\"]\naks = []\n";
+
+fn human(hand: &Hand, arguments: &[&str]) -> String {
+    let mut words = vec!["--output", "human"];
+    words.extend(arguments);
+    let ran = Hand::feed(&mut hand.command(&words), b"");
+    [ran.stdout, ran.stderr].iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
+}
+
+#[test]
+fn each_fault_is_told_once_with_what_was_meant() {
+    let hand = Hand::with_home();
+    let policies = hand.home.join("policies");
+    std::fs::create_dir_all(&policies).unwrap();
+    std::fs::write(policies.join("mine.toml"), FAULTY).unwrap();
+    let project = hand.home.join("work.toml");
+    std::fs::write(&project, "schema = 1\nkind = \"project\"\n").unwrap();
+    let paths = [policies.to_str().unwrap(), project.to_str().unwrap()];
+    let arguments = ["policy", "check", paths[0], paths[1]];
+    let (code, checked) = hand.envelope(&arguments, b"");
+    assert_eq!((code, checked["result"]["faults"].as_array().unwrap().len()), (64, 2), "{checked}");
+    let shown = human(&hand, &arguments);
+    for meant in ["did you mean `allow`?", "did you mean `ask`?"] {
+        assert!(shown.contains(meant), "{shown}");
+    }
+    assert!(checked["error"]["message"].as_str().unwrap().ends_with("did you mean `allow`?; and 1 more"), "{checked}");
+}
+
+#[test]
+fn a_folder_in_the_place_of_a_project_file_is_a_fault() {
+    let hand = Hand::with_home();
+    let folder = hand.home.join(".secrets.toml");
+    std::fs::create_dir_all(&folder).unwrap();
+    let (code, checked) = hand.envelope(&["policy", "check", folder.to_str().unwrap()], b"");
+    assert!(code == 64 && checked["error"]["message"].as_str().unwrap().contains("not a regular file"), "{checked}");
+}
+
+#[test]
+fn a_grant_for_nobody_is_not_shown_as_one_for_any() {
+    let hand = Hand::with_home();
+    let policies = hand.home.join("policies");
+    std::fs::create_dir_all(&policies).unwrap();
+    let grant = FAULTY.replace("alow", "allow").replace("aks = []", "agents = []");
+    std::fs::write(policies.join("mine.toml"), grant).unwrap();
+    let (code, shown) = hand.envelope(&["policy", "show", "github"], b"");
+    assert_eq!((code, &shown["result"]["grants"][0]["nobody"]), (0, &true.into()), "{shown}");
+    assert!(human(&hand, &["policy", "show", "github"]).contains("nobody"));
+    let (code, proof) = hand.envelope(&["policy", "prove", "secret gh never reaches method GET"], b"");
+    assert_eq!((code, &proof["result"]["proof"]["outcome"]), (0, &"holds".into()), "{proof}");
+}
+
+#[test]
+fn a_mistyped_service_is_told_its_nearest() {
+    let (code, shown) = Hand::with_home().envelope(&["policy", "show", "githb"], b"");
+    let message = shown["error"]["message"].as_str().unwrap();
+    assert!(code == 2 && message.ends_with("there is no service `githb`; did you mean `github`?"), "{shown}");
+}
