@@ -83,6 +83,8 @@ fn places_are_dumped_without_a_daemon_as_records_or_as_a_table() {
         "name": "authorization", "format": "Bearer {}", "mint": null, "sign": null
     });
     assert_eq!((code, &one["result"]), (0, &serde_json::json!([record])), "{one}");
+    let flag = Hand::feed(&mut hand.command(&["--output", "human", "policy", "dump", "openai", "--json"]), b"");
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&flag.stdout).unwrap(), one, "as the README says");
     let human = Hand::feed(&mut hand.command(&["--output", "human", "policy", "dump", "openai"]), b"");
     let text = String::from_utf8_lossy(&human.stdout).into_owned();
     assert!(text.contains("https://api.openai.com") && text.contains("Bearer {}"), "{text}");

@@ -166,6 +166,7 @@ impl Command {
         match self {
             Self::Audit(arguments) => arguments.json,
             Self::Lease(arguments) => arguments.json,
+            Self::Policy(arguments) => arguments.wants_json(),
             Self::Scan(arguments) => arguments.json,
             _ => false,
         }

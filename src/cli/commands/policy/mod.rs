@@ -59,6 +59,9 @@ enum Act {
         /// Ids, names or aliases of services [default: every service]
         #[arg(value_name = "SERVICE")]
         services: Vec<String>,
+        /// Print the records as JSON, as with --output json
+        #[arg(long)]
+        json: bool,
     },
     /// Show every layer's verdict on one request
     ///
@@ -113,7 +116,7 @@ impl Arguments {
     pub(super) fn offline(&self, context: &Context) -> Option<Result<Outcome, Report>> {
         match &self.act {
             Act::Check { paths } => Some(check(context, paths)),
-            Act::Dump { services } => Some(dump::run(context, services)),
+            Act::Dump { services, .. } => Some(dump::run(context, services)),
             Act::Lint { services, all } => Some(lint::run(context, services, *all)),
             Act::New(arguments) => Some(new::run(context, arguments)),
             Act::Prove { claim } => Some(prove::run(context, claim)),
@@ -121,6 +124,11 @@ impl Arguments {
             Act::Test { services } => Some(test::run(context, services)),
             Act::Accept(_) | Act::Diff(_) | Act::Explain(_) | Act::List | Act::Record(_) | Act::Reload => None,
         }
+    }
+
+    /// Whether its own flag asks for JSON.
+    pub(in crate::cli) const fn wants_json(&self) -> bool {
+        matches!(self.act, Act::Dump { json: true, .. })
     }
 
     pub(in crate::cli) const fn name(&self) -> &'static str {
