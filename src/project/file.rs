@@ -13,7 +13,7 @@ use serde::{
 };
 
 use super::{Error, VariableName};
-use crate::base::{ClientId, SecretName, TimeToLive, read_bounded};
+use crate::base::{ClientId, SecretName, TimeToLive, expected, read_bounded};
 
 const MAX_LEN: u64 = 1 << 20;
 
@@ -197,7 +197,16 @@ fn syntax_error(path: &Path, error: &serde_json::Error) -> Error {
     let (line, column) = (error.line(), error.column());
     let text = error.to_string();
     let place = format!(" at line {line} column {column}");
-    Error::Syntax { path: path.to_owned(), line, column, what: text.strip_suffix(&place).unwrap_or(&text).to_owned() }
+    let text = text.strip_suffix(&place).unwrap_or(&text);
+    let what = meant(text).map_or_else(|| text.to_owned(), |meant| format!("{text}; {meant}"));
+    Error::Syntax { path: path.to_owned(), line: line.max(1), column: column.max(1), what }
+}
+
+/// What an unknown key or word was probably meant to be, out of those that the parser names behind it.
+fn meant(text: &str) -> Option<String> {
+    let mut words = text.strip_prefix("unknown ")?.split('`').skip(1).step_by(2);
+    let (have, known) = (words.next()?, words.collect::<Vec<_>>());
+    Some(expected(have, &known)).filter(|meant| meant.starts_with("did"))
 }
 
 /// Which of the two shapes a file has, by its keys.

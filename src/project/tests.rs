@@ -87,10 +87,19 @@ fn what_is_wrong_is_named_with_its_place() {
     refused("{\"source\": \"vault\", \"ttl\": \"1h\"}", 1, 18, "unknown variant `vault`");
     refused("{\"source\": \"vercel\", \"secrets\": []}", 1, 30, "exclude each other");
     refused("{}", 1, 2, "neither `secrets` nor `source`");
-    refused("[]", 1, 0, "an object with `secrets` or `source`");
+    refused("[]", 1, 1, "an object with `secrets` or `source`");
     refused("{\"secrets\": [{\"name\": \"a\", \"env_var\": \"A\"}]} x", 1, 46, "trailing characters");
-    refused("", 1, 0, "EOF");
+    refused("", 1, 1, "EOF");
     assert!(parse(r#"{"secrets": [{"name": "a", "env_var": "A", "ttl": "24h"}], "ttl": "1d"}"#).is_ok());
+}
+
+#[test]
+fn what_was_meant_is_said_and_every_place_counts_from_one() {
+    refused(r#"{"secrets": [{"nme": "a", "env_var": "A"}]}"#, 1, 19, "did you mean `name`?");
+    refused(r#"{"source": "vercell", "ttl": "1h"}"#, 1, 20, "did you mean `vercel`?");
+    refused(r#"{"source": "vercel", "scope": "prod", "ttl": "1h"}"#, 1, 36, "expected one of `development`");
+    refused("", 1, 1, "EOF");
+    refused("[", 1, 1, "expected an object");
 }
 
 #[test]
