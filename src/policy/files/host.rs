@@ -7,7 +7,7 @@ use crate::{
     net::Roots,
 };
 
-use super::read::{At, Source, Table};
+use super::read::{At, Source, Table, expected};
 use crate::policy::{
     matchers::{Attribute, read_attribute},
     rules::{EncodedSlash, Param, ValuePattern},
@@ -30,8 +30,16 @@ pub(in crate::policy) fn read_hosts(file: &mut Table<'_>, params: &[Param]) -> V
             );
         }
         let mut origins: Vec<OriginPattern> = Vec::new();
+        let list = table.value("origin").and_then(|value| value.get_ref().as_array());
+        if list.is_some_and(|list| list.is_empty()) {
+            table.fault(
+                format!("`origin` of `[host.{}]` lists no host", name.value),
+                "write it like `origin = \"https://api.example.com\"`",
+            );
+        }
         for text in table.texts("origin").unwrap_or_default() {
             let Some(origin) = read_origin(source, &text) else { continue };
+            check_params(source, &text, &origin.pattern, params);
             let tie = |other: &&OriginPattern| other.overlaps(&origin) && other.pattern.rank() == origin.pattern.rank();
             let mut before = blocks.iter().map(|block| (&*block.name, &block.origins)).chain([(name.value, &origins)]);
             let tied = before.find_map(|(name, all)| Some(format!("`{}` of `[host.{name}]`", all.iter().find(tie)?)));
@@ -89,6 +97,25 @@ fn read_origin(source: &Source, text: &At<&str>) -> Option<OriginPattern> {
     };
     let raw = raw.map(|(name, _)| *name);
     host.parse().map_err(|error| wrong(&error)).ok().map(|pattern| OriginPattern { scheme, pattern, port, raw })
+}
+
+/// The parameters of an origin are declared, and each stands once.
+fn check_params(source: &Source, text: &At<&str>, pattern: &HostPattern, params: &[Param]) {
+    let names: Vec<&str> = pattern.params().collect();
+    for (at, name) in names.iter().enumerate() {
+        if names.iter().skip(at + 1).any(|other| other == name) {
+            let message = format!("`{{{name}}}` stands twice in one origin");
+            source.fault(text.span.clone(), message, "give each label a name of its own");
+        }
+        if names.iter().take(at).any(|other| other == name) || params.iter().any(|param| *param.name == **name) {
+            continue;
+        }
+        // Without its `[param.NAME]` the label would be any at all, whatever pattern was meant to hold it.
+        let known: Vec<&str> = params.iter().map(|param| &*param.name).collect();
+        let near = expected(name, &known);
+        let fix = if near.starts_with("did") { near } else { format!("add `[param.{name}]`") };
+        source.fault(text.span.clone(), format!("`{{{name}}}` is not declared"), fix);
+    }
 }
 
 /// Reads `raw`, which origins that are no HTTP must have; why the host cannot be used yet.

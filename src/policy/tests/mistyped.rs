@@ -80,6 +80,24 @@ fn every_fault_of_a_place_and_of_a_vector_is_told() {
 }
 
 #[test]
+fn hosts_that_would_be_wider_than_meant_are_faults() {
+    let tenant = "\"https://{tenant}.acme.example\"";
+    for (origin, message) in [
+        ("\"https://{tennant}.acme.example\"", "`{tennant}` is not declared; did you mean `tenant`?"),
+        ("\"https://{x}.acme.example\"", "`{x}` is not declared; add `[param.x]`"),
+        ("\"https://{tenant}.{tenant}.acme.example\"", "`{tenant}` stands twice in one origin"),
+        ("[]", "`origin` of `[host.tenant]` lists no host"),
+        ("\"https://*.com\"", "`*.com` is too wide"),
+    ] {
+        let all = service_faults(tenant, origin);
+        assert!(all.iter().any(|fault| fault.contains(message)), "{origin}: {all:?}");
+        assert!(all.iter().all(|fault| !fault.contains("stands twice") || origin.matches("tenant").count() == 2));
+    }
+    let two = "[\"https://{tenant}.acme.example\", \"https://{tenant}.acme.test\"]";
+    assert_eq!(service_faults(tenant, two), [""; 0], "one parameter in two origins");
+}
+
+#[test]
 fn the_examples_of_the_readme_load() {
     let text = include_str!("../../../policies/README.md");
     let blocks: Vec<&str> = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
