@@ -155,7 +155,7 @@ impl Service {
                 |origin: &&OriginPattern| origin.matches(scheme, authority) && block.shows(origin, &authority.host);
             let best = block.origins.iter().filter(fits);
             let best = best.max_by_key(|origin| origin.pattern.rank())?;
-            (!block.except.iter().any(|except| matches(except, &authority.host))).then_some((index, block, best))
+            (!block.excepts(&authority.host)).then_some((index, block, best))
         });
         fitting.max_by_key(|(_, _, origin)| origin.pattern.rank())
     }
@@ -236,6 +236,16 @@ pub(in crate::policy) struct HostBlock {
 }
 
 impl HostBlock {
+    /// Whether it has the host at some port; what `except` or the form of a parameter keeps out is another host.
+    pub(in crate::policy) fn names(&self, host: &Host) -> bool {
+        let names = |origin: &OriginPattern| matches(&origin.pattern, host) && self.shows(origin, host);
+        self.origins.iter().any(names) && !self.excepts(host)
+    }
+
+    fn excepts(&self, host: &Host) -> bool {
+        self.except.iter().any(|except| matches(except, host))
+    }
+
     /// Whether what a matching host shows has the form of its parameter; anything else is another host.
     fn shows(&self, origin: &OriginPattern, host: &Host) -> bool {
         self.params.iter().all(|param| {

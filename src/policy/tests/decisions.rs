@@ -1,6 +1,6 @@
 //! Tests of `decide`: host blocks, capabilities, scopes, refusals and what they say.
 
-use super::super::{Missing, PolicySet, Verdict};
+use super::super::{Missing, PolicySet, Reach, Verdict};
 use super::{ASKER, Asker, ask, set_with};
 use crate::base::{Authority, RefusalCode, Scheme};
 
@@ -199,6 +199,26 @@ fn hosts_are_known_only_when_a_grant_names_their_service() {
     ] {
         assert!(some.host(scheme, &authority(other)).is_none(), "{other}");
     }
+}
+
+#[test]
+fn a_host_that_a_block_leaves_out_is_another_host() {
+    let tunnel = set("");
+    let deny = set("[defaults]\nunknown_host = \"deny\"\n");
+    for out in ["www.acme.example", "a_b.acme.example"] {
+        let here = authority(out);
+        for scheme in [Scheme::Https, Scheme::Http] {
+            assert_eq!(tunnel.reach(scheme, &here), Reach::Untouched, "{out}");
+        }
+        assert!(tunnel.host(Scheme::Https, &here).is_none(), "{out}: nobody looks inside, so nothing is written there");
+        let refused = deny.reach(Scheme::Https, &here);
+        assert!(matches!(&refused, Reach::Refused { reason, .. } if reason == &format!("no grant names `{out}`")));
+        let lease = ask(&tunnel, &ASKER, &format!("GET https://{out}/v1/x/items"));
+        assert_eq!((lease.verdict, lease.inject.is_none()), (Verdict::Deny, true), "{out}");
+    }
+    let port = tunnel.reach(Scheme::Https, &Authority::parse("shop.acme.example:8443", None).unwrap());
+    assert!(matches!(&port, Reach::Refused { reason, .. } if reason.ends_with("but not port 8443")), "{port:?}");
+    assert!(matches!(tunnel.reach(Scheme::Http, &authority("shop.acme.example")), Reach::Refused { .. }));
 }
 
 #[test]
