@@ -43,6 +43,10 @@ impl LoadErrors {
         Err(Self(faults))
     }
 
+    pub(super) fn into_faults(self) -> Vec<Fault> {
+        self.0
+    }
+
     /// The faults.
     pub fn faults(&self) -> &[Fault] {
         &self.0

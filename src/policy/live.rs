@@ -14,10 +14,7 @@ use serde::Serialize;
 
 use crate::base::{Clock, Timestamp, sha256};
 
-use super::{
-    LoadErrors,
-    set::{PolicySet, files_of},
-};
+use super::{LoadErrors, load::files_of, set::PolicySet};
 
 /// The set in force; clones share it.
 #[derive(Clone)]

@@ -14,6 +14,7 @@ mod error;
 mod files;
 mod grants;
 mod live;
+mod load;
 mod matchers;
 mod reach;
 mod refuse;
@@ -34,6 +35,7 @@ pub use grants::{
     MoneyError, Narrow, NotLess, Price, Remember, Tariff, Usage, Verdict,
 };
 pub use live::{Changed, Fingerprint, Live, LiveStatus, fingerprint};
+pub use load::ignored_files;
 pub use matchers::{Body, Command, Content, FlushFinder, Peek, Push, Until};
 pub use reach::{CHECK_FIX, HANDSHAKE_FIX, Never, Reach, never_forwarded};
 pub use rules::{EncodedSlash, NormalPath, Protocol};

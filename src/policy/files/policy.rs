@@ -1,6 +1,9 @@
 //! Reads files of kind `policy`, the user's own grants, and of kind `project`, which can only ask and narrow.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use crate::base::{Environment, SecretName, ServiceId, TimeToLive};
 
@@ -78,7 +81,13 @@ pub struct Project {
     pub environment: Option<Environment>,
 }
 
-pub(in crate::policy) type Services = HashMap<ServiceId, Arc<Service>>;
+/// The services that files may name.
+#[derive(Debug, Default)]
+pub(in crate::policy) struct Services {
+    pub(in crate::policy) usable: HashMap<ServiceId, Arc<Service>>,
+    /// Those whose files have faults: nothing can be said of what names them, and their load fails anyway.
+    pub(in crate::policy) faulty: HashSet<ServiceId>,
+}
 
 /// Reads `[defaults]` and every `[[grant]]`.
 pub(in crate::policy) fn read_policy(mut file: Table<'_>, known: Known<'_>) -> (Defaults, Vec<ReadGrant>) {
@@ -176,9 +185,9 @@ fn read_grant(mut table: Table<'_>, known: Known<'_>) -> Option<ReadGrant> {
 pub(super) fn read_service_id<'s>(table: &mut Table<'_>, services: &'s Services) -> Option<&'s Arc<Service>> {
     let source = table.source();
     let id = table.required_text("service")?;
-    let found = services.get(id.value);
-    if found.is_none() {
-        let mut known: Vec<&str> = services.keys().map(ServiceId::as_str).collect();
+    let found = services.usable.get(id.value);
+    if found.is_none() && !services.faulty.contains(id.value) {
+        let mut known: Vec<&str> = services.usable.keys().chain(&services.faulty).map(ServiceId::as_str).collect();
         known.sort_unstable();
         let near = expected(id.value, &known);
         let fix = if near.starts_with("did") { near } else { "`secrets policy list` shows the known ones".to_owned() };

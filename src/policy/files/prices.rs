@@ -7,6 +7,7 @@ use std::{collections::HashMap, sync::Arc};
 use super::{
     policy::{Services, read_service_id},
     read::{At, Source, Span, Table, expected},
+    read_files::head,
 };
 use crate::{
     base::ServiceId,
@@ -15,7 +16,6 @@ use crate::{
         grants::{Money, Price, Tariff},
         rules::Glob,
         services::{Meter, Service},
-        set::head,
     },
 };
 

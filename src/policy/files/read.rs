@@ -119,6 +119,11 @@ impl Source {
         !self.faults.borrow().is_empty()
     }
 
+    /// The faults so far, which it has no more.
+    pub(in crate::policy) fn take_faults(&self) -> Vec<Fault> {
+        self.faults.take()
+    }
+
     pub(in crate::policy) fn into_faults(self) -> Vec<Fault> {
         self.faults.into_inner()
     }

@@ -2,25 +2,32 @@
 
 use std::{num::NonZeroUsize, thread};
 
-use super::{read::Source, service::read_service};
-use crate::policy::{Fault, services::Service, set::head};
+use toml::{Spanned, de::DeTable};
+
+use super::{
+    read::{Source, Table, expected},
+    service::read_service,
+};
+use crate::base::ServiceId;
+use crate::policy::services::Service;
 
 /// What a file is.
-pub(in crate::policy) enum Kind {
+pub(in crate::policy) enum Kind<'t> {
     /// A service, with the byte at which its id stands.
     Service(usize, Box<Service>),
     /// Grants, in which nothing was wrong so far.
-    Policy,
+    Policy(Spanned<DeTable<'t>>),
     /// The same of prices.
     Prices,
-    /// Nothing that can be used.
-    Faulty,
+    /// Nothing that can be used; the service that it would have been, if it says.
+    Faulty(Option<ServiceId>),
 }
 
 /// One file, read.
-pub(in crate::policy) struct ReadFile {
-    pub(in crate::policy) kind: Kind,
-    pub(in crate::policy) faults: Vec<Fault>,
+pub(in crate::policy) struct ReadFile<'t> {
+    /// With the faults that were found.
+    pub(in crate::policy) source: Source,
+    pub(in crate::policy) kind: Kind<'t>,
 }
 
 /// Fewer files than this are read at once by one thread.
@@ -29,7 +36,7 @@ const FEW: usize = 32;
 const THREADS: usize = 4;
 
 /// Reads files by name and text, in their order.
-pub(in crate::policy) fn read_files(files: &[(&str, &str)], kinds: &[&str]) -> Vec<ReadFile> {
+pub(in crate::policy) fn read_files<'t>(files: &[(&str, &'t str)], kinds: &[&str]) -> Vec<ReadFile<'t>> {
     let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get).min(THREADS);
     if files.len() < FEW || threads < 2 {
         return files.iter().map(|(file, text)| read_file(file, text, kinds)).collect();
@@ -47,10 +54,10 @@ pub(in crate::policy) fn read_files(files: &[(&str, &str)], kinds: &[&str]) -> V
     })
 }
 
-fn read_file(file: &str, text: &str, kinds: &[&str]) -> ReadFile {
+fn read_file<'t>(file: &str, text: &'t str, kinds: &[&str]) -> ReadFile<'t> {
     let source = Source::new(file, text);
     let kind = kind_of(&source, text, kinds);
-    ReadFile { kind, faults: source.into_faults() }
+    ReadFile { source, kind }
 }
 
 /// The service that a file describes; `None` for another kind or a fault.
@@ -61,14 +68,35 @@ pub(in crate::policy) fn service_of(source: &Source, text: &str) -> Option<Servi
     }
 }
 
-fn kind_of(source: &Source, text: &str, kinds: &[&str]) -> Kind {
+fn kind_of<'t>(source: &Source, text: &'t str, kinds: &[&str]) -> Kind<'t> {
     let table = source.parse(text);
     let mut root = source.root(&table);
-    let start = table.get_ref().get("id").map_or(0, |id| id.span().start);
+    let id = table.get_ref().get("id");
+    // The id that a file gives itself, whatever else is wrong with it.
+    let faulty = || Kind::Faulty(id.and_then(|id| id.get_ref().as_str()?.parse().ok()));
     match head(&mut root, kinds) {
-        Some("service") => read_service(root).map_or(Kind::Faulty, |service| Kind::Service(start, Box::new(service))),
-        _ if source.has_faults() => Kind::Faulty,
+        Some("service") => {
+            let start = id.map_or(0, |id| id.span().start);
+            read_service(root).map_or_else(faulty, |service| Kind::Service(start, Box::new(service)))
+        }
+        _ if source.has_faults() => faulty(),
         Some("prices") => Kind::Prices,
-        _ => Kind::Policy,
+        _ => Kind::Policy(table),
     }
+}
+
+/// Checks `schema` and `kind`; the kind when both are right.
+pub(in crate::policy) fn head<'k>(root: &mut Table<'_>, kinds: &[&'k str]) -> Option<&'k str> {
+    let source = root.source();
+    match root.value("schema") {
+        None => root.fault("the file has no `schema`", "begin it with `schema = 1`"),
+        Some(_) => drop(root.count("schema", 1)),
+    }
+    let kind = root.required_text("kind")?;
+    let found = kinds.iter().find(|known| **known == kind.value).copied();
+    if found.is_none() {
+        let message = format!("a file of kind `{}` does not belong here", kind.value.escape_debug());
+        source.fault(kind.span, message, expected(kind.value, kinds));
+    }
+    found
 }

@@ -35,7 +35,7 @@ fn all_faults_of_all_files_are_told_at_once_with_line_and_column() {
             `aliases`, `param`, `host`, `credential`, `inject`, `cap`, `issue`, `scrub`, `meter`, `emulate`, `test`",
             "a.toml:8:1: unknown key `port` in `[host.api]`; expected one of `origin`, `except`, `credential`, \
             `encoded_slash`, `raw`, `tls`",
-            "p.toml:4:11: there is no service `b`; `secrets policy list` shows the known ones",
+            "p.toml:4:11: there is no service `b`; did you mean `a`?",
             "p.toml:6:1: unknown key `alow` in an entry of `grant`; did you mean `allow`?",
         ]
     );

@@ -98,6 +98,55 @@ fn hosts_that_would_be_wider_than_meant_are_faults() {
 }
 
 #[test]
+fn grants_of_a_service_whose_file_has_faults_are_not_judged_further() {
+    let policy = "schema = 1\nkind = \"policy\"\n[[grant]]\nservice = \"acme\"\nitem = \"k\"\nallow = [\"raed\"]\nalow = []\n\
+        [[grant]]\nservice = \"acmee\"\nitem = \"k\"\n";
+    let service = ACME.replacen("risk  = \"spend\"", "risk  = \"spent\"", 1);
+    let all = faults(&[("acme.toml", &service), ("p.toml", policy)]);
+    assert_eq!(all.len(), 3, "{all:?}");
+    assert!(all[0].starts_with("acme.toml:") && all[0].contains("did you mean `spend`?"), "{all:?}");
+    assert!(all[1].contains("unknown key `alow`"), "{all:?}");
+    assert!(all[2].ends_with("there is no service `acmee`; did you mean `acme`?"), "{all:?}");
+}
+
+#[test]
+fn a_shipped_service_that_an_own_file_replaces_badly_judges_no_grant() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("github.toml"), ACME.replace("id      = \"acme\"", "id = \"github\"\nnmae = 1"))
+        .unwrap();
+    let policy = "schema = 1\nkind = \"policy\"\n[[grant]]\nservice = \"github\"\nitem = \"k\"\nallow = [\"run\"]\n";
+    std::fs::write(folder.path().join("p.toml"), policy).unwrap();
+    let errors = PolicySet::load(folder.path()).unwrap_err();
+    assert!(errors.faults().iter().all(|fault| fault.file.ends_with("github.toml")), "{errors}");
+}
+
+#[test]
+fn a_project_s_faults_are_told_beside_those_of_the_policies() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("acme.toml"), ACME.replacen("risk  = \"spend\"", "risk  = \"spent\"", 1))
+        .unwrap();
+    let project = folder.path().join("work.secrets");
+    let need = "schema = 1\nkind = \"project\"\n[[need]]\nservice = \"acme\"\ncaps = [\"x\"]\n[[need]]\nservice = \"githb\"\ncaps = []\n";
+    std::fs::write(&project, need).unwrap();
+    let told = |errors: super::super::LoadErrors| errors.faults().iter().map(ToString::to_string).collect::<Vec<_>>();
+    let all = told(PolicySet::check_project(folder.path(), &project).unwrap_err());
+    assert_eq!(all.len(), 2, "{all:?}");
+    assert!(all[0].contains("did you mean `spend`?") && all[1].ends_with("did you mean `github`?"), "{all:?}");
+    std::fs::remove_file(folder.path().join("acme.toml")).unwrap();
+    let all = told(PolicySet::check_project(folder.path(), &project).unwrap_err());
+    assert!(all.len() == 2 && all[0].contains("there is no service `acme`"), "{all:?}");
+}
+
+#[test]
+fn bytes_that_are_no_text_are_told_where_they_stand() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("p.toml"), b"schema = 1\n# \xc3\xa9 \xff\n").unwrap();
+    let errors = PolicySet::load(folder.path()).unwrap_err();
+    let told = errors.faults()[0].to_string();
+    assert!(told.contains("p.toml:2:5: the file is not UTF-8 text"), "{told}");
+}
+
+#[test]
 fn the_examples_of_the_readme_load() {
     let text = include_str!("../../../policies/README.md");
     let blocks: Vec<&str> = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();

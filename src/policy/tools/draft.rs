@@ -12,10 +12,7 @@ use std::{
 use crate::base::{SecretName, ServiceId, hex, read_bounded, replace, sha256};
 
 use super::write::{EasyService, GRANT, NewGrant, SERVICE, grant_text, service_text};
-use crate::policy::{
-    Credential, Error, Grant,
-    set::{MAX_FILE, PolicySet},
-};
+use crate::policy::{Credential, Error, Grant, load::MAX_FILE, set::PolicySet};
 
 /// What a secret needs besides itself; nothing is on disk yet.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use std::{
 use crate::base::{Generated, SecretName, read_bounded};
 
 use super::write::{GRANT, SERVICE};
-use crate::policy::set::{MAX_FILE, policy_files};
+use crate::policy::load::{MAX_FILE, policy_files};
 
 /// What became of the files that named a secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -13,9 +13,10 @@ use crate::base::{ServiceId, hex, read_bounded, replace, sha256};
 
 use crate::policy::{
     Error, Fault, LoadErrors,
-    files::{Source, service_of},
+    files::{Source, head, service_of},
+    load::{MAX_FILE, read_file},
     services::Service,
-    set::{MAX_FILE, MAX_PROJECT, PolicySet, head, read_file},
+    set::{MAX_PROJECT, PolicySet},
 };
 
 /// A service that a project proposes.

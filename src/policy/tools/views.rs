@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt, path::Path};
 
 use crate::policy::{
     Approve, Grant, Inject, LeaseFacts, PolicySet, Remember, Service, UnknownHost, Verdict, catalogue::CATALOGUE,
-    grants::Those, rules::Glob, set::MAX_FILE,
+    grants::Those, load::MAX_FILE, rules::Glob,
 };
 use crate::{
     base::{Host, read_bounded},

@@ -171,11 +171,8 @@ fn one(grant: &Given) -> String {
         .extend(lists.into_iter().filter(|(_, names)| !names.is_empty()).map(|(word, names)| (word, names.join(", "))));
     lines.extend(grant.only.iter().map(|only| ("within", only.clone())));
     lines.extend(grant.ttl.map(|ttl| ("ttl", ttl.to_string())));
-    let answers = [
-        ("within", &grant.approve.within),
-        ("remember", &grant.approve.remember),
-        ("quorum", &grant.approve.quorum),
-    ];
+    let answers =
+        [("within", &grant.approve.within), ("remember", &grant.approve.remember), ("quorum", &grant.approve.quorum)];
     let answers = answers.map(|(word, time)| time.as_ref().map(|time| format!("{word} {time}")));
     let answers: Vec<String> = answers.into_iter().flatten().collect();
     lines.extend((!answers.is_empty()).then(|| ("approve", answers.join(", "))));
