@@ -242,6 +242,19 @@ mod tests {
     }
 
     #[test]
+    fn fragments_that_multiply_or_lead_nowhere_are_looked_at_once() {
+        let doubled: Vec<_> = (0..60).map(|n| format!("fragment F{n} on Q{{...F{m} ...F{m}}}", m = n + 1)).collect();
+        let mut budget = Budget::default();
+        let text = format!("mutation{{...F0}}{}fragment F60 on Q{{a}}", doubled.concat());
+        let document = Document::read(&text, &mut budget).unwrap();
+        assert_eq!(*document.operations[0].fields, ["a".into()]);
+        assert_eq!(Budget::default().steps - budget.steps, 2 + 2 * 60, "not 2 to the power of 60");
+        let cycle = "mutation{...A} fragment A on Q{...B} fragment B on Q{...A}";
+        assert_eq!(read(cycle).unwrap().0, ["Mutation -: "], "nothing of it can be run");
+        assert_eq!(read("{...A} fragment A on Q{...A ...A}").unwrap().0, ["Query -: "]);
+    }
+
+    #[test]
     fn no_text_is_too_strange_to_be_read() {
         let pieces = [
             "{", "}", "(", ")", "[", "]", "...", "on", "query", "mutation", "fragment", "F", "a", ":", "$", "@", "!",

@@ -222,6 +222,10 @@ mod tests {
         }
         assert!(read_json(b"\xef\xbb\xbf{}").is_none() && read_json(b"\"\xff\"").is_none());
         assert!(read_json(br#""\ud800""#).is_none(), "half a surrogate pair");
+        assert!(read_json(br#"{"a":{"\udc00":1}}"#).is_none(), "and in a key");
+        for number in ["1e999", "-1e999", "[1e400]", "1E+309"] {
+            assert!(read_json(number.as_bytes()).is_none(), "{number} is infinite to some and an error to others");
+        }
         assert!(read_json("[".repeat(200_000).as_bytes()).is_none());
         assert!(read_json(br#"{"a":1,"A":2,"b":[1,null,true,"x",1.5]}"#).is_some());
     }

@@ -126,6 +126,22 @@ fn a_body_gives_when_it_says_what_the_rule_wants() {
 }
 
 #[test]
+fn what_is_unclear_where_no_rule_looks_gives_nothing_and_takes() {
+    let run = set("allow = [\"cheap\"]");
+    let post = set("allow = [\"post\"]\ndeny = [\"admin\"]");
+    for value in [r#""\ud800""#, r#""\udc00\ud800""#, "1e999", "-1e999", r#"{"a":1,"a":1}"#] {
+        let body = format!(r#"{{"model":"tiny","channel":"c","other":{value}}}"#);
+        assert_eq!(json("POST /v1/run", &body).judge(&run).verdict, Verdict::Deny, "{value}");
+        assert_eq!(json("POST /v1/post", &body).judge(&post).verdict, Verdict::Deny, "{value}");
+    }
+    for value in [r#""\ud83d\ude00""#, "1e99"] {
+        let body = format!(r#"{{"model":"tiny","channel":"c","other":{value}}}"#);
+        assert_eq!(json("POST /v1/run", &body).judge(&run).verdict, Verdict::Allow, "{value}");
+        assert_eq!(json("POST /v1/post", &body).judge(&post).verdict, Verdict::Allow, "{value}");
+    }
+}
+
+#[test]
 fn what_takes_away_is_seen_however_it_is_written() {
     let set = set("allow = [\"rest\"]\ndeny = [\"admin\"]");
     let send = |body| json("POST /v1/rest", body).judge(&set).verdict;
