@@ -191,3 +191,22 @@ fn a_refutation_names_an_environment_that_the_grant_takes() {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn a_refutation_names_a_folder_that_the_grant_takes() {
+    for (projects, folder) in [
+        ("[\"/srv/*/web\", \"/srv/acme/**\"]", "/srv/acme"),
+        ("[\"/srv/acme\"]", "/srv/acme"),
+        ("[\"/srv/*\"]", "/srv/x"),
+    ] {
+        let grant = format!("allow = [\"read\"]\nprojects = {projects}");
+        match prove(&grant, "secret k never reaches method GET") {
+            Proof::Fails(counter) => assert_eq!(counter.project.as_deref(), Some(folder), "{projects}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    match prove("allow = [\"read\"]", "secret k never reaches method GET") {
+        Proof::Fails(counter) => assert_eq!(counter.project, None),
+        other => panic!("{other:?}"),
+    }
+}

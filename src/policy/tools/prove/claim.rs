@@ -60,6 +60,11 @@ impl Claim {
     pub const fn secret(&self) -> &SecretName {
         &self.secret
     }
+
+    /// The same claim about another secret.
+    pub fn about(&self, secret: SecretName) -> Self {
+        Self { secret, ..self.clone() }
+    }
 }
 
 fn methods(text: &str) -> Result<Vec<Box<str>>, String> {

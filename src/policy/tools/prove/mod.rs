@@ -5,12 +5,14 @@
 
 mod claim;
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 pub use claim::Claim;
 use claim::ClaimedHost;
 
-use crate::base::{Authority, ClientId, Host};
+use crate::base::{Authority, ClientId, Host, SecretName};
 use crate::policy::{
     PolicySet, Protocol, Verdict,
     decide::{LeaseFacts, RequestFacts, judge},
@@ -61,9 +63,17 @@ pub struct Counter {
     /// An environment that it takes, where it wants one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
+    /// A folder that it takes, where it wants one; whether it exists is another matter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
 }
 
 impl PolicySet {
+    /// Every secret that a grant names, by name; what is stored and not granted is not among them.
+    pub fn granted_secrets(&self) -> BTreeSet<&SecretName> {
+        self.grants().flat_map(|grant| grant.items().map(|(_, secret)| secret)).collect()
+    }
+
     /// Proves or refutes a claim about the user's own grants. Projects and leases can only take away from those.
     pub fn prove(&self, claim: &Claim) -> Proof {
         let (mut grants, mut rules, mut cases) = (0, 0, Vec::new());
@@ -236,9 +246,18 @@ impl<'a> Search<'a> {
             verdict: Verdict::Deny,
             client: self.client().map(|client| client.to_string()).unwrap_or_default(),
             environment: listed(&self.grant.environments),
+            project: folder(&self.grant.projects),
             request,
         }
     }
+}
+
+/// A folder that a list takes: one that is written without `*` but for a `/**` at its end, before any other.
+fn folder(projects: &Those) -> Option<String> {
+    let Those::Listed(globs) = projects else { return None };
+    let mut bare = globs.iter().map(|glob| glob.as_str().strip_suffix("/**").unwrap_or(glob.as_str()));
+    let literal = bare.find(|bare| !bare.is_empty() && !bare.contains('*'));
+    literal.map(str::to_owned).or_else(|| listed(projects))
 }
 
 /// A text that a list takes; `None` where there is no list, or where it takes nothing.
