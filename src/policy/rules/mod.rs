@@ -13,6 +13,6 @@ pub(super) use meet::{Example, Heads, Meeting, example, meet};
 pub use path::{EncodedSlash, NormalPath};
 pub(super) use path_pattern::{Param, PathPattern, Reading, Shown};
 pub use rule::Protocol;
-pub(super) use rule::{Call, Met, Rule, Seen};
+pub(super) use rule::{COMMON_METHODS, Call, Met, Rule, Seen};
 pub(super) use when::{InjectRule, When, Written};
 pub(super) use words::Words;

@@ -96,6 +96,76 @@ fn a_grant_whose_only_leaves_nothing_of_a_capability_is_told() {
 }
 
 #[test]
+fn rules_that_can_never_match_as_they_are_written_are_told() {
+    let wide =
+        "[host.wide]\norigin = \"https://*.wide.example\"\nexcept = [\"www.wide.exmple\", \"www.wide.example\"]\n";
+    let inject =
+        "[[inject]]\nhost = \"wide\"\nuse = \"key\"\nwhen = { method = \"POTS\" }\nat = [{ header = \"x-key\" }]\n";
+    let rules =
+        "{ method = [\"GTE\", \"REPORT\", \"GET\"], host = \"wide\", name = [\"a.wide.example\", \"api.x.example\"] }";
+    let read = capability("read", "read", rules, "{ method = \"DELET\", path = \"/a\" }");
+    let all = capability("all", "read", "{ path = \"/all\" }", "");
+    let found = lint(&format!("{wide}{inject}{read}{all}{}", tried(&["read", "all"])), "");
+    assert_eq!(
+        found,
+        [
+            "x.toml [cap.read]: rule 1 of `allow`: `GTE` is no method that is known; did you mean `GET`?; write what is meant, or leave it out",
+            "x.toml [cap.read]: rule 1 of `allow`: `name` says `api.x.example`, which is no host of `[host.wide]`; write what is meant, or leave it out",
+            "x.toml [cap.read]: rule 1 of `deny`: `DELET` is no method that is known; did you mean `DELETE`?; write what is meant, or leave it out",
+            "x.toml [[inject]]: `when`: `POTS` is no method that is known; did you mean `POST`?; write what is meant, or leave it out",
+            "x.toml [host.wide]: `except` names `www.wide.exmple`, which no `origin` of the block matches; leave it out, or write the host that is meant",
+        ]
+    );
+}
+
+#[test]
+fn a_host_that_has_lost_its_domain_is_told() {
+    let inject = "[[inject]]\nhost = \"short\"\nuse = \"key\"\nat = [{ header = \"x-key\" }]\n";
+    let read = format!("{}{}", capability("read", "read", "{ path = \"/all\" }", ""), tried(&["read"]));
+    let with = |origin: &str| lint(&format!("[host.short]\norigin = \"{origin}\"\n{inject}{read}"), "");
+    let found = with("https://acme");
+    assert!(found.len() == 1 && found[0].contains("[host.short]: `https://acme` is a host of one label"), "{found:?}");
+    assert_eq!(with("http://localhost:8080"), [""; 0]);
+}
+
+#[test]
+fn grants_that_do_not_mean_what_they_look_like_are_told() {
+    let read = format!("{}{}", capability("read", "read", "{ path = \"/all\" }", ""), tried(&["read"]));
+    for (grant, found) in [
+        ("item = \"k\"\ndeny = [\"read\"]", "the grant of `x` gives nothing: it has neither `allow` nor `ask`"),
+        ("item = \"k\"", "gives nothing"),
+        ("item = \"k/*\"\nallow = [\"read\"]", "`item` takes `k/*` as the whole name of one secret, not as a pattern"),
+        (
+            "item = \"k\"\nask = [\"read\"]\nagents = [\"claude-*\", \"code?\"]",
+            "`agents` takes `code?` as it is written",
+        ),
+        (
+            "item = \"k\"\nask = [\"read\"]\nenvironments = [\"[a-z]*\"]",
+            "`environments` takes `[a-z]*` as it is written",
+        ),
+    ] {
+        let all = lint(&read, &format!("[[grant]]\nservice = \"x\"\n{grant}\n"));
+        assert!(all.len() == 1 && all[0].starts_with("p.toml:3: ") && all[0].contains(found), "{grant}: {all:?}");
+    }
+    let plain = "[[grant]]\nservice = \"x\"\nitem = \"k/y\"\nask = [\"read\"]\nagents = [\"claude-*\"]\n";
+    assert_eq!(lint(&read, plain), [""; 0]);
+}
+
+#[test]
+fn an_alias_that_is_a_word_for_another_service_is_told() {
+    let read = format!("{}{}", capability("read", "read", "{ path = \"/all\" }", ""), tried(&["read"]));
+    let folder = tempfile::tempdir().unwrap();
+    let service =
+        format!("{HEAD}{read}").replacen("name = \"X\"", "name = \"X\"\naliases = [\"ex\", \"GitHub\", \"gh\"]", 1);
+    std::fs::write(folder.path().join("x.toml"), service).unwrap();
+    let set = PolicySet::load(folder.path()).unwrap();
+    let found: Vec<String> = set.lint(set.find_service("x").unwrap()).iter().map(ToString::to_string).collect();
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].contains("its alias `GitHub` is a word for `github` too (catalogue:github.toml)"), "{found:?}");
+    assert!(found[1].contains("its alias `gh` is a word for `github` too"), "{found:?}");
+}
+
+#[test]
 fn the_catalogue_has_nothing_odd_in_it() {
     let set = PolicySet::catalogue().unwrap();
     let findings = set.services().flat_map(|service| set.lint(service)).map(|finding| finding.to_string());

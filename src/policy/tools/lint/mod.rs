@@ -1,5 +1,7 @@
 //! What is legal in policy files and still not as its author will have meant it.
 
+mod meant;
+mod never;
 mod overlap;
 mod unused;
 
@@ -43,8 +45,10 @@ impl PolicySet {
         let mut findings: Vec<Finding> = service.not_yet().iter().map(Finding::not_yet).collect();
         findings.extend(overlap::find(service));
         findings.extend(unused::in_service(service));
+        findings.extend(never::find(service));
+        findings.extend(meant::in_service(self, service));
         let grants = self.grants().filter(|grant| grant.service() == service.id());
-        findings.extend(grants.flat_map(|grant| unused::in_grant(service, grant)));
+        findings.extend(grants.flat_map(|grant| [unused::in_grant(service, grant), meant::in_grant(grant)].concat()));
         findings
     }
 }
