@@ -62,6 +62,7 @@ impl Claim {
     }
 
     /// The same claim about another secret.
+    #[must_use]
     pub fn about(&self, secret: SecretName) -> Self {
         Self { secret, ..self.clone() }
     }
