@@ -32,6 +32,25 @@ fn each_fault_is_told_once_with_what_was_meant() {
 }
 
 #[test]
+fn a_file_that_nobody_reads_is_told_and_so_is_a_project_beside_faulty_policies() {
+    let hand = Hand::with_home();
+    let policies = hand.home.join("policies");
+    std::fs::create_dir_all(&policies).unwrap();
+    std::fs::write(policies.join("mine.TOML"), FAULTY).unwrap();
+    let (code, checked) = hand.envelope(&["policy", "check"], b"");
+    assert_eq!((code, checked["result"]["ignored"].as_array().unwrap().len()), (0, 1), "{checked}");
+    let shown = human(&hand, &["policy", "check"]);
+    assert!(shown.contains("ignored, as its name") && shown.contains("policies/mine.toml"), "{shown}");
+
+    std::fs::write(policies.join("mine.toml"), FAULTY).unwrap();
+    let project = hand.home.join("work.secrets");
+    std::fs::write(&project, "schema = 1\nkind = \"project\"\n[[need]]\nservice = \"githb\"\n").unwrap();
+    let (_, checked) = hand.envelope(&["policy", "check", policies.to_str().unwrap(), project.to_str().unwrap()], b"");
+    let faults = checked["result"]["faults"].as_array().unwrap();
+    assert!(faults.len() == 3 && faults[2]["fix"] == "did you mean `github`?", "{checked}");
+}
+
+#[test]
 fn a_folder_in_the_place_of_a_project_file_is_a_fault() {
     let hand = Hand::with_home();
     let folder = hand.home.join(".secrets.toml");

@@ -153,6 +153,13 @@ fn explain_is_asked_in_a_folder_as_exec_is_run_in_one() {
     assert_eq!(ask("GET", &inside), "allow");
     assert_eq!(ask("POST", &inside), "cap_denied", "the project of the folder above narrows");
     assert_eq!(ask("GET", &elsewhere), "no_grant");
+    for (folder, message) in [("nowhere", "cannot look at"), (".secrets.toml", "is no folder")] {
+        let folder = hand.work.join(folder);
+        let words = ["policy", "explain", "GET", "https://api.acme.test/echo", "--project", folder.to_str().unwrap()];
+        let (code, wrong) = hand.envelope(&words, b"");
+        assert!(code != 0 && wrong["error"]["message"].as_str().unwrap().contains(message), "{wrong}");
+        assert!(wrong["fix"].as_str().unwrap().starts_with("ls -l"), "{wrong}");
+    }
     let mut command = hand.command(&["exec", "--secret", "acme_key", "--", "true"]);
     let refused = Program::start(command.current_dir(&elsewhere)).finish();
     assert!(!refused.status.success() && refused.stderr.contains("no grant"), "{refused:?}");

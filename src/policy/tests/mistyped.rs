@@ -21,7 +21,7 @@ fn grant_faults(rest: &str) -> Vec<String> {
 #[test]
 fn a_value_that_is_no_toml_is_told_where_it_stands_and_nowhere_else() {
     let all = service_faults("risk  = \"spend\"", "risk == \"spend\"");
-    assert!(!all.is_empty() && all.iter().all(|fault| fault.starts_with("acme.toml:73:")), "{all:?}");
+    assert!(!all.is_empty() && all.iter().all(|fault| fault.starts_with("acme.toml:75:")), "{all:?}");
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn bytes_that_are_no_text_are_told_where_they_stand() {
 fn the_examples_of_the_readme_load() {
     let text = include_str!("../../../policies/README.md");
     let blocks: Vec<&str> = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(blocks.len(), 2);
+    assert_eq!(blocks.len(), 3);
     let folder = tempfile::tempdir().unwrap();
     for block in blocks {
         if block.contains("\"project\"") {
@@ -158,7 +158,8 @@ fn the_examples_of_the_readme_load() {
             let project = set.parse_project("p.toml", block).unwrap_or_else(|errors| panic!("{errors}"));
             assert_eq!((project.needs.len(), project.narrows.len()), (1, 1));
         } else {
-            std::fs::write(folder.path().join("mine.toml"), block).unwrap();
+            let name = if block.contains("\"prices\"") { "prices.toml" } else { "mine.toml" };
+            std::fs::write(folder.path().join(name), block).unwrap();
             let set = PolicySet::load(folder.path()).unwrap_or_else(|errors| panic!("{errors}"));
             assert_eq!(set.grants().count(), 1);
         }

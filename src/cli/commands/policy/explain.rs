@@ -12,8 +12,9 @@ use std::{
 use clap::Args;
 use serde_json::json;
 
+use super::folder;
 use crate::cli::{
-    context::{Context, absolute, client_id},
+    context::{Context, client_id},
     envelope::NextAction,
     exit::ExitStatus,
     printer::Outcome,
@@ -71,7 +72,7 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
         method: arguments.method.clone(),
         url: arguments.url.clone(),
         client_id: client_id(arguments.client.as_deref(), HELP)?,
-        project_dir: Some(absolute(arguments.project.as_ref().unwrap_or(&context.folder))?),
+        project_dir: Some(folder(arguments.project.as_ref().unwrap_or(&context.folder))?),
         environment: arguments.environment.clone(),
         secret: arguments.secret.clone(),
         headers: fields.collect::<Result<_, _>>()?,

@@ -165,6 +165,17 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
     }
 }
 
+/// A folder of that name: of one that is not there nothing could narrow, and grants would seem to fit.
+fn folder(path: &Path) -> Result<PathBuf, Report> {
+    let path = absolute(path)?;
+    let found = path.metadata().map_err(|error| Report::io("look at", &path, &error))?;
+    if found.is_dir() {
+        return Ok(path);
+    }
+    let fix = format!("ls -ld {}", sanitize::shell_word(&path.display().to_string()));
+    Err(Report::misuse(format!("`{}` is no folder", path.display()), fix))
+}
+
 /// Loads the files as the daemon would, and shows every fault of every file.
 fn check(context: &Context, paths: &[PathBuf]) -> Result<Outcome, Report> {
     let own = context.home.policies();
@@ -174,6 +185,7 @@ fn check(context: &Context, paths: &[PathBuf]) -> Result<Outcome, Report> {
         paths.extend(accept::nearest(&context.folder));
     }
     let (mut faults, mut notes, mut proposed) = (Vec::<PolicyFault>::new(), Vec::new(), Vec::new());
+    let mut ignored = Vec::new();
     for path in &paths {
         let path = absolute(path)?;
         // The home's own folder need not be there; a path that was named has to.
@@ -181,6 +193,9 @@ fn check(context: &Context, paths: &[PathBuf]) -> Result<Outcome, Report> {
             path.metadata().map_err(|error| Report::io("look at", &path, &error))?;
         }
         let is_project = path.is_file() || path.file_name().is_some_and(|name| name == Project::NARROWING);
+        if !is_project {
+            ignored.extend(policy::ignored_files(&path));
+        }
         let found = if is_project { check_project(&own, &path, &mut proposed) } else { PolicySet::load(&path) };
         match found {
             Ok(set) => notes.extend(set.not_yet().map(fault)),
@@ -192,18 +207,24 @@ fn check(context: &Context, paths: &[PathBuf]) -> Result<Outcome, Report> {
         }
     }
     let message = match faults.as_slice() {
-        [] => return Ok(without_fault(&paths, &notes, proposed)),
+        [] => return Ok(without_fault(&paths, &notes, proposed, &ignored)),
         [one] => format!("{}: {}", one.place, told(one)),
         [first, rest @ ..] => format!("{}: {}; and {} more", first.place, told(first), rest.len()),
     };
     let file = faults.first().and_then(|fault| fault.place.rsplitn(3, ':').last()).unwrap_or("");
     let fix = format!("${{EDITOR:-vi}} {}", sanitize::shell_word(file));
-    let human = fault_table(&faults);
-    Err(Report::new(ExitStatus::Data, message, fix).with_result(json!({"checked": paths, "faults": faults}), human))
+    let human = format!("{}{}", fault_table(&faults), ignored_lines(&ignored));
+    let result = json!({"checked": paths, "faults": faults, "ignored": ignored});
+    Err(Report::new(ExitStatus::Data, message, fix).with_result(result, human))
 }
 
 /// What is not built yet is no fault: the file loads, and a request that needs it is refused.
-fn without_fault(paths: &[PathBuf], notes: &[PolicyFault], proposed: Vec<(Value, String)>) -> Outcome {
+fn without_fault(
+    paths: &[PathBuf],
+    notes: &[PolicyFault],
+    proposed: Vec<(Value, String)>,
+    ignored: &[PathBuf],
+) -> Outcome {
     let shown = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
     let mut table = Table::new(&["not yet", "message"]);
     for note in notes {
@@ -212,18 +233,27 @@ fn without_fault(paths: &[PathBuf], notes: &[PolicyFault], proposed: Vec<(Value,
     let notes_table = if notes.is_empty() { String::new() } else { format!("\n{}", table.render("")) };
     let (proposals, lines): (Vec<Value>, Vec<String>) = proposed.into_iter().unzip();
     Outcome::Shown {
-        result: json!({"checked": paths, "faults": [], "not_yet": notes, "proposals": proposals}),
-        human: format!("no fault in {shown}\n{}{notes_table}", lines.concat()),
+        result: json!({"checked": paths, "faults": [], "not_yet": notes, "proposals": proposals, "ignored": ignored}),
+        human: format!("no fault in {shown}\n{}{}{notes_table}", ignored_lines(ignored), lines.concat()),
         next: vec![NextAction::new("secrets policy list", "See services and grants")],
     }
 }
 
-/// A project's file names capabilities of services, so those have to load first.
+/// A project's file names capabilities of services, so those are loaded too; it is read also when they have faults.
 fn check_project(own: &Path, path: &Path, proposed: &mut Vec<(Value, String)>) -> Result<PolicySet, LoadErrors> {
-    let set = PolicySet::load(own)?;
-    set.read_project(path)?;
+    let set = PolicySet::check_project(own, path)?;
     proposed.extend(accept::standings(own, &set, &policy::proposals(path)?));
     Ok(set)
+}
+
+/// Files that nobody reads, by their names alone.
+fn ignored_lines(ignored: &[PathBuf]) -> String {
+    let told = |path: &PathBuf| {
+        let meant = path.with_extension("toml");
+        let [path, meant] = [path, &meant].map(|path| sanitize::shell_word(&path.to_string_lossy()));
+        sanitize::lines(&format!("ignored, as its name does not end in `.toml`; mv -n {path} {meant}"))
+    };
+    ignored.iter().map(told).collect()
 }
 
 fn fault(fault: &policy::Fault) -> PolicyFault {
