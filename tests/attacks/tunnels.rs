@@ -98,6 +98,58 @@ async fn attack_32_clear_text_to_a_granted_host_is_refused_without_a_token_too()
     assert!(house.origin.connections().is_empty(), "dialled: {:?}", house.origin.connections());
 }
 
+#[tokio::test]
+async fn attack_32_a_host_that_a_wildcard_leaves_out_is_tunnelled_and_gets_no_credential() {
+    let ca = TestCa::new();
+    let origin = Origin::builder(ca.leaf_for(&["www.tenants.test"])).speaks(Speaks::Http1).start();
+    let yard = Yard::with(&ca, &format!("[upstream.hosts]\n\"www.tenants.test\" = \"{}\"\n", origin.address())).await;
+    let lease = yard.lease("acme_key");
+    for (file, text) in [("tenants.toml", TENANTS), ("tenants-grant.toml", TENANTS_GRANT)] {
+        std::fs::write(yard.home.policies().join(file), text).unwrap();
+    }
+    yard.broker().live_policy().reload().unwrap();
+    // The client knows the far end's root alone, so nobody looked inside.
+    let mut client = connect_tls(yard.proxy(), "www.tenants.test:443", &ca.roots(), &[b"http/1.1"]).await;
+    let answer = client.get("www.tenants.test", "/echo", &[("Authorization", &bearer(&lease))]).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(origin.count(SECRET.as_bytes()), 0);
+    assert!(yard.records().iter().all(|record| record.action != "request_begun"));
+
+    // Of the same pattern, and not left out: another port is no way round.
+    let mut client = RawClient::connect(yard.proxy()).await;
+    assert_refused(&client.ask_connect("shop.tenants.test:8443").await, 403, "host_denied");
+    // In clear text the lease is seen, and stays here.
+    let mut client = RawClient::connect(yard.proxy()).await;
+    let target = "http://www.tenants.test/echo";
+    let answer = client.get("www.tenants.test", target, &[("Authorization", &bearer(&lease))]).await;
+    assert_refused(&answer, 403, "stray_lease");
+    assert_eq!(origin.connections().len(), 1, "the tunnel's own");
+}
+
+const TENANTS: &str = r#"schema = 1
+kind = "service"
+id = "tenants"
+name = "Tenants"
+[host.api]
+origin = "https://{tenant}.tenants.test"
+except = ["www.tenants.test"]
+[param.tenant]
+pattern = "[a-z]{1,9}"
+[credential.key]
+type = "token"
+[[inject]]
+host = "api"
+use = "key"
+at = [{ header = "authorization", as = "Bearer {}" }]
+[cap.read]
+about = "Look"
+risk = "read"
+allow = [{ method = "GET" }]
+"#;
+
+const TENANTS_GRANT: &str =
+    "schema = 1\nkind = \"policy\"\n[[grant]]\nservice = \"tenants\"\nitem = \"acme_key\"\nallow = [\"read\"]\n";
+
 /// Puts a policy in force that denies hosts without a grant.
 fn deny_unknown(house: &House) {
     let text = "schema = 1\nkind = \"policy\"\n[defaults]\nunknown_host = \"deny\"\n";
