@@ -29,16 +29,17 @@ impl Desk {
                 | Call::StatusQuery(_)
                 | Call::Ping(_)
                 | Call::ShowCa(_)
-                | Call::ExplainPolicy(_)
                 | Call::ListPolicy(_)
                 | Call::GetSecret(_)
                 | Call::FlushAudit(_)
                 | Call::HealthQuery(_)
                 | Call::Note(control::Note::Scan { .. }),
                 _,
-            ) => None,
+            )
+            | (Call::ExplainPolicy(_), None) => None,
             (Call::Revoke(control::Revoke::Session(id)), Some(session)) if *id == session.id() => None,
             (Call::RevokeLease(revoke), Some(session)) if self.holds(session, revoke) => None,
+            (Call::ExplainPolicy(explain), Some(session)) => Some(self.explain_to(session, explain)),
             (Call::CheckProject(check), Some(session)) => {
                 let environment = session.environment().cloned();
                 Some(self.check_project(&control::CheckProject { environment, ..check.clone() }))

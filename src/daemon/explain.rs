@@ -1,5 +1,7 @@
 //! `policy.explain`: what the proxy would do with a request, by the rules that it asks itself.
 
+use std::path::Path;
+
 use super::{
     service::{Desk, Outcome},
     translate::failure,
@@ -7,25 +9,51 @@ use super::{
 use bytes::Bytes;
 
 use crate::{
-    base::{Environment, RefusalCode, Scheme},
-    broker::{self, Around},
+    base::{ClientId, Environment, RefusalCode, Scheme},
+    broker::{self, Around, Session},
     control::{self, Failure, FailureCode},
-    policy::{self, Asked, BodySeen, PolicySet, Reach},
+    policy::{self, Asked, BodySeen, Narrow, PolicySet, Reach},
 };
+
+/// For whom a request is judged.
+struct Asker<'a> {
+    client: &'a ClientId,
+    project: Option<&'a Path>,
+    environment: Option<&'a str>,
+    narrow: &'a [Narrow],
+}
 
 impl Desk {
     pub(super) fn explain(&self, explain: &control::ExplainPolicy) -> Outcome {
-        let asked = asked(explain).map_err(|message| Failure::new(FailureCode::InvalidParams, message))?;
         let Around { project, narrow, .. } = match &explain.project_dir {
             Some(folder) => self.around(folder, explain.environment.as_ref())?,
             None => Around::default(),
         };
         let environment = explain.environment.as_ref().map(Environment::as_str);
+        self.explain_for(
+            explain,
+            &Asker { client: &explain.client_id, project: project.as_deref(), environment, narrow: &narrow },
+        )
+    }
+
+    /// To a process inside a session: for its own client, project and environment, whatever it wrote.
+    pub(super) fn explain_to(&self, session: &Session, explain: &control::ExplainPolicy) -> Outcome {
+        let whom = Asker {
+            client: session.client(),
+            project: session.project(),
+            environment: session.environment().map(Environment::as_str),
+            narrow: session.narrow(),
+        };
+        self.explain_for(explain, &whom)
+    }
+
+    fn explain_for(&self, explain: &control::ExplainPolicy, whom: &Asker<'_>) -> Outcome {
+        let asked = asked(explain).map_err(|message| Failure::new(FailureCode::InvalidParams, message))?;
         let policy = self.broker.policy();
         if let Some(early) = without_lease(&asked, &policy) {
             return Ok(early.into());
         }
-        let mut all = policy.explain_all(&explain.client_id, project.as_deref(), environment, &narrow, &asked);
+        let mut all = policy.explain_all(whom.client, whom.project, whom.environment, whom.narrow, &asked);
         if let Some(secret) = &explain.secret {
             self.broker.store().get(secret).ok_or_else(|| failure(broker::Error::SecretUnknown(secret.clone())))?;
             all.retain(|one| one.secret == secret.as_str());

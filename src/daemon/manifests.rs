@@ -1,4 +1,4 @@
-//! A session's manifest as a file: what `GET http://lease.localhost/v1/me` answers, for programs that rather read files.
+//! A session's manifest as a file: what `GET http://leasehold.internal/v1/me` answers, for programs that rather read files.
 //!
 //! Invariant: it is there as long as its session; what a killed daemon left behind goes at the next start.
 

@@ -14,7 +14,7 @@ use super::{
     catalogue::CATALOGUE,
     files::{
         Defaults, Kind, Known, ReadFile, ReadGrant, Services, Source, Tariffs, UnknownHost, head, read_files,
-        read_policy, read_prices,
+        read_policy, read_prices, spread,
     },
     grants::{Budget, Grant, unpriced},
 };
@@ -172,7 +172,16 @@ pub(super) fn read_folder(folder: &Path, faults: &mut Vec<Fault>) -> Vec<Text> {
             return Vec::new();
         }
     };
-    paths.iter().filter_map(|path| read_file(path, MAX_FILE, faults)).collect()
+    let read = spread(&paths, |path| {
+        let mut faults = Vec::new();
+        (read_file(path, MAX_FILE, &mut faults), faults)
+    });
+    let mut texts = Vec::with_capacity(read.len());
+    for (text, found) in read {
+        texts.extend(text);
+        faults.extend(found);
+    }
+    texts
 }
 
 /// Files of a folder that are TOML by a name that is not looked at, such as `mine.TOML`; by name.

@@ -1,4 +1,5 @@
-//! `http://lease.localhost`: the proxy's own answers to agents about what they may do. Never dialled.
+//! `http://leasehold.internal` and `http://lease.localhost`: the proxy's own answers to agents about what they may do.
+//! Never dialled.
 
 use bytes::Bytes;
 use http::{
@@ -20,17 +21,18 @@ use crate::{
     broker::{Broker, Refusal, Session},
 };
 
-/// The host that is the proxy itself.
-const HOST: &str = "lease.localhost";
+/// The hosts that are the proxy itself. Clients that keep `localhost` away from proxies, as curl does by our own
+/// `NO_PROXY`, keep every name below it away too; `.internal` is reserved for private use (ICANN, 2024-07-29).
+const HOSTS: [&str; 2] = ["leasehold.internal", "lease.localhost"];
 
 const HELP: &str = "This is the proxy itself. It answers:\n\
-     GET http://lease.localhost/v1/me   what this session may do, as JSON, or Markdown with `Accept: text/markdown`\n";
+     GET http://leasehold.internal/v1/me   what this session may do, as JSON, or Markdown with `Accept: text/markdown`\n";
 
-const ME: &str = "curl http://lease.localhost/v1/me";
+const ME: &str = "curl http://leasehold.internal/v1/me";
 
 /// Whether a request is for the proxy itself.
 pub(super) fn is_for_us(authority: &Authority) -> bool {
-    authority.host.name() == Some(HOST)
+    authority.host.name().is_some_and(|name| HOSTS.contains(&name))
 }
 
 /// Answers it.
@@ -61,7 +63,7 @@ fn find(broker: &Broker, entrance: &Entrance, request: &Request<Incoming>) -> Re
     }
     let Some(session) = entrance.session() else {
         let detail = "only a session can be told what it may do, and this request came without one";
-        return Err(Refusal::new(RefusalCode::NoLease, detail, "secrets exec -- curl http://lease.localhost/v1/me"));
+        return Err(Refusal::new(RefusalCode::NoLease, detail, "secrets exec -- curl http://leasehold.internal/v1/me"));
     };
     record(broker, Some(session), path)?;
     let manifest = broker.manifest(session);

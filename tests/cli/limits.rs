@@ -94,7 +94,7 @@ fn a_session_and_a_token_that_is_handed_on_have_limits_of_their_own() {
     let Some(_) = find_program("curl") else { return };
     let (origin, hand) = world();
     limit(&hand);
-    let me = "curl --noproxy '' --silent --show-error http://lease.localhost/v1/me";
+    let me = "curl --silent --show-error http://leasehold.internal/v1/me";
     let script = format!(
         "T=$(s lease acme_key --token --limit requests=1/day); {}; {}; {}; {}
          s lease acme_key --token --limit request=1/day; s lease acme_key --token --limit cap:raed=1/day

@@ -91,6 +91,25 @@ fn an_environment_opens_the_grants_that_are_for_it_and_no_others() {
     assert_eq!(listed["result"]["grants"][0]["environments"], serde_json::json!(["dev"]), "{listed}");
 }
 
+/// Inside a session it is about that session, whatever client and environment are named.
+#[test]
+fn explain_inside_a_session_is_about_the_session() {
+    let (_origin, hand) = world();
+    only_in(&hand, "[\"dev\"]");
+    let explain = |flags: &str| format!("s policy explain GET https://{HOST}/echo {flags}");
+    let script = [explain(""), explain("--environment prod --client somebody"), explain("--project /")].join("\n");
+    let ran = inside(&hand, &["--environment", "dev"], &script).finish().expect_success();
+    let verdicts: Vec<Value> = serde_json::Deserializer::from_str(&ran.stdout)
+        .into_iter::<Value>()
+        .map(|said| said.unwrap()["result"]["verdict"].clone())
+        .collect();
+    assert_eq!(verdicts, ["allow", "allow", "allow"], "{ran:?}");
+    assert_eq!(
+        hand.envelope(&["policy", "explain", "GET", &format!("https://{HOST}/echo")], b"").1["result"]["verdict"],
+        "deny"
+    );
+}
+
 #[test]
 fn a_project_file_asks_for_an_environment_and_selects_none() {
     let (_origin, hand) = world();

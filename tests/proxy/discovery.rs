@@ -1,4 +1,4 @@
-//! `http://lease.localhost`: what an agent is told of its own session, and of nothing else.
+//! `http://leasehold.internal`: what an agent is told of its own session, and of nothing else.
 
 use leasehold::{base::ClientId, broker::Around};
 
@@ -9,12 +9,14 @@ use crate::{
 };
 
 async fn ask(house: &House, method: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
+    ask_at(house, "leasehold.internal", method, path, fields).await
+}
+
+async fn ask_at(house: &House, host: &str, method: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
     let mut client = RawClient::connect(house.proxy()).await;
     let fields: Vec<_> = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let fields = fields.concat();
-    client
-        .write(format!("{method} http://lease.localhost{path} HTTP/1.1\r\nHost: lease.localhost\r\n{fields}\r\n"))
-        .await;
+    client.write(format!("{method} http://{host}{path} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n")).await;
     client.read_answer_to(method).await
 }
 
@@ -48,6 +50,9 @@ async fn a_session_is_told_what_it_may_do_and_nothing_of_secrets_or_others() {
     assert_eq!(verdict("read").as_deref(), Some("allow"), "{me}");
     assert!(me["ca"].as_str().unwrap().ends_with("root.pem"));
 
+    let other_name = ask_at(&house, "lease.localhost", "GET", "/v1/me", &fields).await;
+    assert_eq!(other_name.json()["services"], me["services"], "the same by its other name");
+
     let fields = [fields[0], ("Accept", "text/markdown")];
     let markdown = ask(&house, "GET", "/v1/me", &fields).await;
     assert!(String::from_utf8_lossy(&markdown.body).contains("- `read` (allowed)"), "{markdown:?}");
@@ -59,7 +64,7 @@ async fn a_session_is_told_what_it_may_do_and_nothing_of_secrets_or_others() {
         );
     }
     let asked = house.records_of("discovery");
-    assert_eq!((asked.len(), asked[0].client_id.as_deref()), (2, Some("agent")));
+    assert_eq!((asked.len(), asked[0].client_id.as_deref()), (3, Some("agent")));
     assert!(house.origin.requests().is_empty(), "nothing is dialled");
 }
 

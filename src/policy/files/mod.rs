@@ -19,5 +19,5 @@ pub(super) use policy::{Defaults, Known, ReadGrant, Services, read_policy, read_
 pub use policy::{Need, Project, UnknownHost};
 pub(super) use prices::{Tariffs, read_prices};
 pub(super) use read::{At, Source, Span, Table, expected, is_name};
-pub(super) use read_files::{Kind, ReadFile, head, read_files, service_of};
+pub(super) use read_files::{Kind, ReadFile, head, read_files, service_of, spread};
 pub(super) use rule::{Names, read_rule};

@@ -37,18 +37,19 @@ const THREADS: usize = 4;
 
 /// Reads files by name and text, in their order.
 pub(in crate::policy) fn read_files<'t>(files: &[(&str, &'t str)], kinds: &[&str]) -> Vec<ReadFile<'t>> {
+    spread(files, |(file, text)| read_file(file, text, kinds))
+}
+
+/// Does the same with each of many, in as many threads as there are processors for; the results are in their order.
+pub(in crate::policy) fn spread<T: Sync, R: Send>(all: &[T], each: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get).min(THREADS);
-    if files.len() < FEW || threads < 2 {
-        return files.iter().map(|(file, text)| read_file(file, text, kinds)).collect();
+    if all.len() < FEW || threads < 2 {
+        return all.iter().map(each).collect();
     }
-    let share = files.len().div_ceil(threads);
+    let share = all.len().div_ceil(threads);
     thread::scope(|scope| {
-        let parts: Vec<_> = files
-            .chunks(share)
-            .map(|part| {
-                scope.spawn(|| part.iter().map(|(file, text)| read_file(file, text, kinds)).collect::<Vec<_>>())
-            })
-            .collect();
+        let parts: Vec<_> =
+            all.chunks(share).map(|part| scope.spawn(|| part.iter().map(&each).collect::<Vec<_>>())).collect();
         let joined = parts.into_iter().map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         joined.flatten().collect()
     })

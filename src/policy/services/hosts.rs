@@ -149,6 +149,13 @@ impl GrantedHost<'_> {
     }
 }
 
+impl Service {
+    /// The only certificates that vouch for this host; `None` for the usual ones.
+    pub fn roots(&self, authority: &Authority) -> Option<&Roots> {
+        self.block(Scheme::Https, authority)?.1.roots.as_ref()
+    }
+}
+
 /// `b.c` and `c` of `a.b.c`.
 fn suffixes(name: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(name.split_once('.'), |(_, rest)| rest.split_once('.')).map(|(_, suffix)| suffix)

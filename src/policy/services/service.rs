@@ -189,11 +189,6 @@ impl Service {
         let place = |place: &&Place| !place.is_in_body() && !place.is_later() && !matches!(place, Place::Path { .. });
         Some((check, rule.inject.places.iter().find(place)?))
     }
-
-    /// The only certificates that vouch for this host; `None` for the usual ones.
-    pub fn roots(&self, authority: &Authority) -> Option<&Roots> {
-        self.block(Scheme::Https, authority)?.1.roots.as_ref()
-    }
 }
 
 /// Whether a pattern matches; allocates nothing, unlike [`HostPattern::matches`] for patterns with parameters.

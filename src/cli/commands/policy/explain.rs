@@ -41,7 +41,7 @@ pub(super) struct Arguments {
     /// The file that holds the body, byte for byte; - is standard input. At most 16 MiB
     #[arg(long, value_name = "FILE")]
     data_file: Option<PathBuf>,
-    /// For whom [default: user, shell and process, such as alice-zsh-4711]
+    /// For whom; inside a session always for the session [default: user, shell and process, such as alice-zsh-4711]
     #[arg(long, value_name = "ID", visible_alias = "client-id")]
     client: Option<String>,
     /// With which secret [default: any that is for this host]
