@@ -150,6 +150,12 @@ impl GrantedHost<'_> {
 }
 
 impl Service {
+    /// Its origins as written, such as `https://*.example.com`; those that never get a credential left out.
+    pub fn origins(&self) -> impl Iterator<Item = String> {
+        let carrying = self.hosts.iter().filter(|block| block.carries == Carries::Lease);
+        carrying.flat_map(|block| block.origins.iter().map(OriginPattern::to_string))
+    }
+
     /// The only certificates that vouch for this host; `None` for the usual ones.
     pub fn roots(&self, authority: &Authority) -> Option<&Roots> {
         self.block(Scheme::Https, authority)?.1.roots.as_ref()

@@ -138,12 +138,6 @@ impl Service {
         &self.capabilities
     }
 
-    /// Its origins as written, such as `https://*.example.com`; those that never get a credential left out.
-    pub fn origins(&self) -> impl Iterator<Item = String> {
-        let carrying = self.hosts.iter().filter(|block| block.carries == Carries::Lease);
-        carrying.flat_map(|block| block.origins.iter().map(OriginPattern::to_string))
-    }
-
     /// The block for a host: the most particular pattern; ties were refused at load.
     pub(in crate::policy) fn block(
         &self,
