@@ -8,6 +8,7 @@ use super::{Broker, Permit, Refusal};
 use crate::{
     base::{RefusalCode, SecretBytes, SecretName},
     inject::Echoes,
+    net::{Identity, IdentityError},
 };
 
 /// The credentials of one exchange, in the order of its permits.
@@ -29,6 +30,14 @@ impl Credentials {
     /// The bytes, for arming.
     pub fn values(&self) -> &[SecretBytes] {
         &self.values
+    }
+
+    /// The client certificate that the value of a permit is.
+    ///
+    /// # Errors
+    /// When it is none; the fault of whoever stored it.
+    pub fn identity(&self, at: usize) -> Result<Identity, IdentityError> {
+        Identity::parse(self.values.get(at).map_or(&[], SecretBytes::expose))
     }
 
     /// Which values these are, and those among them that an upstream's consent would prove; once.

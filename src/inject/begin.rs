@@ -45,6 +45,9 @@ pub fn begin(parts: &mut Parts, place: &Place) -> Option<Held> {
             uri.path_and_query = Some(format!("{target}{joint}{name}={STAND_IN}").parse().ok()?);
             parts.uri = Uri::from_parts(uri).ok()?;
         }
+        Place::Handshake => {
+            return Some(Held { text: STAND_IN.as_bytes().to_vec().into(), slot: Slot::of_handshake() });
+        }
         Place::Message { pointer } => {
             let (text, slot) = (STAND_IN.as_bytes().to_vec().into(), Slot::of_message(pointer));
             return Some(Held { text, slot });

@@ -2,6 +2,8 @@
 
 use http::HeaderName;
 
+use crate::net::IdentityError;
+
 /// What is wrong with the request, the secret or the upstream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -26,6 +28,9 @@ pub enum Error {
     /// The parameter stands there twice; the client's fault.
     #[error("query parameter `{0}` appears more than once; a credential has one place")]
     DuplicateQuery(String),
+    /// The value is no client certificate; the secret's owner's fault.
+    #[error("the secret cannot be shown as a client certificate: {0}")]
+    Identity(IdentityError),
     /// The value holds bytes that its place cannot carry; the secret's owner's fault.
     #[error("the secret cannot be written into {place}: {why}")]
     Unwritable {

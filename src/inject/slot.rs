@@ -11,8 +11,11 @@ use http::{
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode, percent_encode};
 use zeroize::Zeroizing;
 
-use super::{Error, basic, body, cookie, query};
-use crate::recipe::{BasicPart, Place};
+use super::{Error, basic, begin, body, cookie, query};
+use crate::{
+    net::Identity,
+    recipe::{BasicPart, Place},
+};
 
 /// What a client put at a listed place.
 pub struct Held {
@@ -42,6 +45,8 @@ enum Kind {
         hole: Range<usize>,
         rest: Zeroizing<Vec<u8>>,
     },
+    /// Shown in the handshake; nothing of the request is changed.
+    Handshake,
     Header {
         name: http::HeaderName,
         hole: Range<usize>,
@@ -49,6 +54,11 @@ enum Kind {
     /// In a message to come.
     Message {
         pointer: Box<str>,
+    },
+    /// Elsewhere than in the field where the token stands, which is left out.
+    Moved {
+        field: http::HeaderName,
+        to: Place,
     },
     Path {
         hole: Range<usize>,
@@ -67,7 +77,12 @@ pub fn check(place: &Place, credential: &[u8]) -> Result<(), Error> {
     match place {
         Place::Basic { part, .. } => basic::check(*part, credential),
         Place::Cookie { .. } => cookie::check(credential),
+        Place::Handshake => match Identity::parse(credential) {
+            Ok(_) => Ok(()),
+            Err(why) => Err(Error::Identity(why)),
+        },
         Place::Header { .. } => check_field(credential),
+        Place::Moved { to, .. } => check(to, credential),
         Place::Path { hole } => check_segment(hole.is_whole_segment(), credential),
         Place::Json { .. } | Place::Message { .. } => body::spell(body::Spelling::Json, credential).map(drop),
         Place::Form { .. } | Place::Query { .. } => Ok(()),
@@ -110,7 +125,11 @@ pub fn find(parts: &Parts, place: &Place) -> Result<Option<Held>, Error> {
             rest.splice(hole.clone(), std::iter::empty());
             Ok(Some(Held { text, slot: Slot(Kind::Cookie { hole, rest }) }))
         }
-        Place::Form { .. } | Place::Json { .. } | Place::Message { .. } => Ok(None),
+        Place::Moved { from, to } => Ok(find(parts, from)?.and_then(|Held { text, slot }| {
+            let slot = Slot(Kind::Moved { field: slot.header()?.clone(), to: Place::clone(to) });
+            Some(Held { text, slot })
+        })),
+        Place::Form { .. } | Place::Handshake | Place::Json { .. } | Place::Message { .. } => Ok(None),
         Place::Path { hole: form } => {
             let path = parts.uri.path();
             let Some(hole) = form.find(path) else { return Ok(None) };
@@ -168,8 +187,8 @@ impl Slot {
         match &self.0 {
             Kind::Basic { .. } => Some(&AUTHORIZATION),
             Kind::Cookie { .. } => Some(&COOKIE),
-            Kind::Header { name, .. } => Some(name),
-            Kind::Body { .. } | Kind::Message { .. } | Kind::Path { .. } | Kind::Query { .. } => None,
+            Kind::Header { name, .. } | Kind::Moved { field: name, .. } => Some(name),
+            Kind::Body { .. } | Kind::Handshake | Kind::Message { .. } | Kind::Path { .. } | Kind::Query { .. } => None,
         }
     }
 
@@ -179,6 +198,21 @@ impl Slot {
             Kind::Message { pointer } => Some(pointer),
             _ => None,
         }
+    }
+
+    /// Whether the credential is shown in the TLS handshake.
+    pub const fn presents(&self) -> bool {
+        matches!(&self.0, Kind::Handshake | Kind::Moved { to: Place::Handshake, .. })
+    }
+
+    /// The same, where no token stands for it in the request.
+    pub const fn is_handshake(&self) -> bool {
+        matches!(&self.0, Kind::Handshake)
+    }
+
+    /// A slot in the handshake.
+    pub(super) const fn of_handshake() -> Self {
+        Self(Kind::Handshake)
     }
 
     /// A slot in a message to come.
@@ -227,7 +261,7 @@ impl Slot {
             Kind::Body { range, .. } => range.start,
             Kind::Cookie { hole, .. } | Kind::Header { hole, .. } | Kind::Path { hole, .. } => hole.start,
             Kind::Query { value } => value.start,
-            Kind::Basic { .. } | Kind::Message { .. } => 0,
+            Kind::Basic { .. } | Kind::Handshake | Kind::Message { .. } | Kind::Moved { .. } => 0,
         }
     }
 
@@ -246,7 +280,12 @@ impl Slot {
                 let value = basic::write(found, *part, other.as_deref(), credential)?;
                 set_header(parts, &AUTHORIZATION, &value)
             }
-            Kind::Body { .. } | Kind::Message { .. } => Ok(()),
+            Kind::Body { .. } | Kind::Handshake | Kind::Message { .. } => Ok(()),
+            Kind::Moved { field, to } => {
+                parts.headers.remove(field);
+                let taken = || Error::Unwritable { place: "the request", why: "something stands there already" };
+                begin(parts, to).ok_or_else(taken)?.slot.write(parts, credential)
+            }
             Kind::Cookie { hole, .. } => {
                 cookie::check(credential)?;
                 write_field(parts, &COOKIE, hole, credential)

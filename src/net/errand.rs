@@ -11,7 +11,7 @@ use http_body_util::Full;
 use hyper::Request;
 use tokio::time::timeout;
 
-use super::{Checkout, Dialer, Error, Offer, Pool, PoolSettings, Roots, TlsClient};
+use super::{Checkout, Dialer, Error, Offer, Pool, PoolSettings, Terms, TlsClient};
 use crate::base::{Authority, Origin, Scheme};
 
 /// Sends requests of our own, each on a connection of its own.
@@ -32,9 +32,9 @@ impl Errands {
         Full::default()
     }
 
-    /// A verified connection to this authority, for one HTTP/1.1 request. With `roots`, only they vouch for it.
-    pub async fn connect(&self, authority: &Authority, roots: Option<&Roots>) -> Result<Checkout<Full<Bytes>>, Error> {
-        let connecting = self.0.fresh(Scheme::Https, authority, Offer::Http1, roots);
+    /// A verified connection to this authority on these terms, for one HTTP/1.1 request.
+    pub async fn connect(&self, authority: &Authority, terms: Terms<'_>) -> Result<Checkout<Full<Bytes>>, Error> {
+        let connecting = self.0.fresh(Scheme::Https, authority, Offer::Http1, terms);
         timeout(Self::TIME, connecting).await.unwrap_or_else(|_| Err(late(authority)))
     }
 
@@ -58,7 +58,7 @@ impl Errands {
         if let Ok(host) = HeaderValue::try_from(origin.host_field()) {
             request.headers_mut().insert(HOST, host);
         }
-        let connection = self.0.fresh(origin.scheme, &origin.authority, Offer::Http1, None).await?;
+        let connection = self.0.fresh(origin.scheme, &origin.authority, Offer::Http1, Terms::default()).await?;
         let (answer, _seat) = connection.send(request).await.map_err(|unsent| unsent.error)?;
         Ok(answer.into_parts().0)
     }

@@ -49,6 +49,14 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// It wants a client certificate, or does not take the one that was shown (RFC 8446, 6.2).
+    #[error("`{host}` does not take the client certificate that it was shown, or wants one: {alert}")]
+    Identity {
+        /// The host asked for.
+        host: Host,
+        /// The alert that it sent.
+        alert: &'static str,
+    },
     /// HTTP broke off.
     #[error("`{host}` broke off: {source}")]
     Http {
@@ -76,6 +84,23 @@ pub enum Error {
 }
 
 impl Error {
+    /// A handshake that failed.
+    pub(super) fn of_tls(host: &Host, source: io::Error) -> Self {
+        match about_identity(&source) {
+            Some(alert) => Self::Identity { host: host.clone(), alert },
+            None => Self::Tls { host: host.clone(), source },
+        }
+    }
+
+    /// HTTP that broke off. In TLS 1.3 a client learns only then what became of its certificate; it may be the connection
+    /// that was told.
+    pub(super) fn of_http(host: Host, source: hyper::Error, told: Option<&'static str>) -> Self {
+        match about_identity(&source).or(told) {
+            Some(alert) => Self::Identity { host, alert },
+            None => Self::Http { host, source },
+        }
+    }
+
     /// What mends it: a command to run, or one step for the operator.
     pub fn fix(&self) -> String {
         match self {
@@ -90,6 +115,11 @@ impl Error {
             }
             Self::Connect { host, .. } | Self::Http { host, .. } | Self::Timeout { host, .. } => {
                 format!("try again; if it stays so, see whether `{host}` answers without the proxy")
+            }
+            Self::Identity { .. } => {
+                "replace the secret of its client certificate with one that it takes (`secrets update`), or, if its service \
+                 has none, give it a credential of the type `certificate`"
+                    .to_owned()
             }
             Self::Loop { .. } => {
                 "leave the proxy's own address to HTTPS_PROXY, and name the host that is meant".to_owned()
@@ -114,7 +144,33 @@ impl Error {
             }
             Self::Loop { .. } => RefusalCode::Loop,
             Self::Timeout { .. } => RefusalCode::UpstreamTimeout,
-            Self::Tls { .. } => RefusalCode::UpstreamTls,
+            Self::Identity { .. } | Self::Tls { .. } => RefusalCode::UpstreamTls,
         }
     }
+}
+
+/// The alert by which a peer says no to us, if that is why.
+pub(super) fn about_identity(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    use rustls::AlertDescription as Alert;
+    let mut next = Some(error);
+    while let Some(error) = next {
+        // An I/O error hides the one that it was made of, and `source` skips it.
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let tls = inner.and_then(|inner| inner.downcast_ref()).or_else(|| error.downcast_ref::<rustls::Error>());
+        if let Some(rustls::Error::AlertReceived(alert)) = tls {
+            let known = [
+                (Alert::AccessDenied, "access denied"),
+                (Alert::BadCertificate, "bad certificate"),
+                (Alert::CertificateExpired, "certificate expired"),
+                (Alert::CertificateRequired, "certificate required"),
+                (Alert::CertificateRevoked, "certificate revoked"),
+                (Alert::CertificateUnknown, "certificate unknown"),
+                (Alert::UnknownCA, "unknown authority"),
+                (Alert::UnsupportedCertificate, "unsupported certificate"),
+            ];
+            return known.iter().find(|(one, _)| one == alert).map(|(_, words)| *words);
+        }
+        next = error.source();
+    }
+    None
 }

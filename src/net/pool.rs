@@ -1,8 +1,8 @@
 //! Connections to upstreams, kept for the next request: many for HTTP/1.1, one shared for HTTP/2.
 //!
-//! Invariant: a connection is handed out only for the authority, scheme, protocol offer and roots it was made for, so no
-//! request ever travels on a connection whose certificate was verified for another name or by another authority
-//! (attack 34).
+//! Invariant: a connection is handed out only for the authority, scheme, protocol offer, roots and identity it was made
+//! for, so no request ever travels on a connection whose certificate was verified for another name or by another authority
+//! (attack 34), or on which another client certificate was shown.
 
 use std::{
     collections::HashMap,
@@ -19,7 +19,7 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::time::{Instant, timeout};
 
-use super::{Dialer, Error, Offer, Roots, TlsClient, VerifiedUpstream};
+use super::{Dialer, Error, Identity, Offer, Roots, TlsClient, VerifiedUpstream, ended::Ended};
 use crate::base::{Authority, Host, Scheme};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -41,6 +41,15 @@ impl Default for PoolSettings {
     }
 }
 
+/// Besides its host: who vouches for an upstream, and as whom we come. Says nothing where the connection is in clear.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms<'a> {
+    /// The only certificates that vouch for it; `None` for the usual ones.
+    pub roots: Option<&'a Roots>,
+    /// The client certificate that is shown when it asks for one.
+    pub identity: Option<&'a Identity>,
+}
+
 /// What a connection was made for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
@@ -51,13 +60,16 @@ struct Key {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Lane {
     Clear,
-    /// With the only roots that it is verified by, unless the usual ones.
-    Tls(Offer, Option<Roots>),
+    /// With the only roots that it is verified by, unless the usual ones, and with what is shown of us.
+    Tls(Offer, Option<Roots>, Option<Identity>),
 }
 
 impl Key {
-    fn new(scheme: Scheme, authority: &Authority, offer: Offer, roots: Option<&Roots>) -> Self {
-        let lane = if scheme == Scheme::Https { Lane::Tls(offer, roots.cloned()) } else { Lane::Clear };
+    fn new(scheme: Scheme, authority: &Authority, offer: Offer, terms: Terms<'_>) -> Self {
+        let lane = match scheme {
+            Scheme::Https => Lane::Tls(offer, terms.roots.cloned(), terms.identity.cloned()),
+            Scheme::Http => Lane::Clear,
+        };
         Self { authority: authority.clone(), lane }
     }
 }
@@ -99,6 +111,8 @@ pub struct Checkout<B> {
     proof: Option<VerifiedUpstream>,
     reused: bool,
     seat: Seat<B>,
+    /// Of a new one.
+    ended: Option<Ended>,
 }
 
 /// The way back into the pool.
@@ -139,15 +153,15 @@ where
         &self.dialer
     }
 
-    /// A connection to this authority: a kept one, else a new one. With `roots`, only they vouch for it.
+    /// A connection to this authority on these terms: a kept one, else a new one.
     pub async fn checkout(
         self: &Arc<Self>,
         scheme: Scheme,
         authority: &Authority,
         offer: Offer,
-        roots: Option<&Roots>,
+        terms: Terms<'_>,
     ) -> Result<Checkout<B>, Error> {
-        let key = Key::new(scheme, authority, offer, roots);
+        let key = Key::new(scheme, authority, offer, terms);
         if let Some(kept) = self.take(&key).await {
             return Ok(kept);
         }
@@ -170,9 +184,9 @@ where
         scheme: Scheme,
         authority: &Authority,
         offer: Offer,
-        roots: Option<&Roots>,
+        terms: Terms<'_>,
     ) -> Result<Checkout<B>, Error> {
-        self.connect(Key::new(scheme, authority, offer, roots)).await
+        self.connect(Key::new(scheme, authority, offer, terms)).await
     }
 
     /// Forgets connections that were idle too long. Called from time to time by the owner.
@@ -219,31 +233,34 @@ where
                 continue;
             }
             let seat = Seat { pool: Arc::clone(self), key: key.clone(), back: None };
-            return Some(Checkout { sender, proof, reused: true, seat });
+            return Some(Checkout { sender, proof, reused: true, seat, ended: None });
         }
     }
 
     async fn connect(self: &Arc<Self>, key: Key) -> Result<Checkout<B>, Error> {
         let stream = self.dialer.dial(&key.authority).await?;
         let seat = Seat { pool: Arc::clone(self), key: key.clone(), back: None };
-        let Lane::Tls(offer, roots) = &key.lane else {
-            let sender = Sender::Http1(handshake_http1(&key.authority.host, stream).await?);
-            return Ok(Checkout { sender, proof: None, reused: false, seat });
+        let Lane::Tls(offer, roots, identity) = &key.lane else {
+            let (sender, ended) = handshake_http1(&key.authority.host, stream).await?;
+            let sender = Sender::Http1(sender);
+            return Ok(Checkout { sender, proof: None, reused: false, seat, ended: Some(ended) });
         };
         let host = &key.authority.host;
         let tls = roots.as_ref().map_or(&self.tls, Roots::client);
-        let (stream, proof) = timeout(self.settings.handshake, tls.connect(&key.authority, stream, *offer))
+        let connecting = tls.connect(&key.authority, stream, *offer, identity.as_ref());
+        let (stream, proof) = timeout(self.settings.handshake, connecting)
             .await
             .unwrap_or_else(|_| Err(Error::Timeout { host: host.clone(), phase: "complete the TLS handshake" }))?;
-        let sender = if proof.is_http2() {
-            let sender = handshake_http2(host, stream).await?;
+        let (sender, ended) = if proof.is_http2() {
+            let (sender, ended) = handshake_http2(host, stream).await?;
             self.slot(&key, |slot| slot.shared = Some((sender.clone(), proof.clone())));
-            Sender::Http2(sender)
+            (Sender::Http2(sender), ended)
         } else {
             self.slot(&key, |slot| slot.speaks_http1 = true);
-            Sender::Http1(handshake_http1(host, stream).await?)
+            let (sender, ended) = handshake_http1(host, stream).await?;
+            (Sender::Http1(sender), ended)
         };
-        Ok(Checkout { sender, proof: Some(proof), reused: false, seat })
+        Ok(Checkout { sender, proof: Some(proof), reused: false, seat, ended: Some(ended) })
     }
 
     fn keep(&self, key: &Key, sender: http1::SendRequest<B>, proof: Option<VerifiedUpstream>) {
@@ -273,26 +290,28 @@ where
     /// Sends the request; the answer comes with the seat to give the connection back from.
     pub async fn send(self, request: Request<B>) -> Result<(Response<Incoming>, Seat<B>), Unsent<B>> {
         let http2 = self.is_http2();
-        let Self { sender, proof, reused, mut seat } = self;
-        let (pool, key) = (Arc::clone(&seat.pool), seat.key.clone());
-        let unsent = |mut error: hyper::client::conn::TrySendError<Request<B>>| {
-            let host = key.authority.host.clone();
-            let again = error.take_message().filter(|_| reused).map(|request| Again { request, pool, key, http2 });
-            Unsent { again, error: Error::Http { host, source: error.into_error() } }
+        let Self { sender, proof, reused, mut seat, ended } = self;
+        let sent = match sender {
+            Sender::Http1(mut sender) => {
+                let sent = sender.try_send_request(request).await;
+                seat.back = sent.is_ok().then_some((sender, proof));
+                sent
+            }
+            Sender::Http2(mut sender) => sender.try_send_request(request).await,
         };
-        match sender {
-            Sender::Http1(mut sender) => match sender.try_send_request(request).await {
-                Ok(response) => {
-                    seat.back = Some((sender, proof));
-                    Ok((response, seat))
-                }
-                Err(error) => Err(unsent(error)),
-            },
-            Sender::Http2(mut sender) => match sender.try_send_request(request).await {
-                Ok(response) => Ok((response, seat)),
-                Err(error) => Err(unsent(error)),
-            },
-        }
+        let mut error = match sent {
+            Ok(response) => return Ok((response, seat)),
+            Err(error) => error,
+        };
+        let (pool, key) = (Arc::clone(&seat.pool), seat.key.clone());
+        let host = key.authority.host.clone();
+        let again = error.take_message().filter(|_| reused).map(|request| Again { request, pool, key, http2 });
+        let error = error.into_error();
+        let told = match ended.filter(|_| error.is_canceled()) {
+            Some(ended) => ended.alert().await, // it is over, or nothing would be cancelled
+            None => None,
+        };
+        Err(Unsent { again, error: Error::of_http(host, error, told) })
     }
 }
 
@@ -301,11 +320,11 @@ where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
-    /// Sends it on a new connection: same host, same roots, same verification; and the same protocol, whose shape the
+    /// Sends it on a new connection: same host, same terms, same verification; and the same protocol, whose shape the
     /// request has. `None` when the host speaks another one now.
     pub async fn send(self) -> Option<Result<(Response<Incoming>, Seat<B>), Error>> {
         let Self { request, pool, mut key, http2 } = self;
-        if let Lane::Tls(offer, _) = &mut key.lane {
+        if let Lane::Tls(offer, ..) = &mut key.lane {
             *offer = if http2 { Offer::Any } else { Offer::Http1 };
         }
         match pool.connect(key).await {
@@ -332,22 +351,18 @@ where
     }
 }
 
-async fn handshake_http1<B, S>(host: &Host, stream: S) -> Result<http1::SendRequest<B>, Error>
+async fn handshake_http1<B, S>(host: &Host, stream: S) -> Result<(http1::SendRequest<B>, Ended), Error>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
 {
     let handshake = http1::Builder::new().handshake(TokioIo::new(stream)).await;
-    let (sender, connection) = handshake.map_err(|source| Error::Http { host: host.clone(), source })?;
-    // Owned by the sender: it ends when the sender is dropped or the peer closes; its error reaches the exchange.
-    tokio::spawn(async move {
-        let _ = connection.with_upgrades().await;
-    });
-    Ok(sender)
+    let (sender, connection) = handshake.map_err(|source| Error::of_http(host.clone(), source, None))?;
+    Ok((sender, Ended::of(connection.with_upgrades())))
 }
 
-async fn handshake_http2<B, S>(host: &Host, stream: S) -> Result<http2::SendRequest<B>, Error>
+async fn handshake_http2<B, S>(host: &Host, stream: S) -> Result<(http2::SendRequest<B>, Ended), Error>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
@@ -363,9 +378,6 @@ where
         .keep_alive_timeout(Duration::from_secs(20))
         .keep_alive_while_idle(false);
     let handshake = builder.handshake(TokioIo::new(stream)).await;
-    let (sender, connection) = handshake.map_err(|source| Error::Http { host: host.clone(), source })?;
-    tokio::spawn(async move {
-        let _ = connection.await;
-    });
-    Ok(sender)
+    let (sender, connection) = handshake.map_err(|source| Error::of_http(host.clone(), source, None))?;
+    Ok((sender, Ended::of(connection)))
 }

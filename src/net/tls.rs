@@ -18,7 +18,7 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::Error;
+use super::{Error, Identity};
 use crate::base::{Authority, Host, hex, read_bounded, sha256};
 
 /// Proof that a TLS connection ends at a verified holder of this authority's name.
@@ -58,6 +58,7 @@ pub enum Offer {
 /// The TLS client: one configuration per offer, each with its own resumption store, keyed by server name.
 #[derive(Clone)]
 pub struct TlsClient {
+    roots: Arc<RootCertStore>,
     any: TlsConnector,
     http1: TlsConnector,
 }
@@ -77,42 +78,57 @@ impl TlsClient {
                 return Err(Error::Roots { path: path.display().to_string(), why: "no usable certificate".into() });
             }
         }
-        Self::of(&roots)
+        Self::of(roots)
     }
 
     /// A client that trusts these certificates and no others.
-    fn of(roots: &RootCertStore) -> Result<Self, Error> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = |protocols: &[&[u8]]| {
-            let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-                .with_safe_default_protocol_versions()
-                .map_err(|error| Error::Roots { path: "TLS versions".into(), why: error.to_string() })?;
-            let mut config = builder.with_root_certificates(roots.clone()).with_no_client_auth();
-            config.alpn_protocols = protocols.iter().map(|p| p.to_vec()).collect();
-            config.enable_early_data = false; // RFC 8470: a credential is never replayable
-            Ok(TlsConnector::from(Arc::new(config)))
-        };
-        Ok(Self { any: config(&[b"h2", b"http/1.1"])?, http1: config(&[b"http/1.1"])? })
+    fn of(roots: RootCertStore) -> Result<Self, Error> {
+        let roots = Arc::new(roots);
+        let connector = |offer| connector(&roots, offer, None);
+        Ok(Self { any: connector(Offer::Any)?, http1: connector(Offer::Http1)?, roots })
     }
 
-    /// Completes a handshake and gives the proof of it.
+    /// Completes a handshake and gives the proof of it. An `identity` is shown where the upstream asks for one, after it
+    /// was verified itself.
     pub async fn connect(
         &self,
         authority: &Authority,
         stream: TcpStream,
         offer: Offer,
+        identity: Option<&Identity>,
     ) -> Result<(TlsStream<TcpStream>, VerifiedUpstream), Error> {
-        let connector = match offer {
-            Offer::Any => &self.any,
-            Offer::Http1 => &self.http1,
+        let shows; // its own sessions too: what one identity began, another does not resume
+        let connector = match (identity, offer) {
+            (Some(_), _) => {
+                shows = connector(&self.roots, offer, identity)?;
+                &shows
+            }
+            (None, Offer::Any) => &self.any,
+            (None, Offer::Http1) => &self.http1,
         };
-        let stream = connector
-            .connect(server_name(&authority.host)?, stream)
-            .await
-            .map_err(|source| Error::Tls { host: authority.host.clone(), source })?;
+        let connecting = connector.connect(server_name(&authority.host)?, stream);
+        let stream = connecting.await.map_err(|source| Error::of_tls(&authority.host, source))?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         Ok((stream, VerifiedUpstream { authority: authority.clone(), http2 }))
     }
+}
+
+fn connector(roots: &Arc<RootCertStore>, offer: Offer, identity: Option<&Identity>) -> Result<TlsConnector, Error> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::Roots { path: "TLS versions".into(), why: error.to_string() })?
+        .with_root_certificates(Arc::clone(roots));
+    let mut config = match identity {
+        Some(identity) => builder.with_client_cert_resolver(identity.resolver()),
+        None => builder.with_no_client_auth(),
+    };
+    let protocols: &[&[u8]] = match offer {
+        Offer::Any => &[b"h2", b"http/1.1"],
+        Offer::Http1 => &[b"http/1.1"],
+    };
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    config.enable_early_data = false; // RFC 8470: a credential is never replayable
+    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 /// The only certificates that a host may be vouched for by, in the place of the system's: a private authority.
@@ -148,7 +164,7 @@ impl Roots {
         if store.is_empty() {
             return Err(roots("no certificate is in it".into()));
         }
-        Ok(Self(Arc::new(Bundle { digest: sha256(&all), client: TlsClient::of(&store)? })))
+        Ok(Self(Arc::new(Bundle { digest: sha256(&all), client: TlsClient::of(store)? })))
     }
 
     /// The client that trusts them alone.

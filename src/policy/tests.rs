@@ -14,6 +14,7 @@ mod graphql;
 mod limits;
 mod lint;
 mod mistyped;
+mod moved_faults;
 mod narrowing;
 mod prices;
 mod propose;

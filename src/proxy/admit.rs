@@ -10,6 +10,7 @@ use super::{
     flow::Flow,
     hop::{self, Upgrading},
     outcome::{Notes, Outcome},
+    places,
     request::Received,
     stray,
     upload::Source,
@@ -17,13 +18,12 @@ use super::{
 use crate::{
     base::{CutWatch, Environment, RefusalCode, Scheme, ServiceId, shell_word},
     broker::{Permit, Refusal, Taken},
-    inject::{self, Held, Slot},
+    inject::{Held, Slot},
     net::Roots,
     policy::{
-        Applied, Asking, Body, CHECK_FIX, Content, GrantedHost, Inject, LeaseFacts, ListedPlace, Missing, PolicySet,
-        Protocol, RequestFacts, Verdict, Withhold,
+        Applied, Asking, Body, CHECK_FIX, Content, GrantedHost, Inject, LeaseFacts, Missing, PolicySet, Protocol,
+        RequestFacts, Verdict, Withhold,
     },
-    recipe::Place,
 };
 
 /// A request with its permits; none for an anonymous request where the service lets those pass.
@@ -33,8 +33,8 @@ pub(super) struct Admitted {
     held: Vec<Held>,
     /// Its body, if that was read to be judged.
     pub(super) seen: Body,
-    /// It carried no token, and its session's own lease is used.
-    begun: bool,
+    /// How many of its permits, the last ones, are leases of its session that it carries no token of.
+    begun: usize,
     /// The only certificates that vouch for the upstream, unless the usual ones do.
     roots: Option<Roots>,
 }
@@ -50,7 +50,7 @@ pub(super) struct Decided {
     pub(super) seen: Body,
     pub(super) body_max: Option<u64>,
     withhold: Withhold,
-    begun: bool,
+    begun: usize,
     roots: Option<Roots>,
     /// What it counts towards, if anything.
     pub(super) towards: Option<Box<Towards>>,
@@ -113,10 +113,12 @@ pub(super) fn authorize(
             Err(refusal) => return Err(Refused::Before(Box::new(received.notes), refusal)),
         }
     }
-    let begun = if permits.is_empty() { begin(site, granted, &mut received) } else { None };
-    let is_begun = begun.is_some();
-    if let Some((permit, held)) = begun {
-        note_permit(&mut received.notes, &permit);
+    let begun = places::begin(site, granted, &mut received, &permits);
+    let count = begun.len();
+    for (permit, held) in begun {
+        if permits.is_empty() {
+            note_permit(&mut received.notes, &permit);
+        }
         permits.push(permit);
         all_held.push(held);
     }
@@ -133,26 +135,7 @@ pub(super) fn authorize(
         return Err(Refused::Before(Box::new(received.notes), no_lease(site)));
     }
     let roots = granted.and_then(GrantedHost::roots).cloned();
-    Ok(Admitted { received, permits, held: all_held, seen: Body::unread(), begun: is_begun, roots })
-}
-
-/// The one lease that the request's session has for the host, with a place made for its credential: only where the
-/// service says so, and only for requests that came with that session's own proxy credentials.
-fn begin(site: &Site, granted: Option<&GrantedHost<'_>>, received: &mut Received) -> Option<(Permit, Held)> {
-    let session = site.entrance.proven_session()?;
-    let mut listed: Vec<&ListedPlace> = Vec::new();
-    for place in granted?.begins().iter().filter(|one| !one.place.is_later() || received.upgrading != Upgrading::No) {
-        if !listed.iter().any(|other| other.service == place.service && other.credential == place.credential) {
-            listed.push(place);
-        }
-    }
-    let permits = listed
-        .into_iter()
-        .filter_map(|place| Some((place, site.broker.authorize_session(session, &place.service, &place.credential)?)));
-    let mut permits: Vec<_> = permits.collect();
-    let (listed, permit) = permits.pop().filter(|_| permits.is_empty())?;
-    let held = inject::begin(&mut received.parts, &listed.place)?;
-    Some((permit.within(site.entrance.narrow()), held))
+    Ok(Admitted { received, permits, held: all_held, seen: Body::unread(), begun: count, roots })
 }
 
 fn no_lease(site: &Site) -> Refusal {
@@ -220,11 +203,14 @@ pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) ->
             let again = earlier.iter().any(|other| other.lease().scope() == Some(scope));
             let whole = admitted.received.is_searched.then(|| admitted.received.body.front());
             let sets = |inject: &Arc<Inject>| inject.missing == Missing::Inject || held.slot.message().is_some();
-            if admitted.begun && !decision.inject.as_ref().is_some_and(sets) {
+            let is_begun = at + admitted.begun >= admitted.permits.len();
+            if is_begun && !decision.inject.as_ref().is_some_and(sets) {
                 refusal = Some(no_lease(site));
                 break;
             }
-            if let Some(slot) = place_of(parts, whole.as_deref(), held, decision.inject.as_deref()).filter(|_| !again) {
+            let found = places::place_of(parts, whole.as_deref(), held, decision.inject.as_deref());
+            let two = |slot: &Slot| slot.presents() && slots.iter().any(Slot::presents); // of a connection there is one
+            if let Some(slot) = found.filter(|slot| !again && !two(slot)) {
                 slots.push(slot);
                 continue;
             }
@@ -298,21 +284,6 @@ pub(super) fn too_long(command: impl Into<String>) -> Refusal {
     Refusal::new(RefusalCode::BodyTooLarge, "the body is longer than the rule for this request allows", command)
 }
 
-/// The slot of the rule that policy chose, if that is where the lease stands: a listed place of another path or of
-/// another credential is none.
-fn place_of(parts: &Parts, body: Option<&[u8]>, held: &Held, inject: Option<&Inject>) -> Option<Slot> {
-    let mut places = inject?.places.iter();
-    if let Some(wanted) = held.slot.message() {
-        let is_there = |place: &Place| matches!(place, Place::Message { pointer } if **pointer == *wanted);
-        return places.any(is_there).then(|| held.slot.clone());
-    }
-    let mut found = places.filter_map(|place| match body.filter(|_| place.is_in_body()) {
-        Some(body) => inject::find_in_body(body, place).ok().flatten(),
-        None => inject::find(parts, place).ok().flatten(),
-    });
-    found.find(|found| found.slot.overlaps(&held.slot) && found.text == held.text).map(|found| found.slot)
-}
-
 /// The command that shows why, as whoever holds the lease where they work. Quoted for a shell: method and path are the
 /// client's.
 pub(super) fn explain_command(site: &Site, facts: &LeaseFacts<'_>, request: &RequestFacts<'_>) -> String {
@@ -363,7 +334,7 @@ pub(super) fn open_record(site: &Site, decided: Decided, counted: Option<Box<Tak
     }
     match notes.begin(site.broker.audit().clone(), Arc::clone(&flow), site.broker.clock().clone()) {
         Ok(mut outcome) => {
-            if begun {
+            if begun > 0 {
                 outcome.set_by_us();
             }
             outcome.counts(counted);

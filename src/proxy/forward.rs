@@ -30,15 +30,17 @@ use super::{
 use crate::{
     base::{LeaseId, RefusalCode, shell_word},
     broker::{Credentials, Permit, Refusal, SecretVersion},
-    inject::{self, Armed, Draft},
+    inject::{self, Armed, Draft, Slot},
     lease::Found,
-    net::{self, Checkout, Offer, Seat, Unsent},
+    net::{self, Checkout, Identity, Offer, Seat, Terms, Unsent},
 };
 
 /// A request and the upstream it will go to.
 pub(super) struct Connected {
     opened: Opened,
     checkout: Checkout<RequestBody>,
+    /// Its credentials, where one of them was needed for the connection.
+    credentials: Option<Credentials>,
 }
 
 /// The same with its credentials.
@@ -91,21 +93,40 @@ pub(super) enum Answered {
 pub(super) async fn connect(site: &Site, opened: Opened) -> Result<Connected, Refused> {
     let offer = if opened.upgrading == Upgrading::WebSocket { Offer::Http1 } else { Offer::Any };
     let flow = Arc::clone(&opened.flow);
+    let (credentials, identity) = match identify(site, &opened) {
+        Ok(identified) => identified.unzip(),
+        Err(refusal) => return Err(Refused::After(Box::new(opened.outcome), refusal)),
+    };
+    let terms = Terms { roots: opened.roots.as_ref(), identity: identity.as_ref() };
     let dialled = tokio::select! {
-        dialled = site.pool.checkout(site.scheme, &site.authority, offer, opened.roots.as_ref()) => dialled.map_err(|error| refusal(&error)),
+        dialled = site.pool.checkout(site.scheme, &site.authority, offer, terms) => dialled.map_err(|error| refusal(&error)),
         reason = flow.wait() => Err(Refusal::of_cut(reason)),
     };
     match dialled {
-        Ok(checkout) => Ok(Connected { opened, checkout }),
+        Ok(checkout) => Ok(Connected { opened, checkout, credentials }),
         Err(refusal) => Err(Refused::After(Box::new(opened.outcome), refusal)),
     }
 }
 
-/// Station 8: the credentials, fetched after the record was accepted and the upstream verified.
-pub(super) fn load(site: &Site, connected: Connected) -> Result<Loaded, Refused> {
-    let credentials = match &*connected.opened.permits {
-        [] => Ok(None),
-        permits => site.broker.credentials(permits).map(Some),
+/// The client certificate among the credentials: wanted before there is a connection, and shown only once its upstream
+/// was verified.
+fn identify(site: &Site, opened: &Opened) -> Result<Option<(Credentials, Identity)>, Refusal> {
+    let Some(at) = opened.slots.iter().position(Slot::presents) else { return Ok(None) };
+    let credentials = site.broker.credentials(&opened.permits)?;
+    let identity = credentials.identity(at).map_err(|error| {
+        let (detail, fix) = unwritten(&inject::Error::Identity(error), opened.permits.get(at..=at).unwrap_or_default());
+        Refusal::new(RefusalCode::CredentialUnavailable, detail, fix)
+    })?;
+    Ok(Some((credentials, identity)))
+}
+
+/// Station 8: the credentials, fetched after the record was accepted and the upstream verified; with a client certificate
+/// among them, after the record alone.
+pub(super) fn load(site: &Site, mut connected: Connected) -> Result<Loaded, Refused> {
+    let credentials = match (connected.credentials.take(), &*connected.opened.permits) {
+        (Some(fetched), _) => Ok(Some(fetched)),
+        (None, []) => Ok(None),
+        (None, permits) => site.broker.credentials(permits).map(Some),
     };
     let (sieve, expect) = (Sieve::new(site.broker.leases(), Stops::Unknown), site.limits.expect);
     match credentials {
@@ -116,7 +137,8 @@ pub(super) fn load(site: &Site, connected: Connected) -> Result<Loaded, Refused>
 
 /// Station 9: the credentials at their places.
 pub(super) fn arm(loaded: Loaded) -> Result<Ready, Refused> {
-    let Loaded { connected: Connected { opened, checkout }, mut credentials, sieve, expect, authority } = loaded;
+    let Loaded { connected, mut credentials, sieve, expect, authority } = loaded;
+    let Connected { opened, checkout, .. } = connected;
     let Opened {
         mut parts,
         body,
@@ -176,7 +198,9 @@ pub(super) fn arm(loaded: Loaded) -> Result<Ready, Refused> {
 fn unwritten(error: &inject::Error, permits: &[Permit]) -> (String, String) {
     let names: Vec<&str> = permits.iter().map(|permit| permit.lease().secret.as_str()).collect();
     let fix = match error {
-        inject::Error::Unwritable { .. } => format!("secrets update {}", shell_word(names.first().unwrap_or(&""))),
+        inject::Error::Identity(_) | inject::Error::Unwritable { .. } => {
+            format!("secrets update {}", shell_word(names.first().unwrap_or(&"")))
+        }
         _ => "secrets doctor".to_owned(),
     };
     (format!("secret `{}`: {error}", names.join("` or `")), fix)

@@ -8,7 +8,7 @@
 //! | 2 | CONNECT | `connect.rs` (clear text: `front.rs`) |
 //! | 3 | TLS accept | `tls.rs` |
 //! | 4 | parse | `request.rs`, with `hop.rs` and `stray.rs` |
-//! | 5, 6, 7 | authorise, decide, open the record | `admit.rs`, with `peek.rs` where rules look into bodies |
+//! | 5, 6, 7 | authorise, decide, open the record | `admit.rs`, with `places.rs`, and `peek.rs` where rules look into bodies |
 //! | between | limits, then a person where policy asks one, and policy once more | `count.rs`, `hold.rs`, `reconsider.rs` |
 //! | 8, 9, 10 | credential, inject, forward; once more after a 401 | `forward.rs`, with `again.rs` |
 //! | 11 | scrub | `scrub.rs`, with `decode.rs`, and `fields.rs` where fields are withheld |
@@ -45,6 +45,7 @@ mod listener;
 mod outcome;
 mod passthrough;
 mod peek;
+mod places;
 mod reconsider;
 mod reject;
 mod request;

@@ -105,9 +105,11 @@ pub(super) fn field_of(place: &Place) -> Option<&HeaderName> {
     match place {
         Place::Basic { .. } => Some(const { &AUTHORIZATION }),
         Place::Header { name, .. } => Some(name),
+        Place::Moved { from, .. } => field_of(from),
         // Beside the credential a cookie field holds others, and the rest has no field.
         Place::Cookie { .. }
         | Place::Form { .. }
+        | Place::Handshake
         | Place::Json { .. }
         | Place::Message { .. }
         | Place::Path { .. }

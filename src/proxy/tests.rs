@@ -44,6 +44,7 @@ fn request(target: &Target<'_>, place: &Place, wording: usize, text: &str) -> Re
             body = format!("a=%20b&{name}={text}&c=+d").into_bytes();
         }
         Place::Message { .. } => {} // it comes after the request: `arm_message`
+        Place::Handshake | Place::Moved { .. } => panic!("no shipped service has {place}; tests/proxy tries it"),
         Place::Json { pointer } => {
             builder = builder.header("content-type", "application/json");
             body = document(pointer, text).into_bytes();

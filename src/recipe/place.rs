@@ -26,6 +26,8 @@ pub enum Place {
         /// The field.
         name: Box<str>,
     },
+    /// Not in the request: a client certificate, shown in the TLS handshake with the upstream (RFC 8446, 4.4.2).
+    Handshake,
     /// A header field, in one of several wordings.
     Header {
         /// The field.
@@ -42,6 +44,13 @@ pub enum Place {
     Message {
         /// Where in the message's JSON (RFC 6901).
         pointer: Box<str>,
+    },
+    /// Elsewhere than the lease token, whose field is not sent.
+    Moved {
+        /// Where the token stands: a header field.
+        from: Box<Self>,
+        /// Where the credential goes; nothing may stand there yet.
+        to: Box<Self>,
     },
     /// A part of the path.
     Path {
@@ -90,7 +99,8 @@ impl Place {
                 name == other_name && others.iter().all(|wording| wordings.contains(wording))
             }
             (Self::Basic { part, .. }, Self::Basic { part: other_part, .. }) => part == other_part,
-            (Self::Json { .. } | Self::Message { .. } | Self::Path { .. }, _) => self == other,
+            (Self::Moved { from, .. }, other) => from.covers(other),
+            (Self::Handshake | Self::Json { .. } | Self::Message { .. } | Self::Path { .. }, _) => self == other,
             (Self::Query { name }, Self::Query { name: other_name })
             | (Self::Form { name }, Self::Form { name: other_name }) => name == other_name,
             (Self::Cookie { name }, Self::Cookie { name: other_name }) => name.eq_ignore_ascii_case(other_name),
@@ -100,12 +110,21 @@ impl Place {
 
     /// Whether it can be written into a request that has nothing there yet.
     pub const fn can_begin(&self) -> bool {
-        matches!(self, Self::Basic { .. } | Self::Cookie { .. } | Self::Header { .. } | Self::Query { .. })
+        use Place::{Basic, Cookie, Handshake, Header, Query};
+        matches!(self, Basic { .. } | Cookie { .. } | Handshake | Header { .. } | Query { .. })
     }
 
     /// Whether it comes after the request, on the connection that the request opens.
     pub const fn is_later(&self) -> bool {
         matches!(self, Self::Message { .. })
+    }
+
+    /// Where the credential itself goes.
+    pub fn target(&self) -> &Self {
+        match self {
+            Self::Moved { to, .. } => to,
+            other => other,
+        }
     }
 
     /// Whether it is in the body, which must be read to look there.
@@ -169,6 +188,8 @@ impl fmt::Display for Place {
             Self::Basic { part: BasicPart::User, .. } => f.write_str("the user name of basic credentials"),
             Self::Cookie { name } => write!(f, "cookie `{name}`"),
             Self::Form { name } => write!(f, "form field `{name}`"),
+            Self::Handshake => f.write_str("the TLS handshake, as client certificate"),
+            Self::Moved { from, to } => write!(f, "{to} (its lease in {from})"),
             Self::Json { pointer } => write!(f, "`{pointer}` of the JSON body"),
             Self::Message { pointer } => write!(f, "`{pointer}` of a message of the WebSocket"),
             Self::Path { hole } => write!(f, "path `{hole}`"),

@@ -275,7 +275,6 @@ async fn nothing_is_sent_where_what_a_service_needs_is_not_built_yet() {
             "mint",
         ),
         (BEARER, "[inject.sign]\nscheme = \"sigv4\"", "sign"),
-        (BEARER, &*format!("lease_at = [{{ header = \"x-lease\" }}]\n{BEARER}"), "lease_at"),
         ("type = \"token\"", "type = \"oauth2\"", "type"),
         ("type = \"token\"", "type = \"fields\"\nfields = { a = \"secret\", b = \"secret\" }", "fields"),
         (

@@ -24,11 +24,13 @@ mod bodies;
 #[expect(clippy::print_stderr, reason = "how long each cut took is for whoever reads the run")]
 mod cutting;
 mod discovery;
+mod identity;
 mod kit;
 mod limits;
 mod messages;
 mod meters;
 mod money;
+mod moved;
 mod places;
 mod protocols;
 mod pushes;

@@ -13,6 +13,7 @@ use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    server::WebPkiClientVerifier,
 };
 
 /// What is wrong with a leaf (attack 61).
@@ -66,13 +67,22 @@ impl Clone for Leaf {
 impl Leaf {
     /// A server's configuration with this leaf and these protocols, the most wanted first; none: no ALPN at all.
     pub fn server_config(&self, alpn: &[&[u8]]) -> Arc<ServerConfig> {
+        self.server_config_for(alpn, None)
+    }
+
+    /// The same for clients with a certificate that these roots vouch for.
+    pub fn server_config_for(&self, alpn: &[&[u8]], clients: Option<&RootCertStore>) -> Arc<ServerConfig> {
         let key = PrivateKeyDer::try_from(self.key.clone()).unwrap();
-        let mut config = ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(self.chain.clone(), key)
-            .unwrap();
+        let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
+        let builder = match clients {
+            None => builder.with_no_client_auth(),
+            Some(roots) => {
+                let roots = Arc::new(roots.clone());
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider()).build().unwrap();
+                builder.with_client_cert_verifier(verifier)
+            }
+        };
+        let mut config = builder.with_single_cert(self.chain.clone(), key).unwrap();
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         Arc::new(config)
     }
@@ -152,6 +162,15 @@ impl TestCa {
             Flaw::WrongName => return self.leaf(&format!("other.{host}")),
         }
         signed(&params, &self.issuer)
+    }
+
+    /// A client's certificate, and the text of it and its key in PEM.
+    pub fn client(&self, name: &str) -> (CertificateDer<'static>, String) {
+        let mut params = leaf_params(&[name]);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = key();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        (certificate.der().clone(), certificate.pem() + &key.serialize_pem())
     }
 
     /// The root as a file's text.

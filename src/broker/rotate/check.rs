@@ -11,8 +11,8 @@ use super::Broker;
 use crate::{
     audit::Action,
     base::SecretName,
-    inject::{Draft, Slot, find},
-    net::{Errands, Roots},
+    inject::{Draft, Slot, begin, find},
+    net::{Errands, Identity, Roots, Terms},
     policy::Check,
     recipe::Place,
     store::SecretRecord,
@@ -67,7 +67,10 @@ impl Broker {
     ) -> Result<Checked, String> {
         let (parts, slot) = draft(check, place).ok_or("the check's request cannot be written")?;
         let errands = &self.parts.errands;
-        let checkout = errands.connect(check.authority(), roots).await.map_err(|error| error.to_string())?;
+        let identity = slot.presents().then(|| Identity::parse(record.value.expose())).transpose();
+        let identity = identity.map_err(|error| error.to_string())?;
+        let terms = Terms { roots, identity: identity.as_ref() };
+        let checkout = errands.connect(check.authority(), terms).await.map_err(|error| error.to_string())?;
         let proof = checkout.verified().ok_or("the connection is not encrypted")?;
         let draft = Draft::new(check.authority().clone(), parts, Errands::no_body(), vec![slot]);
         let armed = draft
@@ -100,8 +103,9 @@ fn draft(check: &Check, place: &Place) -> Option<(Parts, Slot)> {
         .header(HOST, host)
         .header(USER_AGENT, concat!("leasehold/", env!("CARGO_PKG_VERSION")))
         .header(ACCEPT, "*/*");
-    let (parts, ()) = with_hole(request, check.target(), place)?.body(()).ok()?.into_parts();
-    let slot = find(&parts, place).ok()??.slot;
+    let (mut parts, ()) = with_hole(request, check.target(), place)?.body(()).ok()?.into_parts();
+    let held = if *place == Place::Handshake { begin(&mut parts, place) } else { find(&parts, place).ok()? };
+    let slot = held?.slot;
     Some((parts, slot))
 }
 
@@ -109,6 +113,8 @@ fn draft(check: &Check, place: &Place) -> Option<(Parts, Slot)> {
 fn with_hole(request: Builder, target: &str, place: &Place) -> Option<Builder> {
     Some(match place {
         Place::Cookie { name } => request.uri(target).header(COOKIE, format!("{name}={HOLE}")),
+        Place::Handshake => request.uri(target),
+        Place::Moved { to, .. } => return with_hole(request, target, to),
         Place::Form { .. } | Place::Json { .. } | Place::Message { .. } | Place::Path { .. } => return None,
         Place::Basic { .. } => request.uri(target).header(AUTHORIZATION, "Basic eDp4"), // x:x
         Place::Header { name, wordings } => {

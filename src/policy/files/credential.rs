@@ -21,6 +21,8 @@ enum Kind {
     Token,
     /// Named texts, of which one is the secret.
     Fields,
+    /// A client certificate with its key, in PEM.
+    Certificate,
     /// Something that must be exchanged or used for signing first.
     Made,
 }
@@ -34,7 +36,7 @@ const KINDS: [(&str, Kind); 9] = [
     ("github_app", Kind::Made),
     ("gcp_service_account", Kind::Made),
     ("keypair", Kind::Made),
-    ("certificate", Kind::Made),
+    ("certificate", Kind::Certificate),
 ];
 
 const FIELD_WORDS: [&str; 4] = ["public", "secret", "public?", "secret?"];
@@ -56,6 +58,10 @@ pub(in crate::policy) fn read_credential(name: &At<&str>, mut table: Table<'_>) 
         && fields != 1
     {
         not_yet = Some(note(&span, "more than one secret in `fields`"));
+    }
+    if kind == Kind::Certificate && table.has("fields") {
+        let message = "a credential of the type `certificate` has one value: certificate and key in PEM";
+        table.fault(message, "leave `fields` out; `cred.cert` is the whole of it");
     }
     let env = read_env(&mut table, name);
     if let Some(file) = table.table("file") {
@@ -92,7 +98,9 @@ pub(in crate::policy) fn read_credential(name: &At<&str>, mut table: Table<'_>) 
     let on_unauthorized = table.choice("on_401", &words).unwrap_or_default();
     table.finish();
     let (check, span) = check.map_or((None, None), |check| (Some(check.value), Some(check.span)));
-    (Credential { name: name.value.into(), env, accept, shape, check, on_unauthorized, not_yet }, span)
+    let is_certificate = kind == Kind::Certificate;
+    let name = name.value.into();
+    (Credential { name, env, accept, shape, check, on_unauthorized, is_certificate, not_yet }, span)
 }
 
 /// How many of the fields are secret and needed.

@@ -7,7 +7,7 @@ use crate::{
     net::Roots,
 };
 
-use super::read::{At, Source, Table, expected};
+use super::read::{At, Source, Span, Table, expected};
 use crate::policy::{
     matchers::{Attribute, read_attribute},
     rules::{EncodedSlash, Param, ValuePattern},
@@ -18,11 +18,15 @@ use crate::policy::{
 const RAW: [(&str, Option<u16>); 4] =
     [("postgres", Some(5432)), ("mysql", Some(3306)), ("redis", Some(6379)), ("tcp", None)];
 
-/// Reads every host; ties between them are faults.
-pub(in crate::policy) fn read_hosts(file: &mut Table<'_>, params: &[Param]) -> Vec<HostBlock> {
-    let source = file.source();
+/// Reads every host; ties between them are faults. Client certificates are shown where the service has some.
+pub(in crate::policy) fn read_hosts(
+    tables: Vec<(At<&str>, Table<'_>)>,
+    params: &[Param],
+    certificates: bool,
+) -> Vec<HostBlock> {
     let mut blocks: Vec<HostBlock> = Vec::new();
-    for (name, mut table) in file.named("host") {
+    for (name, mut table) in tables {
+        let source = table.source();
         if table.value("origin").is_none() {
             table.fault(
                 format!("`[host.{}]` has no `origin`", name.value),
@@ -57,19 +61,24 @@ pub(in crate::policy) fn read_hosts(file: &mut Table<'_>, params: &[Param]) -> V
             table.choice("credential", &[("lease", Carries::Lease), ("never", Carries::Never)]).unwrap_or_default();
         let slash = table.choice("encoded_slash", &[("keep", EncodedSlash::Keep), ("refuse", EncodedSlash::Refuse)]);
         let raw = read_raw(&mut table, &name, &origins);
-        let (tls, ca) = read_tls(&mut table, &name);
+        let Tls { client, ca } = read_tls(&mut table, certificates);
         table.finish();
-        let shown = |param: &&Param| {
+        let is_held = |param: &&Param| {
             param.pattern.is_some() && origins.iter().any(|origin| origin.pattern.params().any(|p| *p == *param.name))
         };
-        let params = params.iter().filter(shown).cloned().collect();
+        let params = params.iter().filter(is_held).cloned().collect();
         let slash = slash.unwrap_or_default();
-        let not_yet = raw.or(tls);
-        if let Some(ca) = ca.as_ref().filter(|_| origins.iter().any(|origin| origin.scheme == Scheme::Http)) {
-            source.fault(ca.span.clone(), "`tls` says nothing about `http://`", "write the origin with `https://`");
+        let clear = origins.iter().any(|origin| origin.scheme == Scheme::Http);
+        if let Some(span) = ca.as_ref().map(|ca| &ca.span).or(client.as_ref()).filter(|_| clear) {
+            source.fault(span.clone(), "`tls` says nothing about `http://`", "write the origin with `https://`");
         }
+        let (shows, unshown) = if certificates { (client, None) } else { (None, client) };
+        let unshown =
+            unshown.map(|span| source.not_yet(span, format_args!("`tls.client_cert` of `[host.{}]`", name.value)));
+        let not_yet = raw.or(unshown);
         let roots = ca.filter(|_| not_yet.is_none()).and_then(|ca| read_roots(source, &ca)); // else nothing is dialled
-        blocks.push(HostBlock { name: name.value.into(), origins, except, carries, slash, params, not_yet, roots });
+        let name = name.value.into();
+        blocks.push(HostBlock { name, origins, except, carries, slash, params, not_yet, roots, shows });
     }
     blocks
 }
@@ -141,10 +150,16 @@ fn read_raw(table: &mut Table<'_>, name: &At<&str>, origins: &[OriginPattern]) -
     None
 }
 
-/// Reads `tls`: why the host cannot be used yet, and the file of its certificates.
-fn read_tls<'a>(table: &mut Table<'a>, name: &At<&str>) -> (Option<Arc<str>>, Option<At<&'a str>>) {
+/// What `tls` says: where the client certificate is named, and the file of the only authority.
+#[derive(Default)]
+struct Tls<'a> {
+    client: Option<Span>,
+    ca: Option<At<&'a str>>,
+}
+
+fn read_tls<'a>(table: &mut Table<'a>, certificates: bool) -> Tls<'a> {
     let source = table.source();
-    let Some(mut tls) = table.table("tls") else { return (None, None) };
+    let Some(mut tls) = table.table("tls") else { return Tls::default() };
     // What is weaker than this does not exist: an upstream is verified, or not used.
     tls.choice("mode", &[("verify-full", ())]);
     let ca = tls.text("ca").and_then(|ca| {
@@ -161,12 +176,13 @@ fn read_tls<'a>(table: &mut Table<'a>, name: &At<&str>) -> (Option<Arc<str>>, Op
         if !usable {
             let message = format!("`{}` names no field of a credential", client.value.escape_debug());
             source.fault(client.span.clone(), message, "write it like `cred.cert`");
+        } else if certificates && client.value != "cred.cert" {
+            let message = format!("`{}` is no part of a credential of the type `certificate`", client.value);
+            source.fault(client.span.clone(), message, "write `cred.cert`, which is the whole of it");
         }
     }
     tls.finish();
-    let not_yet =
-        |at: &At<&str>| source.not_yet(at.span.clone(), format_args!("`tls.client_cert` of `[host.{}]`", name.value));
-    (client.as_ref().map(not_yet), ca)
+    Tls { client: client.map(|client| client.span), ca }
 }
 
 /// A name in the folder of the service file: whoever can write elsewhere must not choose whom we trust.

@@ -1,29 +1,19 @@
-//! Reads `[[inject]]` of a service file, with `mint`, `sign` and `login`.
+//! Reads `[[inject]]` of a service file: where a credential goes, where its lease stands, and when.
 
 use std::sync::Arc;
 
-use http::HeaderName;
-
-use crate::{
-    base::{ServiceId, TimeToLive},
-    recipe::Place,
-};
+use crate::{base::ServiceId, recipe::Place};
 
 use super::{
-    place::{NEVER, read_places},
-    read::{At, Span, Table, expected},
-    rule::{Names, read_methods, read_size},
+    engine::{read_engine, read_written},
+    place::{read_places, read_places_at},
+    read::{Span, Table, expected},
+    rule::{Names, read_methods},
 };
 use crate::policy::{
-    rules::{InjectRule, When, Written},
+    rules::{InjectRule, When},
     services::{Carries, Inject, Missing},
 };
-
-const GRANTS: [&str; 7] =
-    ["refresh_token", "client_credentials", "password", "jwt_bearer", "jwt", "github_app", "login"];
-
-const SCHEMES: [&str; 9] =
-    ["sigv4", "oauth1", "httpsig", "wsse", "azure-sharedkey", "edgegrid", "digest", "hmac", "ed25519"];
 
 /// Reads every `[[inject]]`; two that fit one request equally well are a fault.
 pub(in crate::policy) fn read_injects(file: &mut Table<'_>, names: &Names<'_>, id: &ServiceId) -> Vec<InjectRule> {
@@ -46,7 +36,18 @@ pub(in crate::policy) fn read_injects(file: &mut Table<'_>, names: &Names<'_>, i
         table.finish();
         rules.push(rule);
     }
+    for (index, block) in names.hosts.iter().enumerate() {
+        let shown = |rule: &InjectRule| rule.blocks.contains(&index) && rule.inject.places.iter().any(shows);
+        if let Some(span) = block.shows.clone().filter(|_| !rules.iter().any(shown)) {
+            let message = format!("no `[[inject]]` shows a client certificate to `[host.{}]`", block.name);
+            file.source().fault(span, message, "add one that uses the credential of the type `certificate`");
+        }
+    }
     rules
+}
+
+fn shows(place: &Place) -> bool {
+    *place.target() == Place::Handshake
 }
 
 fn read_inject(table: &mut Table<'_>, names: &Names<'_>, id: &ServiceId) -> Option<InjectRule> {
@@ -69,16 +70,19 @@ fn read_inject(table: &mut Table<'_>, names: &Names<'_>, id: &ServiceId) -> Opti
         found
     });
     let engine = read_engine(table);
+    let lease_at = read_lease_at(table);
+    let words = [("refuse", Missing::Refuse), ("pass", Missing::Pass), ("inject", Missing::Inject)];
+    let missing = table.choice("missing", &words).unwrap_or_default();
+    let is_certificate = credential.is_some_and(|credential| credential.is_certificate);
     let (at, written) = if engine.as_ref().is_some_and(|engine| engine.writes_anew) {
         (Vec::new(), read_written(table))
+    } else if is_certificate {
+        (read_certificate(table, names, &blocks, lease_at.is_some(), missing), Vec::new())
     } else {
         (read_places(table), Vec::new())
     };
     let count = at.len() + written.len();
-    let lease_at = read_lease_at(table);
     let when = table.table("when").map(|inner| read_when(inner, names));
-    let words = [("refuse", Missing::Refuse), ("pass", Missing::Pass), ("inject", Missing::Inject)];
-    let missing = table.choice("missing", &words).unwrap_or_default();
     let can_begin = at.iter().any(Place::can_begin);
     if missing == Missing::Inject && engine.is_none() && !can_begin {
         let message = "`missing = \"inject\"` needs a place that can be written into a request that has none";
@@ -91,209 +95,82 @@ fn read_inject(table: &mut Table<'_>, names: &Names<'_>, id: &ServiceId) -> Opti
             "add `at = [{ header = \"authorization\", as = \"Bearer {}\" }]`",
         );
     }
+    let at = if engine.is_none() && count > 0 { move_to(table, at, lease_at, missing) } else { at };
     let credential = credential?;
     let (mint, sign) = engine.as_ref().map_or((None, None), |engine| (engine.mint, engine.sign));
-    let not_yet = engine.map(|engine| engine.not_yet).or(lease_at).or_else(|| credential.not_yet.clone());
+    let not_yet = engine.map(|engine| engine.not_yet).or_else(|| credential.not_yet.clone());
     let inject = Inject { service: id.clone(), credential: credential.name.clone(), places: at, missing };
     let when = when.unwrap_or_default();
     Some(InjectRule { blocks, when, inject: Arc::new(inject), not_yet, mint, sign, written })
 }
 
-/// What must be made before anything can be written.
-struct Engine {
-    mint: Option<&'static str>,
-    sign: Option<&'static str>,
-    /// The places hold texts of its own rather than the credential.
-    writes_anew: bool,
-    /// It needs no list of places.
-    places_itself: bool,
-    not_yet: Arc<str>,
-}
-
-fn read_engine(table: &mut Table<'_>) -> Option<Engine> {
-    let source = table.source();
-    let present: Vec<&str> = ["mint", "sign", "login"].into_iter().filter(|key| table.has(key)).collect();
-    if let [first, second, ..] = present.as_slice() {
-        let message =
-            format!("an `[[inject]]` has one of `mint`, `sign` and `login`, not both `{first}` and `{second}`");
-        table.fault(message, format!("leave `{second}` out"));
-    }
-    let not_yet = |span: Span, what: &str| source.not_yet(span, format_args!("`{what}` of `[[inject]]`"));
-    let mint = table.table("mint").map(|mint| (mint.span(), read_mint(mint)));
-    let sign = table.table("sign").map(|sign| (sign.span(), read_sign(sign)));
-    let login = table.table("login").map(|login| (login.span(), read_login(login)));
-    if let Some((span, scheme)) = sign {
-        let (not_yet, writes_anew) = (not_yet(span, "sign"), true);
-        let places_itself = !matches!(scheme, Some("hmac" | "ed25519"));
-        return Some(Engine { mint: None, sign: scheme, writes_anew, places_itself, not_yet });
-    }
-    if let Some((span, grant)) = mint {
-        let not_yet = not_yet(span, "mint");
-        return Some(Engine { mint: grant, sign: None, writes_anew: false, places_itself: false, not_yet });
-    }
-    let (span, ()) = login?;
-    Some(Engine { mint: None, sign: None, writes_anew: false, places_itself: true, not_yet: not_yet(span, "login") })
-}
-
-fn choose(table: &mut Table<'_>, key: &'static str, words: &[&'static str]) -> Option<&'static str> {
-    let pairs: Vec<(&str, &'static str)> = words.iter().map(|word| (*word, *word)).collect();
-    table.required_text(key)?;
-    table.choice(key, &pairs)
-}
-
-fn read_mint(mut mint: Table<'_>) -> Option<&'static str> {
-    let grant = choose(&mut mint, "grant", &GRANTS);
-    for key in ["url", "scope", "audience", "cookie"] {
-        mint.text(key);
-    }
-    mint.choice("alg", &[("RS256", ()), ("ES256", ()), ("EdDSA", ()), ("HS256", ())]);
-    mint.choice("client", &[("body", ()), ("basic", ()), ("private_key_jwt", ())]);
-    mint.choice("body", &[("form", ()), ("json", ())]);
-    for key in ["ttl", "refresh_before"] {
-        mint.parsed::<TimeToLive>(key);
-    }
-    mint.flag("rotates");
-    for key in ["narrow", "extra", "expires"] {
-        if let Some(inner) = mint.table(key) {
-            inner.all_texts();
-        }
-    }
-    for key in ["request", "take"] {
-        for inner in mint.tables_or_one(key) {
-            inner.all_texts();
-        }
-    }
-    mint.finish();
-    grant
-}
-
-fn read_sign(mut sign: Table<'_>) -> Option<&'static str> {
-    let scheme = choose(&mut sign, "scheme", &SCHEMES);
-    sign.choice("lease", &[("verify", ())]);
-    sign.choice("scope", &[("from-request", ())]);
-    let source = sign.source();
-    for text in sign.texts("payload").unwrap_or_default() {
-        let words = ["hashed", "unsigned", "streaming"];
-        if !words.contains(&text.value) {
-            let message = format!("`payload` cannot be `{}`", text.value.escape_debug());
-            source.fault(text.span, message, expected(text.value, &words));
-        }
-    }
-    sign.choice("presigned", &[("refuse", ()), ("resign", ())]);
-    sign.parsed::<TimeToLive>("max_skew");
-    sign.choice("alg", &[("sha1", ()), ("sha256", ()), ("sha512", ())]);
-    sign.text("key");
-    sign.choice("key_encoding", &[("base64", ()), ("base64url", ()), ("hex", ()), ("text", ())]);
-    if let Some(text) = sign.text("text") {
-        check_pieces(&sign, &text);
-    }
-    read_size(&mut sign, "body_max");
-    sign.finish();
-    scheme
-}
-
-fn read_login(mut login: Table<'_>) {
-    let source = login.source();
-    for (key, words) in [
-        ("accept", &["scram-sha-256", "md5", "cleartext-on-loopback"][..]),
-        ("upstream", &["scram-sha-256", "md5", "cleartext"][..]),
-    ] {
-        for text in login.texts(key).unwrap_or_default() {
-            if !words.contains(&text.value) {
-                let message = format!("`{key}` cannot be `{}`", text.value.escape_debug());
-                source.fault(text.span, message, expected(text.value, words));
-            }
-        }
-    }
-    login.finish();
-}
-
-/// Places whose texts are made of pieces.
-fn read_written(table: &mut Table<'_>) -> Vec<Written> {
-    let source = table.source();
-    let mut written = Vec::new();
-    for mut place in table.tables("at") {
-        let header = place.text("header");
-        let query = place.text("query");
-        if let Some(header) = &header
-            && header.value.parse::<HeaderName>().map_or(true, |name| NEVER.contains(&name.as_str()))
-        {
-            let message = format!("`{}` cannot carry a signature", header.value.escape_debug());
-            source.fault(header.span.clone(), message, "name an end-to-end header");
-        }
-        if header.is_some() == query.is_some() {
-            place.fault(
-                "where `sign` writes there is either a `header` or a `query`",
-                "such as `{ header = \"x-sign\", as = \"{sig.hex}\" }`",
-            );
-        }
-        if let Some(text) = place.required_text("as") {
-            check_pieces(&place, &text);
-            let (place, name) = header.map_or(("query", query), |header| ("header", Some(header)));
-            let name = name.map_or("", |name| name.value).to_owned();
-            let name = if place == "header" { name.to_ascii_lowercase() } else { name };
-            written.push(Written { place, name, text: text.value.to_owned() });
-        }
-        place.finish();
-    }
-    written
-}
-
-/// The pieces that texts of `sign` are made of; one that ends in a dot takes a name.
-const PIECES: [&str; 24] = [
-    "method",
-    "host",
-    "path",
-    "target",
-    "query",
-    "query.sorted",
-    "body",
-    "body.sha1",
-    "body.sha256",
-    "body.sha512",
-    "body.sha256.hex",
-    "body.sha256.base64",
-    "body.sha512.hex",
-    "body.md5.base64",
-    "header.",
-    "ts.unix",
-    "ts.unix_ms",
-    "ts.iso",
-    "ts.http",
-    "nonce",
-    "cred.",
-    "sig.hex",
-    "sig.base64",
-    "sig.base64url",
-];
-
-fn check_pieces(table: &Table<'_>, text: &At<&str>) {
-    let mut rest = text.value;
-    while let Some((_, after)) = rest.split_once('{') {
-        let Some((piece, after)) = after.split_once('}') else {
-            table.source().fault(text.span.clone(), "a `{` has no `}`", "");
-            return;
-        };
-        let known = |known: &str| {
-            piece == known || (known.ends_with('.') && piece.len() > known.len() && piece.starts_with(known))
-        };
-        if !PIECES.iter().any(|piece| known(piece)) {
-            let message = format!("`{{{}}}` is no piece of a signature", piece.escape_debug());
-            table.source().fault(text.span.clone(), message, expected(piece, &PIECES));
-        }
-        rest = after;
-    }
-}
-
-/// Reads `lease_at`; why it cannot be used yet.
-fn read_lease_at(table: &mut Table<'_>) -> Option<Arc<str>> {
+/// Reads `lease_at`: header fields where the lease stands when its credential goes elsewhere.
+fn read_lease_at(table: &mut Table<'_>) -> Option<(Vec<Place>, Span)> {
     let source = table.source();
     let span = table.value("lease_at")?.span();
-    let places = super::place::read_places_at(table, "lease_at");
+    let places = read_places_at(table, "lease_at");
     if places.is_empty() {
         source.fault(span.clone(), "`lease_at` lists no usable place", "such as `lease_at = [{ header = \"x-key\" }]`");
     }
-    Some(source.not_yet(span, "`lease_at` of `[[inject]]`"))
+    if let Some(other) = places.iter().find(|place| !matches!(place, Place::Header { .. })) {
+        source.fault(span.clone(), format!("`lease_at` cannot be {other}"), "name a header field");
+    }
+    Some((places, span))
+}
+
+/// Where the lease may stand, each with where its credential goes from there.
+fn move_to(table: &Table<'_>, at: Vec<Place>, lease_at: Option<(Vec<Place>, Span)>, missing: Missing) -> Vec<Place> {
+    let Some((from, span)) = lease_at else { return at };
+    let source = table.source();
+    let [to] = at.as_slice() else {
+        source.fault(span, "with `lease_at` there is one place in `at`", "keep the one where the credential goes");
+        return at;
+    };
+    if !to.can_begin() {
+        let message = format!("`lease_at` cannot move a lease to {to}");
+        source.fault(span, message, "use a `header`, `basic`, `query` or `cookie` place");
+        return at;
+    }
+    if missing == Missing::Inject && *to != Place::Handshake {
+        let message = "`missing = \"inject\"` and `lease_at` both say how a request without its credential gets it";
+        source.fault(span, message, "leave one of them out");
+        return at;
+    }
+    let field = |place: &Place| match place {
+        Place::Header { name, .. } => Some(name.clone()),
+        Place::Basic { .. } => Some(http::header::AUTHORIZATION),
+        _ => None,
+    };
+    if let Some(same) = from.iter().find(|from| field(from).is_some() && field(from) == field(to)) {
+        source.fault(span, format!("`lease_at` and `at` both name {same}"), "leave `lease_at` out");
+        return at;
+    }
+    let moved = from.into_iter().map(|from| Place::Moved { from: from.into(), to: to.clone().into() });
+    // Nothing of a request can stand in the handshake, so it can be listed as well.
+    let also = (missing == Missing::Inject).then(|| to.clone());
+    moved.chain(also).collect()
+}
+
+/// Where a client certificate goes: into the handshake with hosts that name it.
+fn read_certificate(
+    table: &mut Table<'_>,
+    names: &Names<'_>,
+    blocks: &[usize],
+    moves: bool,
+    missing: Missing,
+) -> Vec<Place> {
+    if table.value("at").is_some() {
+        table.fault("a client certificate stands in no place of a request", "leave `at` out");
+    }
+    for block in blocks.iter().filter_map(|block| names.hosts.get(*block)).filter(|block| block.shows.is_none()) {
+        let message = format!("`[host.{}]` shows no client certificate", block.name);
+        table.fault(message, "add `tls = { client_cert = \"cred.cert\" }` to it");
+    }
+    if !moves && missing != Missing::Inject {
+        let message = "nothing says which requests a client certificate is for";
+        table.fault(message, "add `lease_at = [{ header = \"x-lease\" }]`, or `missing = \"inject\"`");
+    }
+    vec![Place::Handshake]
 }
 
 fn read_when(mut when: Table<'_>, names: &Names<'_>) -> When {

@@ -3,6 +3,7 @@
 mod check;
 mod credential;
 mod emulate;
+mod engine;
 mod host;
 mod inject;
 mod issue;

@@ -35,9 +35,11 @@ pub(in crate::policy) fn read_service(mut file: Table<'_>) -> Option<Service> {
     let name = file.required_text("name").map(|name| name.value.into());
     let aliases = file.texts("aliases").unwrap_or_default().iter().map(|alias| alias.value.into()).collect();
     let (params, attributes) = read_params(&mut file);
-    let hosts = read_hosts(&mut file, &params);
+    let hosts = file.named("host");
     let credentials = file.named("credential").into_iter().map(|(name, table)| read_credential(&name, table));
     let (mut credentials, checks): (Vec<Credential>, Vec<Option<Span>>) = credentials.unzip();
+    let certificates = credentials.iter().any(|credential| credential.is_certificate);
+    let hosts = read_hosts(hosts, &params, certificates);
     let names = Names { hosts: &hosts, params: &params, attributes: &attributes, credentials: &credentials };
     let id = id.map_or_else(|| "x".parse().ok(), |id| Some(id.value))?;
     let injects = read_injects(&mut file, &names, &id);

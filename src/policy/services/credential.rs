@@ -16,6 +16,8 @@ pub struct Credential {
     pub(in crate::policy) shape: TokenShape,
     pub(in crate::policy) check: Option<Check>,
     pub(in crate::policy) on_unauthorized: OnUnauthorized,
+    /// It is shown in the TLS handshake.
+    pub(in crate::policy) is_certificate: bool,
     pub(in crate::policy) not_yet: Option<Arc<str>>,
 }
 

@@ -81,7 +81,9 @@ impl Entry {
                 let (service, credential) = (service.id.clone(), inject.credential.clone());
                 self.begins.push(ListedPlace { service, credential, place: place.clone() });
             }
-            for place in &inject.places {
+            // Where a credential is moved to, nothing may come from a client.
+            let moved_to = inject.places.iter().map(Place::target).filter(|to| !inject.places.contains(to));
+            for place in inject.places.iter().chain(moved_to) {
                 let listed = ListedPlace {
                     service: service.id.clone(),
                     credential: inject.credential.clone(),

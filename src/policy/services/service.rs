@@ -1,6 +1,6 @@
 //! One service: where it is, what credential it takes and where, which capabilities it has. Grants nothing.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc};
 
 use serde::Serialize;
 
@@ -181,7 +181,7 @@ impl Service {
         let rule = self.inject(credential, &call).filter(|_| block.carries == Carries::Lease)?;
         // A check has no body, and its path is its own.
         let place = |place: &&Place| !place.is_in_body() && !place.is_later() && !matches!(place, Place::Path { .. });
-        Some((check, rule.inject.places.iter().find(place)?))
+        Some((check, rule.inject.places.iter().map(Place::target).find(place)?))
     }
 }
 
@@ -222,6 +222,8 @@ pub(in crate::policy) struct HostBlock {
     pub(in crate::policy) not_yet: Option<Arc<str>>,
     /// The only certificates that vouch for its hosts, unless the usual ones do.
     pub(in crate::policy) roots: Option<Roots>,
+    /// Where it says that a client certificate is shown to them.
+    pub(in crate::policy) shows: Option<Range<usize>>,
 }
 
 impl HostBlock {

@@ -58,7 +58,6 @@ fn all_six_load_and_say_what_is_not_built_yet() {
     let exact = "acme-ledger.toml:12:26: `tls.client_cert` of `[host.api]` is not built yet";
     assert!(notes.iter().any(|note| note == exact), "{notes:#?}");
     for (file, what) in [
-        ("acme-ledger.toml", "`lease_at` of `[[inject]]`"),
         ("acme-ledger.toml", "`sign` of `[[inject]]`"),
         ("acme-ledger.toml", "`unused` as the value of a variable of `[credential.signing]`"),
         ("app-db.toml", "`raw` of `[host.db]`"),

@@ -13,12 +13,13 @@ pub struct Taken {
     /// The origins whose requests have it, as the file writes them and in its order.
     pub hosts: Vec<String>,
     /// How it is presented: `basic`; the first word of an `Authorization` in lower case, such as `bearer`; the word of
-    /// `sign`; else `key`.
+    /// `sign`; `certificate`; else `key`.
     pub scheme: String,
-    /// `basic`, `cookie`, `form`, `header`, `json`, `path`, `query` or `ws_json`; empty where nothing is listed.
+    /// `basic`, `cookie`, `form`, `header`, `json`, `path`, `query`, `tls` or `ws_json`; empty where nothing is listed.
+    /// Where the credential goes; a lease that stands elsewhere is left out.
     pub place: String,
     /// The field, parameter, cookie or pointer, in lower case for header fields; of basic credentials `password` or
-    /// `user`; of a path its form.
+    /// `user`; of a path its form; `client_cert` of the handshake.
     pub name: String,
     /// The text with `{}` for the credential; of basic credentials both parts; of a signature its pieces.
     pub format: String,
@@ -76,6 +77,8 @@ fn shown(place: &Place) -> Vec<(&'static str, String, String)> {
         }
         Place::Cookie { name } => vec![("cookie", name.to_string(), bare())],
         Place::Form { name } => vec![("form", name.to_string(), bare())],
+        Place::Handshake => vec![("tls", "client_cert".to_owned(), bare())],
+        Place::Moved { to, .. } => shown(to),
         Place::Json { pointer } => vec![("json", pointer.to_string(), bare())],
         Place::Message { pointer } => vec![("ws_json", pointer.to_string(), bare())],
         Place::Path { hole } => vec![("path", hole.to_string(), bare())],
@@ -89,6 +92,7 @@ fn shown(place: &Place) -> Vec<(&'static str, String, String)> {
 fn scheme(place: &str, name: &str, format: &str) -> String {
     match (place, name) {
         ("basic", _) => "basic".to_owned(),
+        ("tls", _) => "certificate".to_owned(),
         ("header", "authorization") => match format.split_once([' ', '=']) {
             Some((word, _)) if !word.contains('{') => word.to_ascii_lowercase(),
             _ => "key".to_owned(),

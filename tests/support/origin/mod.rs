@@ -18,7 +18,7 @@ use std::{io, net::SocketAddr, sync::Arc, thread};
 use http::Request;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use rustls::{HandshakeKind, ServerConfig};
+use rustls::{HandshakeKind, RootCertStore, ServerConfig};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -77,9 +77,17 @@ pub struct OriginBuilder {
     leaf: Option<Leaf>,
     speaks: Speaks,
     git: Option<GitRepos>,
+    clients: Option<RootCertStore>,
 }
 
 impl OriginBuilder {
+    /// Takes only clients with a certificate that these roots vouch for.
+    #[must_use]
+    pub fn clients(mut self, roots: RootCertStore) -> Self {
+        self.clients = Some(roots);
+        self
+    }
+
     /// What it speaks; [`Speaks::Both`] unless told.
     #[must_use]
     pub fn speaks(mut self, speaks: Speaks) -> Self {
@@ -99,8 +107,9 @@ impl OriginBuilder {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
+        let config = |leaf: Leaf| leaf.server_config_for(self.speaks.alpn(), self.clients.as_ref());
         let house = House {
-            tls: self.leaf.filter(|_| self.speaks != Speaks::Clear).map(|leaf| leaf.server_config(self.speaks.alpn())),
+            tls: self.leaf.filter(|_| self.speaks != Speaks::Clear).map(config),
             speaks: self.speaks,
             log: Log::default(),
             gates: Gates::default(),
@@ -129,7 +138,7 @@ pub struct Origin {
 impl Origin {
     /// An origin to be, with this leaf.
     pub fn builder(leaf: Leaf) -> OriginBuilder {
-        OriginBuilder { leaf: Some(leaf), speaks: Speaks::Both, git: None }
+        OriginBuilder { leaf: Some(leaf), speaks: Speaks::Both, git: None, clients: None }
     }
 
     /// An h2 and HTTP/1.1 origin with a good leaf for these hosts.
@@ -139,7 +148,7 @@ impl Origin {
 
     /// An HTTP/1.1 origin without TLS.
     pub fn clear() -> Self {
-        OriginBuilder { leaf: None, speaks: Speaks::Clear, git: None }.start()
+        OriginBuilder { leaf: None, speaks: Speaks::Clear, git: None, clients: None }.start()
     }
 
     /// Where it listens.
@@ -331,9 +340,11 @@ impl House {
             Some(HandshakeKind::Resumed) => Handshake::Resumed,
             _ => Handshake::Full,
         };
+        let client = session.peer_certificates().and_then(<[_]>::first).map(|certificate| certificate.to_vec());
         let alpn = session.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned());
         self.log.on_connection(id, |connection| {
             connection.handshake = handshake;
+            connection.client = client;
             connection.alpn = alpn;
         });
         Ok(stream)

@@ -109,6 +109,8 @@ pub struct Connection {
     pub alpn: Option<String>,
     /// How the handshake stands.
     pub handshake: Handshake,
+    /// The certificate that the client showed, in DER.
+    pub client: Option<Vec<u8>>,
     /// Bytes received inside TLS (or in clear where there is none).
     pub received_length: u64,
     /// The first [`KEPT`] of those bytes.
@@ -201,6 +203,7 @@ impl Log {
                 offered_alpn: Vec::new(),
                 alpn: None,
                 handshake: Handshake::Pending,
+                client: None,
                 received_length: 0,
                 received: Vec::new(),
                 life: Life::Open,
