@@ -11,6 +11,7 @@ mod faults;
 mod fuzz;
 mod git;
 mod graphql;
+mod kinds;
 mod limits;
 mod lint;
 mod mistyped;

@@ -37,9 +37,15 @@ impl PolicySet {
 }
 
 impl Service {
-    /// Its places, as its file lists them.
+    /// Its places, as its file lists them, each once: two injections can differ in their `when` alone.
     pub fn dump(&self) -> Vec<Taken> {
-        self.injects.iter().flat_map(|rule| self.taken(rule)).collect()
+        let mut all = Vec::new();
+        for one in self.injects.iter().flat_map(|rule| self.taken(rule)) {
+            if !all.contains(&one) {
+                all.push(one);
+            }
+        }
+        all
     }
 
     fn taken(&self, rule: &InjectRule) -> Vec<Taken> {
