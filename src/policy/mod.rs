@@ -46,6 +46,7 @@ pub use services::{
 pub use set::PolicySet;
 pub use tools::{
     CapabilityText, CapabilityView, Claim, Counter, CredentialView, Described, DescriptionError, Draft, EasyPlace,
-    EasyService, Explanation, Finding, HostView, LayerView, Left, MAX_DESCRIPTION, NewGrant, Past, Proof, Proposal,
-    Replayed, ServiceView, Standing, Taken, Told, Unjudged, Wish, Written, describe, leave, proposals,
+    EasyService, Explanation, Finding, HostView, Lack, LayerView, Left, MAX_DESCRIPTION, NewGrant, NoLack, Past, Proof,
+    Proposal, Remedy, Replayed, ServiceView, Standing, Taken, Told, Unjudged, Wish, Written, describe, leave,
+    proposals,
 };

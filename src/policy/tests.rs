@@ -12,6 +12,7 @@ mod fuzz;
 mod git;
 mod graphql;
 mod kinds;
+mod lack;
 mod limits;
 mod lint;
 mod mistyped;
