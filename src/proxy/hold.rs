@@ -16,7 +16,7 @@ use super::{
     hop::Upgrading,
     outcome::Notes,
     peek::{self, Unread},
-    reconsider, request, stray,
+    reconsider, request, shown, stray,
 };
 use crate::{
     base::{CutReason, RefusalCode, Scheme, harmless, hex, sha256},
@@ -25,10 +25,6 @@ use crate::{
     policy::{Body, Peek, Until},
 };
 
-/// How much of a body is shown, in bytes.
-const PREVIEW: usize = 2048;
-/// How much of one field is shown, in characters.
-const FIELD: usize = 200;
 /// How much of the target is shown, in characters.
 const TARGET: usize = 1024;
 
@@ -101,15 +97,15 @@ async fn ask(site: &Site, decided: &mut Decided, notes: Option<&Notes>) -> Resul
         project: site.entrance.project().map(std::path::Path::to_owned),
         lease: lease.id,
         asks: decided.asks.clone(),
-        method: cut(received.parts.method.as_str(), FIELD),
+        method: cut(received.parts.method.as_str(), shown::FIELD),
         origin: format!("{}://{}", scheme(site, received.upgrading), site.authority),
         target: target(decided),
-        shown: if shows_body { shown(decided, &body) } else { Vec::new() },
+        shown: if shows_body { shown::fields(decided, &body) } else { Vec::new() },
         body_len: body.len(),
         preview: match received.upgrading {
             Upgrading::WebSocket => UPGRADE.to_owned(),
             Upgrading::No if received.is_searched => HIDDEN.to_owned(),
-            Upgrading::No => preview(&body),
+            Upgrading::No => shown::preview(&body),
         },
         hash: hash(site, decided, &body),
     };
@@ -189,28 +185,8 @@ fn target(decided: &Decided) -> String {
     cut(&format!("{path}{mark}{query}"), TARGET)
 }
 
-/// What the capabilities want shown of a body of JSON.
-fn shown(decided: &Decided, body: &[u8]) -> Vec<(String, String)> {
-    let pointers: Vec<&str> = decided.asks.iter().flat_map(|(_, asking)| &asking.show).map(|text| &**text).collect();
-    if pointers.is_empty() {
-        return Vec::new();
-    }
-    let document = serde_json::from_slice::<serde_json::Value>(body).ok();
-    let value = |pointer: &str| match document.as_ref().map(|document| document.pointer(pointer)) {
-        Some(Some(value)) => cut(&value.to_string(), FIELD),
-        Some(None) => "(not in the body)".to_owned(),
-        None => "(the body is no JSON)".to_owned(),
-    };
-    pointers.into_iter().map(|pointer| (harmless(pointer), value(pointer))).collect()
-}
-
-fn preview(body: &[u8]) -> String {
-    let front = body.get(..PREVIEW).unwrap_or(body);
-    let text = harmless(&String::from_utf8_lossy(front));
-    if body.len() > PREVIEW { format!("{text}… ({} bytes in all)", body.len()) } else { text }
-}
-
-fn cut(text: &str, most: usize) -> String {
+/// The beginning of a text of the client's, safe to show.
+pub(super) fn cut(text: &str, most: usize) -> String {
     let shown: String = text.chars().take(most).collect();
     let more = if shown.len() < text.len() { "…" } else { "" };
     harmless(&shown) + more

@@ -9,7 +9,7 @@
 //! | 3 | TLS accept | `tls.rs` |
 //! | 4 | parse | `request.rs`, with `hop.rs` and `stray.rs` |
 //! | 5, 6, 7 | authorise, decide, open the record | `admit.rs`, with `places.rs`, and `peek.rs` where rules look into bodies |
-//! | between | limits, then a person where policy asks one, and policy once more | `count.rs`, `hold.rs`, `reconsider.rs` |
+//! | between | limits, then a person where policy asks one, and policy once more | `count.rs`, `hold.rs` with `shown.rs`, `reconsider.rs` |
 //! | 8, 9, 10 | credential, inject, forward; once more after a 401 | `forward.rs`, with `again.rs` |
 //! | 11 | scrub | `scrub.rs`, with `decode.rs`, and `fields.rs` where fields are withheld |
 //! | beside 11 | what the answer says was used, where a limit counts that | `gauge.rs`, `usage.rs` |
@@ -52,6 +52,7 @@ mod request;
 mod scrub;
 mod shared;
 mod sieve;
+mod shown;
 mod stray;
 #[cfg(test)]
 mod tests;

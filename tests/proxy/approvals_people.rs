@@ -1,7 +1,7 @@
 //! Questions with more than one capability, lease or person, and questions about WebSockets.
 
 use leasehold::{
-    base::SecretBytes,
+    base::{Clock, SecretBytes},
     broker::{Answer, Answerer, NewValue},
     policy::Remember,
     store::{Binding, RawReveal, RotationPlan},
@@ -10,8 +10,8 @@ use leasehold::{
 use crate::{
     approvals::{BODY, bank, grant, me, regrant, send, waiting},
     house::{HOST, House, SECRET},
-    kit::{H1, H2, assert_paired, assert_problem, records},
-    support::{self, Frame, Speaks},
+    kit::{H1, H2, Yard, assert_paired, assert_problem, records},
+    support::{self, Frame, Origin, Speaks, TestCa},
 };
 
 fn minutes(time: &str) -> Answer {
@@ -195,4 +195,91 @@ async fn a_quorum_is_a_number_from_one_to_sixteen() {
         let errors = house.broker().live_policy().reload().unwrap_err().to_string();
         assert!(errors.contains("`quorum` is not usable"), "{errors}");
     }
+}
+
+/// The first who allows it does so within the time; on a slow machine that takes more of it.
+#[tokio::test]
+async fn a_quorum_that_is_half_full_when_its_time_is_over_lets_nothing_pass() {
+    for within in ["500ms", "5s", "1m"] {
+        let (house, lease) =
+            bank(Speaks::Both, "", &format!("approve = {{ quorum = 2, within = \"{within}\" }}")).await;
+        let first = async {
+            let entry = waiting(&house).await;
+            (house.broker().answer_approval(&entry.id, minutes("10m"), &person(1000, "alice")).ok(), entry)
+        };
+        let (answer, (first, entry)) = tokio::join!(send(&house, H1, "PUT", "/upload", &lease, "x"), first);
+        assert_problem(&answer, 403, "needs_approval");
+        assert!(house.origin.requests().is_empty(), "nothing leaves");
+        if first.is_none() {
+            continue; // it came too late
+        }
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains("1 of 2 people allowed it within"), "{detail}");
+        let expired = house.records_of("approval_expired");
+        assert_eq!(expired.len(), 1);
+        assert_eq!(expired[0].details.as_deref(), Some(&*format!("{}, 1 of 2 people allowed it in time", entry.id)));
+        assert_eq!((house.records_of("approval_counted").len(), house.records_of("approval_allowed").len()), (1, 0));
+        assert_eq!((house.records_of("request_refused").len(), house.records_of("request_begun").len()), (1, 0));
+        let late = house.broker().answer_approval(&entry.id, minutes("10m"), &person(1001, "bob")).unwrap_err();
+        assert!(late.to_string().ends_with("its time was over"), "{late}");
+        assert_paired(&records(house.broker(), &house.home));
+        // What the one allowed is not remembered either.
+        let (answer, ()) = tokio::join!(send(&house, H1, "PUT", "/upload", &lease, "x"), deny_next(&house));
+        assert_problem(&answer, 403, "approval_denied");
+        return;
+    }
+    panic!("nobody answered in time, however long that was");
+}
+
+/// Servers differ in which of two members of one name they take, and in whether letters matter.
+#[tokio::test]
+async fn a_field_that_stands_twice_or_in_other_letters_is_not_shown_as_its_first_or_last() {
+    let (house, lease) = bank(Speaks::Both, "", "").await;
+    for (body, shown) in [
+        (r#"{"amount": 1000000, "x": 1, "amount": 1}"#, "(not clear: a key stands twice in the body)"),
+        (r#"{"Amount": 1000000, "amount": 1}"#, "(not clear: the body has `Amount`, in other letters)"),
+        (r#"{"AMOUNT": 1000000}"#, "(not clear: the body has `AMOUNT`, in other letters)"),
+        (r#"{"amount": 1} {"amount": 2}"#, "(the body is no JSON)"),
+        (r#"{"amount": {"of": 12}}"#, r#"{"of":12}"#),
+        ("[]", "(not in the body)"),
+    ] {
+        let person = async {
+            let entry = waiting(&house).await;
+            assert_eq!(entry.ask.shown[0], ("/amount".to_owned(), shown.to_owned()), "{body}");
+            house.broker().answer_approval(&entry.id, Answer::Deny, &me()).unwrap();
+        };
+        let (answer, ()) = tokio::join!(send(&house, H1, "POST", "/echo", &lease, body), person);
+        assert_problem(&answer, 403, "approval_denied");
+    }
+    assert_eq!(house.records_of("approval_denied").len(), 6);
+    assert!(house.origin.requests().is_empty());
+}
+
+/// Timers stand while a machine sleeps; the time that a grant gives does not.
+#[tokio::test]
+async fn what_waited_while_the_machine_slept_cannot_be_allowed_after_its_time() {
+    let clock = Clock::manual(Clock::system().now()); // certificates are judged by the real one
+    let ca = TestCa::new();
+    let origin = Origin::builder(ca.leaf_for(&[HOST])).speaks(Speaks::Both).start();
+    let yard = Yard::new(&ca, &[(HOST, origin.address())], "", clock.clone()).await;
+    let mut files = std::fs::read_dir(yard.home.policies()).unwrap().map(|entry| entry.unwrap().path());
+    let file = files.find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("grant-")).unwrap();
+    let text = std::fs::read_to_string(&file).unwrap().replace("\"write\", ", "").replace(", \"write\"", "");
+    std::fs::write(&file, text.replace("[\"delete\"]", "[\"delete\", \"write\"]")).unwrap();
+    yard.broker().live_policy().reload().unwrap();
+    let (lease, _) = crate::kit::lease(yard.broker(), None, None);
+    let headers = [("authorization", crate::kit::bearer(&lease))];
+    let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let send = async { yard.client(H1).await.send("POST", HOST, "/echo", &headers, b"x").await };
+    let person = async {
+        support::until("a request waits", || !yard.broker().approvals().1.is_empty()).await;
+        let entry = std::sync::Arc::clone(&yard.broker().approvals().1[0]);
+        clock.suspend(std::time::Duration::from_mins(3));
+        let late = yard.broker().answer_approval(&entry.id, Answer::Allow(Remember::Never), &me()).unwrap_err();
+        assert!(late.to_string().ends_with("does not wait any more: its time was over"), "{late}");
+    };
+    let (answer, ()) = tokio::join!(send, person);
+    assert_problem(&answer, 403, "needs_approval");
+    assert_eq!((yard.records_of("approval_expired").len(), yard.records_of("approval_allowed").len()), (1, 0));
+    assert!(origin.requests().is_empty());
 }

@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
-use super::{Answer, Answerer, ApprovalError, Broker, Entry, Given, Pending, State, event_of};
+use super::{Answer, Answerer, ApprovalError, Broker, Entry, Given, OVER, Pending, State, event_of};
 use crate::{
     audit::{Action, Outcome},
+    base::Clock,
     broker::Error,
     policy::Remember,
 };
@@ -45,7 +46,7 @@ impl Broker {
     }
 
     fn allow(&self, id: &str, remember: Remember, by: &Answerer) -> Result<Arc<Entry>, Error> {
-        let allowed = self.approvals.lock().allow(id, remember, by)?;
+        let allowed = self.approvals.lock().allow(id, remember, by, &self.parts.clock)?;
         self.approvals.changed();
         match allowed {
             Allowed::Counted(entry) => self.count_yes(entry, remember, by),
@@ -87,8 +88,12 @@ impl Broker {
 
 impl State {
     /// Counts a person's yes. Whoever brings the last one that is needed takes the entry out of the list.
-    fn allow(&mut self, id: &str, remember: Remember, by: &Answerer) -> Result<Allowed, ApprovalError> {
+    fn allow(&mut self, id: &str, remember: Remember, by: &Answerer, clock: &Clock) -> Result<Allowed, ApprovalError> {
         let pending = self.asked(id)?;
+        if pending.ends.is_past(clock) {
+            let id = pending.entry.id.clone();
+            return Err(ApprovalError::Over { id, how: OVER.to_owned() }); // whoever waits is about to notice
+        }
         check(&pending.entry, remember)?;
         if let Some(before) = pending.entry.allowed_by.iter().find(|before| before.uid == by.uid) {
             let (id, who, quorum) = (pending.entry.id.clone(), before.name(), pending.entry.ask.quorum());

@@ -21,7 +21,7 @@ use tokio::sync::{oneshot, watch};
 use super::{Broker, Refusal};
 use crate::{
     audit::{Action, Event},
-    base::{RefusalCode, counted, hex, random},
+    base::{Deadline, RefusalCode, counted, hex, random},
     policy::Remember,
 };
 
@@ -76,6 +76,8 @@ struct Pending {
     remember: Remember,
     /// Whether the question is recorded; until then it takes a place, and nobody sees it.
     is_asked: bool,
+    /// When waiting is over, also for a machine that sleeps meanwhile.
+    ends: Deadline,
     tell: oneshot::Sender<Given>,
 }
 
@@ -157,7 +159,8 @@ impl Broker {
         }
         state.room_for(&entry.ask)?;
         let entry_of_list = Arc::clone(&entry);
-        state.waiting.push(Pending { entry: entry_of_list, remember: Remember::Session, is_asked: false, tell });
+        let ends = self.parts.clock.deadline(within);
+        state.waiting.push(Pending { entry: entry_of_list, remember: Remember::Session, is_asked: false, ends, tell });
         drop(state);
         // Recorded before anybody can see it, so that no answer stands before its question.
         let details = format!("{}, waits {} s, sha256 {}", entry.id, within.as_secs(), entry.ask.hash);
@@ -166,7 +169,7 @@ impl Broker {
             return Err(unrecorded(&error));
         }
         let notice = self.approvals.lock().show(&entry, &self.parts.clock);
-        let waiting = Waiting::new(Arc::clone(self), Arc::clone(&entry), told, within);
+        let waiting = Waiting::new(Arc::clone(self), Arc::clone(&entry), told, (within, ends));
         self.approvals.changed();
         if let Some(notice) = notice {
             notice.give();
@@ -224,6 +227,8 @@ fn unrecorded(error: &crate::audit::Error) -> Refusal {
 
 /// What shows the list.
 const LIST: &str = "secrets approvals list";
+/// How requests end that nobody answers.
+const OVER: &str = "its time was over";
 /// How requests end that wait when the daemon stops.
 const STOPPING: &str = "the daemon is stopping";
 /// How requests end that wait when the kill switch is tripped.

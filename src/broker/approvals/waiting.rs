@@ -2,12 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{sync::oneshot, time::sleep};
 
-use super::{Broker, Entry, KILLED, LIST, STOPPING, event_of};
+use super::{Broker, Entry, KILLED, LIST, OVER, STOPPING, event_of};
 use crate::{
     audit::{Action, Outcome},
-    base::{CutReason, RefusalCode},
+    base::{Clock, CutReason, Deadline, RefusalCode},
     broker::Refusal,
 };
 
@@ -19,27 +19,44 @@ pub struct Given {
     pub(super) is_allowed: bool,
 }
 
+/// Until the time is over, by the timer or by the clock.
+async fn over(within: Duration, ends: Option<Deadline>, clock: &Clock) {
+    let by_clock = async {
+        while ends.is_none_or(|ends| !ends.is_past(clock)) {
+            sleep(LOOK).await;
+        }
+    };
+    tokio::select! {
+        () = sleep(within) => {}
+        () = by_clock => {}
+    }
+}
+
 /// A request that waits; dropping it takes the question back.
 pub struct Waiting {
     broker: Arc<Broker>,
     entry: Arc<Entry>,
     told: Option<oneshot::Receiver<Given>>,
     within: Duration,
+    ends: Option<Deadline>,
     given: Option<Given>,
 }
+
+/// How often it is looked whether the time is over by the clock: timers stand while a machine sleeps.
+const LOOK: Duration = Duration::from_secs(1);
 
 impl Waiting {
     pub(super) const fn new(
         broker: Arc<Broker>,
         entry: Arc<Entry>,
         told: oneshot::Receiver<Given>,
-        within: Duration,
+        (within, ends): (Duration, Deadline),
     ) -> Self {
-        Self { broker, entry, told: Some(told), within, given: None }
+        Self { broker, entry, told: Some(told), within, ends: Some(ends), given: None }
     }
 
     pub(super) const fn answered(broker: Arc<Broker>, entry: Arc<Entry>, given: Given) -> Self {
-        Self { broker, entry, told: None, within: Duration::ZERO, given: Some(given) }
+        Self { broker, entry, told: None, within: Duration::ZERO, ends: None, given: Some(given) }
     }
 
     /// Waits for a person, for as long as the grant lets it.
@@ -48,9 +65,11 @@ impl Waiting {
             return Ok(given);
         }
         let Some(told) = &mut self.told else { return Err(Refusal::of_cut(CutReason::Drained)) };
-        let heard = match timeout(self.within, &mut *told).await {
-            Ok(heard) => heard,
-            Err(_) => match self.broker.approvals.take(&self.entry.id, "nobody answered in time") {
+        let over = over(self.within, self.ends, self.broker.clock());
+        let heard = tokio::select! {
+            biased;
+            heard = &mut *told => heard,
+            () = over => match self.broker.approvals.take(&self.entry.id, OVER) {
                 Some(pending) => return Err(self.expire(&pending.entry)),
                 None => told.await, // somebody is answering right now
             },

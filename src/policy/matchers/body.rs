@@ -127,6 +127,14 @@ impl Body {
         }
     }
 
+    /// As JSON in which everybody reads the same, for people who are shown parts of it.
+    pub fn document(&self) -> Option<&Value> {
+        match self.json(false) {
+            View::Read(value) => Some(value),
+            View::Empty | View::Unread | View::Unreadable => None,
+        }
+    }
+
     /// All of it.
     fn whole(&self) -> Option<&Bytes> {
         self.bytes.as_ref().filter(|_| self.extent == Extent::Whole)
