@@ -96,6 +96,10 @@ words!(
         LogContinued = "log_continued",
         /// The oldest files of the log are removed because the settings keep no more; `details` says up to which line.
         LogRemove = "log_remove",
+        /// What an agent asked for is not before a person any more; `details` is its id and why.
+        NeedEnded = "need_ended",
+        /// An agent asked for what no grant gives it; `details` is its id. It gives nothing.
+        NeedSent = "need_sent",
         /// Services or grants were changed through us.
         PolicyChange = "policy_change",
         /// Changed policy files are in force.

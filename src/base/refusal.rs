@@ -41,6 +41,10 @@ pub enum RefusalCode {
     Loop,
     /// The method is never forwarded.
     MethodDenied,
+    /// What an agent says that it needs, it has.
+    NeedMet,
+    /// What an agent says that it needs is no capability of any service.
+    NeedUnknown,
     /// The policy asks a person first.
     NeedsApproval,
     /// No grant covers this lease, host and client any more.
@@ -94,6 +98,8 @@ impl RefusalCode {
             Self::Limit => "limit",
             Self::Loop => "loop",
             Self::MethodDenied => "method_denied",
+            Self::NeedMet => "need_met",
+            Self::NeedUnknown => "need_unknown",
             Self::NeedsApproval => "needs_approval",
             Self::NoGrant => "no_grant",
             Self::NoLease => "no_lease",

@@ -41,6 +41,7 @@ impl Broker {
             "session_id": session.id(),
             "ca": self.parts.home.ca().join("root.pem"),
             "services": services.collect::<Vec<_>>(),
+            "needs": "http://leasehold.internal/v1/needs",
         })
     }
 }

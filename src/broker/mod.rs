@@ -25,7 +25,10 @@ mod sessions;
 
 use std::{sync::Arc, time::Duration};
 
-pub use approvals::{Answer, Answerer, ApprovalError, ApprovalSettings, Ask, Entry, Given, Notified, Notify, Waiting};
+pub use approvals::{
+    Answer, Answerer, ApprovalError, ApprovalSettings, Ask, Cure, Entry, Given, Need, NeedOf, NewNeed, Notified,
+    Notify, Waiting,
+};
 pub use credential::{Credentials, SecretVersion};
 pub use error::{Error, Fault, Refusal, RotationFault};
 pub use health::{Severity, Warning, WarningKind};

@@ -19,7 +19,12 @@ const LONGEST_WAIT: u64 = 30;
 impl Desk {
     pub(super) fn list_approvals(&self) -> control::ApprovalList {
         let (version, waiting) = self.broker.approvals();
-        control::ApprovalList { version, approvals: waiting.iter().map(shown).collect() }
+        let needs = self.broker.needs();
+        control::ApprovalList {
+            version,
+            approvals: waiting.iter().map(shown).collect(),
+            needs: needs.iter().map(|(need, cure)| self.needed(need, cure)).collect(),
+        }
     }
 
     pub(super) fn show_approval(&self, id: &str) -> Outcome {
@@ -49,6 +54,11 @@ impl Desk {
 
     pub(super) fn deny_approval(&self, peer: &Peer, deny: control::DenyApproval) -> Outcome {
         let by = answerer(peer, deny.client_id);
+        if let Some(need) = self.broker.dismiss_need(&deny.id, &by).map_err(failure)? {
+            let message =
+                format!("the need `{}` of `{}` is dismissed by {}", need.id, need.session.client(), by.name());
+            return Ok(control::Done::new(message).into());
+        }
         let entry = self.broker.answer_approval(&deny.id, Answer::Deny, &by).map_err(failure)?;
         Ok(control::Done::new(format!("`{}` of `{}` is denied by {}", entry.id, entry.ask.client, by.name())).into())
     }

@@ -13,6 +13,7 @@ mod heart;
 mod kill_calls;
 mod logging;
 mod manifests;
+mod needs;
 mod notes;
 mod policy_calls;
 mod port;

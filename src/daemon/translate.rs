@@ -18,7 +18,7 @@ pub(super) fn failure(error: Error) -> Failure {
         Error::Approval(ApprovalError::Remember { id, .. }) => {
             Failure::new(FailureCode::Policy, message).with_fix(format!("secrets approvals allow {id}"))
         }
-        Error::Approval(ApprovalError::Twice { id, .. }) => {
+        Error::Approval(ApprovalError::Need(id) | ApprovalError::Twice { id, .. }) => {
             Failure::new(FailureCode::Policy, message).with_fix(format!("secrets approvals show {id}"))
         }
         Error::Audit(_) | Error::Approval(ApprovalError::Audit(_)) => {

@@ -13,7 +13,9 @@ use super::{
     answer::AnswerBody,
     entrance::Entrance,
     exchange::Refused,
+    need,
     outcome::{Kind, Notes},
+    shared::Shared,
 };
 use crate::{
     audit::{Action, Event},
@@ -26,9 +28,12 @@ use crate::{
 const HOSTS: [&str; 2] = ["leasehold.internal", "lease.localhost"];
 
 const HELP: &str = "This is the proxy itself. It answers:\n\
-     GET http://leasehold.internal/v1/me   what this session may do, as JSON, or Markdown with `Accept: text/markdown`\n";
+     GET http://leasehold.internal/v1/me      what this session may do, as JSON, or Markdown with `Accept: text/markdown`\n\
+     POST http://leasehold.internal/v1/needs  tells a person what you lack, and gives nothing: {\"service\": \"github\",\n\
+     \x20   \"caps\": [\"read\"], \"why\": \"...\"} or {\"method\": \"GET\", \"url\": \"https://...\", \"why\": \"...\"}\n";
 
-const ME: &str = "curl http://leasehold.internal/v1/me";
+const ME: &str = "/v1/me";
+const NEEDS: &str = "/v1/needs";
 
 /// Whether a request is for the proxy itself.
 pub(super) fn is_for_us(authority: &Authority) -> bool {
@@ -36,35 +41,54 @@ pub(super) fn is_for_us(authority: &Authority) -> bool {
 }
 
 /// Answers it.
-pub(super) fn answer(broker: &Broker, entrance: &Entrance, request: &Request<Incoming>) -> Response<AnswerBody> {
-    match find(broker, entrance, request) {
+pub(super) async fn answer(shared: &Shared, entrance: &Entrance, request: Request<Incoming>) -> Response<AnswerBody> {
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    match find(shared, entrance, request).await {
         Ok(answer) => answer,
         Err(refusal) => {
-            let (method, uri) = (request.method().clone(), request.uri().clone());
             let mut notes = Notes::new(Kind::Request, method, uri, None);
             entrance.note(&mut notes);
-            Refused::Before(Box::new(notes), refusal).answer(broker)
+            Refused::Before(Box::new(notes), refusal).answer(&shared.broker)
         }
     }
 }
 
-fn find(broker: &Broker, entrance: &Entrance, request: &Request<Incoming>) -> Result<Response<AnswerBody>, Refusal> {
-    let path = request.uri().path();
-    if !matches!(path, "/" | "/v1/me") {
-        let detail = "the proxy itself has nothing at this path";
-        return Err(Refusal::new(RefusalCode::NotFound, detail, ME));
-    }
-    if *request.method() != Method::GET {
-        return Err(Refusal::new(RefusalCode::MethodDenied, "the proxy itself answers GET only", ME));
+async fn find(
+    shared: &Shared,
+    entrance: &Entrance,
+    request: Request<Incoming>,
+) -> Result<Response<AnswerBody>, Refusal> {
+    let (broker, path) = (&*shared.broker, request.uri().path());
+    let takes = match path {
+        "/" | ME => Method::GET,
+        NEEDS => Method::POST,
+        _ => {
+            let detail = "the proxy itself has nothing at this path";
+            return Err(Refusal::new(RefusalCode::NotFound, detail, "curl http://leasehold.internal/"));
+        }
+    };
+    if *request.method() != takes {
+        let detail = format!("the proxy itself answers {takes} only at this path");
+        return Err(Refusal::new(RefusalCode::MethodDenied, detail, "curl http://leasehold.internal/"));
     }
     if path == "/" {
         record(broker, entrance.session(), path)?;
         return Ok(reply("text/plain; charset=utf-8", HELP.to_owned()));
     }
     let Some(session) = entrance.session() else {
-        let detail = "only a session can be told what it may do, and this request came without one";
+        let detail = if path == ME {
+            "only a session can be told what it may do, and this request came without one"
+        } else {
+            "only a session can say what it needs, and this request came without one"
+        };
         return Err(Refusal::new(RefusalCode::NoLease, detail, "secrets exec -- curl http://leasehold.internal/v1/me"));
     };
+    if path == NEEDS {
+        let (status, answer) = need::take(shared, session, request).await?;
+        let mut response = reply("application/json", answer);
+        *response.status_mut() = status;
+        return Ok(response);
+    }
     record(broker, Some(session), path)?;
     let manifest = broker.manifest(session);
     let accepts = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
@@ -119,5 +143,6 @@ fn markdown(manifest: &Value) -> String {
             lines.push(format!("- `{}` ({verdict}): {}", text(&cap["name"]), text(&cap["about"])));
         }
     }
+    lines.push(format!("\nWhat is missing here can be asked for, with `POST {}`.", need::PLACE));
     lines.join("\n") + "\n"
 }

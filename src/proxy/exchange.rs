@@ -15,6 +15,7 @@ use super::{
     forward::{self, Sent},
     hold,
     limits::Limits,
+    need,
     outcome::{Notes, Outcome},
     peek, reject, request, scrub, stray, upgrade,
     upload::RequestBody,
@@ -94,12 +95,13 @@ impl Refused {
         match self {
             Self::Before(mut notes, refusal) => {
                 stray::conceal(&mut notes, broker.leases());
-                let answer = reject::answer(&refusal, notes.id, &notes.tongue);
+                let ask = need::how_to_ask(&refusal, &notes);
+                let answer = reject::answer(&refusal, notes.id, &notes.tongue, ask.as_deref());
                 notes.refused(broker.audit(), refusal.code, answer.status().as_u16());
                 answer
             }
             Self::After(mut outcome, refusal) => {
-                let answer = reject::answer(&refusal, outcome.id(), outcome.tongue());
+                let answer = reject::answer(&refusal, outcome.id(), outcome.tongue(), None);
                 outcome.refused(&refusal, answer.status().as_u16());
                 answer
             }

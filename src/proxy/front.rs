@@ -96,7 +96,7 @@ impl Front {
             Err(refusal) => return Refused::Before(notes(), refusal).answer(&self.shared.broker),
         };
         if discover::is_for_us(&authority) {
-            return discover::answer(&self.shared.broker, &entrance, &request);
+            return discover::answer(&self.shared, &entrance, request).await;
         }
         let site = Site {
             broker: Arc::clone(&self.shared.broker),

@@ -15,7 +15,7 @@
 //! | beside 11 | what the answer says was used, where a limit counts that | `gauge.rs`, `usage.rs` |
 //! | 12 | close the record | `outcome.rs` |
 //!
-//! Questions to the proxy itself are answered by `discover.rs`.
+//! Questions to the proxy itself are answered by `discover.rs`, and what an agent says that it needs is taken by `need.rs`.
 //!
 //! `exchange.rs` calls stations 4 to 12 in this order; each consumes what the one before gave.
 
@@ -42,6 +42,7 @@ mod hop;
 mod letter;
 mod limits;
 mod listener;
+mod need;
 mod outcome;
 mod passthrough;
 mod peek;
@@ -51,8 +52,8 @@ mod reject;
 mod request;
 mod scrub;
 mod shared;
-mod sieve;
 mod shown;
+mod sieve;
 mod stray;
 #[cfg(test)]
 mod tests;

@@ -32,7 +32,8 @@ pub(super) const fn status(code: RefusalCode) -> StatusCode {
     match code {
         RefusalCode::BadRequest => StatusCode::BAD_REQUEST,
         RefusalCode::MethodDenied => StatusCode::METHOD_NOT_ALLOWED,
-        RefusalCode::NotFound => StatusCode::NOT_FOUND,
+        RefusalCode::NotFound | RefusalCode::NeedUnknown => StatusCode::NOT_FOUND,
+        RefusalCode::NeedMet => StatusCode::CONFLICT,
         RefusalCode::ProxyAuthRequired => StatusCode::PROXY_AUTHENTICATION_REQUIRED,
         RefusalCode::AuthorityMismatch => StatusCode::MISDIRECTED_REQUEST,
         RefusalCode::Limit => StatusCode::TOO_MANY_REQUESTS,
@@ -49,13 +50,14 @@ pub(super) const fn status(code: RefusalCode) -> StatusCode {
     }
 }
 
-/// The answer for a refused exchange, in the words of its client.
-pub(super) fn answer(refusal: &Refusal, id: RequestId, tongue: &Tongue) -> Response<AnswerBody> {
+/// The answer for a refused exchange, in the words of its client; with the command that asks a person for more, where
+/// that is of use.
+pub(super) fn answer(refusal: &Refusal, id: RequestId, tongue: &Tongue, ask: Option<&str>) -> Response<AnswerBody> {
     let (status, kind, body) = match tongue {
-        Tongue::Http => (status(refusal.code), PROBLEM, problem(refusal, id).into()),
-        Tongue::GitRefs => (status(refusal.code), "text/plain", Tongue::plain(refusal).into()),
+        Tongue::Http => (status(refusal.code), PROBLEM, problem(refusal, id, ask).into()),
+        Tongue::GitRefs => (status(refusal.code), "text/plain", Tongue::plain(refusal, ask).into()),
         // The request was for a report, and the report says that nothing was done.
-        Tongue::GitPush(refs) => (StatusCode::OK, GIT_REPORT, Tongue::push_report(refusal, refs)),
+        Tongue::GitPush(refs) => (StatusCode::OK, GIT_REPORT, Tongue::push_report(refusal, refs, ask)),
     };
     let mut response = Response::new(AnswerBody::from(Bytes::from(body)));
     *response.status_mut() = status;
@@ -87,7 +89,7 @@ fn retry_after(refusal: &Refusal) -> u64 {
 
 /// The same with its framing, for where no HTTP is served: the last words on a connection.
 pub(super) fn in_clear(refusal: &Refusal, id: RequestId) -> Vec<u8> {
-    let (status, code, body) = (status(refusal.code), refusal.code, problem(refusal, id));
+    let (status, code, body) = (status(refusal.code), refusal.code, problem(refusal, id, None));
     let length = body.len();
     let later =
         if code == RefusalCode::Limit { format!("{RETRY_AFTER}: {}\r\n", retry_after(refusal)) } else { String::new() };
@@ -98,7 +100,7 @@ pub(super) fn in_clear(refusal: &Refusal, id: RequestId) -> Vec<u8> {
     .into_bytes()
 }
 
-fn problem(refusal: &Refusal, id: RequestId) -> String {
+fn problem(refusal: &Refusal, id: RequestId, ask: Option<&str>) -> String {
     let status = status(refusal.code);
     let mut problem = json!({
         "type": "about:blank",
@@ -114,6 +116,9 @@ fn problem(refusal: &Refusal, id: RequestId) -> String {
     }
     if let (Some(map), Some(capability)) = (problem.as_object_mut(), &refusal.capability) {
         map.insert("capability".into(), (**capability).into());
+    }
+    if let (Some(map), Some(ask)) = (problem.as_object_mut(), ask) {
+        map.insert("ask".into(), ask.into());
     }
     let mut body = problem.to_string();
     body.push('\n'); // git and curl print it to a terminal
@@ -139,6 +144,8 @@ const fn title(code: RefusalCode) -> &'static str {
         RefusalCode::Limit => "A limit is reached",
         RefusalCode::Loop => "The request came back",
         RefusalCode::MethodDenied => "The method is never forwarded",
+        RefusalCode::NeedMet => "The session has what it asks for",
+        RefusalCode::NeedUnknown => "There is no such capability",
         RefusalCode::NeedsApproval => "A person must approve the request",
         RefusalCode::NoGrant => "No grant covers the request",
         RefusalCode::NotFound => "There is nothing here",

@@ -11,7 +11,7 @@ use percent_encoding::percent_decode;
 use super::{exchange::Site, outcome::Notes};
 use crate::{
     base::RefusalCode,
-    broker::Refusal,
+    broker::{Broker, Refusal},
     inject::Slot,
     lease::{Found, LeaseTable},
     recipe::Place,
@@ -61,6 +61,16 @@ pub(super) fn search_body<'a>(site: &Site, body: &[u8], slots: impl Iterator<Ite
     }
 }
 
+/// Refuses a text that holds a lease token in any spelling.
+pub(super) fn search_text(broker: &Broker, text: &[u8], place: &str) -> Result<(), Refusal> {
+    let leases = broker.leases();
+    if !holds_lease(leases, text) {
+        return Ok(());
+    }
+    tell(broker, leases, text);
+    Err(refusal(place, "the body"))
+}
+
 /// A text without what stands in slots; of the same length, so that other slots' ranges still fit.
 fn blanked(text: &[u8], slots: impl Iterator<Item = Range<usize>>) -> Vec<u8> {
     let mut rest = text.to_vec();
@@ -74,12 +84,16 @@ fn blanked(text: &[u8], slots: impl Iterator<Item = Range<usize>>) -> Vec<u8> {
 
 /// The refusal for a lease token out of place; tells the broker, which may revoke the lease.
 fn found(site: &Site, leases: &LeaseTable, text: &[u8], place: &str) -> Refusal {
+    tell(&site.broker, leases, text);
+    refusal(&site.authority.to_string(), place)
+}
+
+fn tell(broker: &Broker, leases: &LeaseTable, text: &[u8]) {
     if let Some(stray) = spellings(text).iter().find_map(|text| leases.find_stray(text))
         && let Found::Live(lease) = &stray.found
     {
-        site.broker.on_stray(lease);
+        broker.on_stray(lease);
     }
-    refusal(&site.authority.to_string(), place)
 }
 
 /// The refusal itself.

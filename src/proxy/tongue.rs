@@ -38,22 +38,23 @@ impl Tongue {
     }
 
     /// The text that git prints for its person.
-    pub(super) fn plain(refusal: &Refusal) -> String {
+    pub(super) fn plain(refusal: &Refusal, ask: Option<&str>) -> String {
         let Refusal { detail, code, fix, nearest, .. } = refusal;
         let nearest =
             nearest.as_ref().map_or_else(String::new, |call| format!("the nearest that is allowed: {call}\n"));
-        format!("{detail} ({code})\nto mend it: {fix}\n{nearest}")
+        let ask = ask.map_or_else(String::new, |ask| format!("to ask a person for it: {ask}\n"));
+        format!("{detail} ({code})\nto mend it: {fix}\n{nearest}{ask}")
     }
 
     /// The answer to a push of which nothing was done.
-    pub(super) fn push_report(refusal: &Refusal, refs: &[Box<str>]) -> Vec<u8> {
+    pub(super) fn push_report(refusal: &Refusal, refs: &[Box<str>], ask: Option<&str>) -> Vec<u8> {
         let mut report = pkt(b"unpack ok\n"); // git tells of each ref then, and of no second trouble
         for name in refs {
             report.extend(pkt(format!("ng {name} {}\n", refusal.code).as_bytes()));
         }
         report.extend(b"0000");
         let mut answer = Vec::new();
-        let text = Self::plain(refusal);
+        let text = Self::plain(refusal, ask);
         for (band, text) in [(2_u8, text.as_bytes()), (1, &report)] {
             for part in text.chunks(BAND) {
                 answer.extend(pkt(&[&[band], part].concat()));

@@ -35,6 +35,7 @@ mod leases;
 mod limits;
 mod lint;
 mod load;
+mod needs;
 mod new_service;
 mod prove;
 mod record;

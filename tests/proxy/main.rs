@@ -31,6 +31,7 @@ mod messages;
 mod meters;
 mod money;
 mod moved;
+mod needs;
 mod places;
 mod protocols;
 mod pushes;

@@ -140,6 +140,11 @@ pub enum ApprovalError {
     /// Nothing waits under this id, and nothing is known that did.
     #[error("no request waits for approval under the id `{0}`")]
     Unknown(String),
+    /// It is a need.
+    #[error(
+        "`{0}` is a need and no request, so there is nothing to let pass: only your own policy files grant anything"
+    )]
+    Need(String),
     /// It does not wait any more.
     #[error("`{id}` does not wait any more: {how}")]
     Over {

@@ -1,4 +1,5 @@
-//! Requests that wait for a person: a bounded list, one answer for each, and what answers are remembered.
+//! Requests that wait for a person: a bounded list, one answer for each, and what answers are remembered; and needs, to
+//! which nobody can answer anything.
 //!
 //! Invariants: whoever takes an entry out of the list decides it, so that each is decided once; an answer is recorded
 //! before it has an effect; what is not answered in time, or whose client or lease goes, is refused. The record is never
@@ -6,6 +7,7 @@
 
 mod answer;
 mod entry;
+mod need;
 mod notice;
 mod remembered;
 mod waiting;
@@ -26,6 +28,7 @@ use crate::{
 };
 
 pub use entry::{Answer, Answerer, ApprovalError, Ask, Entry};
+pub use need::{Cure, Need, NeedOf, NewNeed};
 pub use notice::{Notified, Notify};
 use remembered::Remembered;
 pub use waiting::{Given, Waiting};
@@ -62,6 +65,7 @@ pub(super) struct Approvals {
 struct State {
     settings: ApprovalSettings,
     waiting: Vec<Pending>,
+    needs: Vec<need::Kept>,
     remembered: Vec<Remembered>,
     /// How often everything was forgotten: an answer from before that is not remembered after it.
     era: u64,
@@ -200,11 +204,13 @@ impl Broker {
     /// Nothing waits any more and nothing is remembered: the daemon stops.
     pub fn close_approvals(&self) {
         self.approvals.clear(STOPPING, true);
+        self.end_needs(STOPPING, |_| true);
     }
 
     /// Nothing waits any more and nothing is remembered: the kill switch was tripped.
     pub(super) fn kill_approvals(&self) {
         self.approvals.clear(KILLED, false);
+        self.end_needs(KILLED, |_| true);
     }
 }
 
@@ -253,7 +259,8 @@ impl State {
     fn show(&mut self, entry: &Entry, clock: &crate::base::Clock) -> Option<notice::Notice> {
         let pending = self.waiting.iter_mut().find(|pending| pending.entry.id == entry.id)?;
         pending.is_asked = true;
-        self.notice(entry, clock)
+        let service = entry.ask.asks.first().map_or("", |(service, _)| service.as_str());
+        self.notice(&entry.ask.client, &format!("wants to use {service}"), &entry.id, clock)
     }
 
     /// One that people see.
@@ -279,6 +286,7 @@ impl State {
     fn missing(&self, id: &str) -> ApprovalError {
         let shown: String = id.chars().take(40).flat_map(char::escape_default).collect();
         match self.ended.iter().find(|(ended, _)| ended == id) {
+            None if self.is_need(id) => ApprovalError::Need(shown),
             Some((_, how)) => ApprovalError::Over { id: shown, how: how.clone() },
             None => ApprovalError::Unknown(shown),
         }

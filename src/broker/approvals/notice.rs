@@ -12,8 +12,8 @@ use std::{
 
 use tokio::process::Command;
 
-use super::{Entry, State};
-use crate::base::{Clock, harmless, on_path};
+use super::State;
+use crate::base::{ClientId, Clock, harmless, on_path};
 
 /// `approvals.notify`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub enum Notified {
 const APART: Duration = Duration::from_secs(3);
 /// How long the program may take.
 const TIME: Duration = Duration::from_secs(5);
-const TITLE: &str = "Leasehold: a request waits for you";
+const TITLE: &str = "Leasehold: somebody waits for you";
 
 /// When the last notice was given.
 #[derive(Default)]
@@ -57,17 +57,16 @@ pub(super) struct Notice {
 }
 
 impl State {
-    /// A notice of this request, unless there was one just now.
-    pub(super) fn notice(&mut self, entry: &Entry, clock: &Clock) -> Option<Notice> {
+    /// A notice that this client wants something, unless there was one just now.
+    pub(super) fn notice(&mut self, client: &ClientId, what: &str, id: &str, clock: &Clock) -> Option<Notice> {
         let now = clock.boot();
         let is_soon = self.bell.0.is_some_and(|last| now.saturating_sub(last) < APART);
         if is_soon || self.settings.notify == Notify::Off {
             return None;
         }
         self.bell.0 = Some(now);
-        let service = entry.ask.asks.first().map_or("", |(service, _)| service.as_str());
-        let client: String = entry.ask.client.as_str().chars().filter(|c| *c != '"' && *c != '\\').take(60).collect();
-        let text = format!("{} wants to use {service}. See: secrets approvals show {}", harmless(&client), entry.id);
+        let client: String = client.as_str().chars().filter(|c| *c != '"' && *c != '\\').take(60).collect();
+        let text = format!("{} {what}. See: secrets approvals show {id}", harmless(&client));
         Some(Notice { notify: self.settings.notify.clone(), text })
     }
 }

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::approvals_watch;
+use super::{approvals_watch, needs};
 use crate::cli::{
     context::Context, envelope::NextAction, printer::Outcome, report::Report, sanitize::shell_word, table, table::Table,
 };
@@ -24,9 +24,9 @@ pub(in crate::cli) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Act {
-    /// Show what waits
+    /// Show what waits, and what agents say that they need
     List,
-    /// Show one request with all that an answer is about
+    /// Show one request with all that an answer is about, or a need with what would give it
     Show {
         /// Its id
         id: String,
@@ -39,7 +39,7 @@ enum Act {
         #[arg(long, value_name = "TIME", value_parser = remember)]
         remember: Option<String>,
     },
-    /// Refuse a request
+    /// Refuse a request, or dismiss a need
     Deny {
         /// Its id
         id: String,
@@ -70,6 +70,11 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
         None if arguments.watch => approvals_watch::run(context).await,
         None | Some(Act::List) => list(context).await,
         Some(Act::Show { id }) => {
+            let list: ApprovalList = context.call(ListApprovals {}, None).await?;
+            if let Some(need) = list.needs.into_iter().find(|need| need.id == *id) {
+                let human = needs::details(&need);
+                return Ok(Outcome::Shown { next: needs::next(&need), result: json!(need), human });
+            }
             let entry = context.call(ShowApproval { id: id.clone() }, None).await?;
             let human = details(&entry);
             let word = shell_word(&entry.id);
@@ -110,13 +115,17 @@ async fn list(context: &Context) -> Result<Outcome, Report> {
             &entry.expires_at.to_string(),
         ]);
     }
-    let next = match list.approvals.first() {
-        Some(entry) => {
+    let next = match (list.approvals.first(), list.needs.first()) {
+        (Some(entry), _) => {
             NextAction::new(format!("secrets approvals show {}", shell_word(&entry.id)), "See what it would send")
         }
-        None => NextAction::new("secrets policy list", "See which capabilities ask"),
+        (None, Some(need)) => {
+            NextAction::new(format!("secrets approvals show {}", shell_word(&need.id)), "See what would give it")
+        }
+        (None, None) => NextAction::new("secrets policy list", "See which capabilities ask"),
     };
-    Ok(Outcome::Shown { result: json!(list), human: table.render("nothing waits for approval"), next: vec![next] })
+    let human = table.render("nothing waits for approval") + &needs::table(&list.needs);
+    Ok(Outcome::Shown { result: json!(list), human, next: vec![next] })
 }
 
 fn capabilities(entry: &ApprovalEntry) -> (String, String) {

@@ -7,16 +7,22 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::approvals::{details, request, tally};
+use super::{
+    approvals::{details, request, tally},
+    needs,
+};
 use crate::cli::{context::Context, printer::Outcome, report::Report, sanitize};
 use crate::control::{
-    AllowApproval, ApprovalEntry, ApprovalList, Client, DenyApproval, Error, ListApprovals, Method, WaitApprovals,
+    AllowApproval, ApprovalEntry, ApprovalList, Client, DenyApproval, Error, ListApprovals, Method, NeedEntry,
+    WaitApprovals,
 };
 
 /// How long one call waits for a change.
 const WAIT: u64 = 20;
 
 const KEYS: &str = "a = allow once, s = allow for the session, d = deny, ? = details, Enter = later";
+
+const NEED_KEYS: &str = "d = dismiss, ? = details and what would give it, Enter = later";
 
 type Lines = mpsc::Receiver<String>;
 
@@ -52,12 +58,21 @@ async fn watch(context: &mut Context, client: &mut Client, lines: &mut Lines) ->
     let mut asked = BTreeSet::new();
     let mut list: ApprovalList = call(context, client, ListApprovals {}).await?;
     loop {
-        asked.retain(|id| list.approvals.iter().any(|entry| entry.id == *id));
+        asked.retain(|id| {
+            list.approvals.iter().any(|entry| entry.id == *id) || list.needs.iter().any(|need| need.id == *id)
+        });
         let fresh: Vec<ApprovalEntry> =
             list.approvals.iter().filter(|entry| !asked.contains(&entry.id)).cloned().collect();
         for entry in fresh {
             asked.insert(entry.id.clone());
             if !ask(context, client, lines, &entry).await? {
+                return Ok(Outcome::Child(0));
+            }
+        }
+        let fresh: Vec<NeedEntry> = list.needs.iter().filter(|need| !asked.contains(&need.id)).cloned().collect();
+        for need in fresh {
+            asked.insert(need.id.clone());
+            if !tell(context, client, lines, &need).await? {
                 return Ok(Outcome::Child(0));
             }
         }
@@ -111,6 +126,30 @@ async fn ask(
                     continue; // it may be allowed once
                 }
             }
+            Err(error) => return Err(context.subject(None).control(error)),
+        }
+        return Ok(true);
+    }
+}
+
+/// Tells of one need; `false` when there is nobody to tell any more.
+async fn tell(context: &mut Context, client: &mut Client, lines: &mut Lines, need: &NeedEntry) -> Result<bool, Report> {
+    context.printer.talk(&needs::prompt(need));
+    loop {
+        context.printer.talk(&format!("{NEED_KEYS}: "));
+        let Some(typed) = lines.recv().await else { return Ok(false) };
+        match typed.trim() {
+            "d" => {}
+            "" => return Ok(true),
+            "?" => {
+                context.printer.talk(&needs::details(need));
+                continue;
+            }
+            _ => continue,
+        }
+        match client.call(DenyApproval { id: need.id.clone(), client_id: None }).await {
+            Ok(done) => context.printer.talk(&format!("{}\n", sanitize::line(&done.message))),
+            Err(Error::Failed(failure)) => context.printer.talk(&format!("{}\n", sanitize::line(&failure.message))),
             Err(error) => return Err(context.subject(None).control(error)),
         }
         return Ok(true);

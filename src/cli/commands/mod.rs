@@ -24,6 +24,7 @@ mod kill;
 mod lease;
 mod limits;
 mod list;
+mod needs;
 mod policy;
 mod refused;
 mod revoke;

@@ -63,6 +63,75 @@ pub struct ApprovalList {
     pub version: u64,
     /// Oldest first.
     pub approvals: Vec<ApprovalEntry>,
+    /// What agents say that they need, oldest first. Nothing waits for these, and none can be allowed.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub needs: Vec<NeedEntry>,
+}
+
+/// What an agent says that it needs. Its texts were made harmless for terminals.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NeedEntry {
+    /// Its id.
+    pub id: String,
+    /// Whose it is.
+    pub client_id: ClientId,
+    /// In which session.
+    pub session_id: SessionId,
+    /// In which folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<PathBuf>,
+    /// The service.
+    pub service: ServiceId,
+    /// The capabilities that it lacks: those that it names, or the smallest that gives the request that it names.
+    pub capabilities: Vec<NeededCapability>,
+    /// That request, without its query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+    /// Whether the body of such a request decides too.
+    #[serde(default)]
+    pub hangs_on_body: bool,
+    /// The parameters that the request shows.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub params: Vec<ShownField>,
+    /// Why, in the agent's words.
+    pub why: String,
+    /// What would give it.
+    pub grant: NeededGrant,
+    /// Since when.
+    pub sent_at: Timestamp,
+}
+
+/// One capability of a need.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NeededCapability {
+    /// Its name.
+    pub name: String,
+    /// Its risk.
+    pub risk: String,
+}
+
+/// What a person does to give what is needed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NeededGrant {
+    /// A command that stores the service's credential, which nobody has done yet.
+    Command(String),
+    /// Lines that take the place of those of the same names in a grant that is there.
+    Edit {
+        /// `file:line` of the grant.
+        place: String,
+        /// The lines.
+        lines: String,
+    },
+    /// Policy gives it, and the project or whoever opened the session has given it up: only another session can have it.
+    GivenUp,
+    /// A grant for one of the home's policy files.
+    New {
+        /// The folder of those files.
+        folder: PathBuf,
+        /// The lines.
+        lines: String,
+    },
 }
 
 /// A request that waits. Its texts come from the request and were made harmless for terminals.

@@ -18,8 +18,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 pub use approvals::{
-    AllowApproval, ApprovalEntry, ApprovalList, AskingCapability, DenyApproval, ListApprovals, ShowApproval,
-    ShownField, WaitApprovals,
+    AllowApproval, ApprovalEntry, ApprovalList, AskingCapability, DenyApproval, ListApprovals, NeedEntry,
+    NeededCapability, NeededGrant, ShowApproval, ShownField, WaitApprovals,
 };
 pub use daemon::{
     AuditEntries, AuditEntry, AuditTail, Certificate, FlushAudit, Health, HealthQuery, HealthWarning, Heartbeat,

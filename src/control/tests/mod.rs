@@ -107,8 +107,10 @@ impl Service for Fake {
             Call::Note(_) => done("noted"),
             Call::CheckProject(_) => done("it may be worked on"),
             Call::GetSecret(_) => Err(Failure::new(FailureCode::Unauthorized, "lease it instead")),
-            Call::ListApprovals(_) => Ok(ApprovalList { version: 1, approvals: Vec::new() }.into()),
-            Call::WaitApprovals(wait) => Ok(ApprovalList { version: wait.version, approvals: Vec::new() }.into()),
+            Call::ListApprovals(_) => Ok(ApprovalList { version: 1, approvals: Vec::new(), needs: Vec::new() }.into()),
+            Call::WaitApprovals(wait) => {
+                Ok(ApprovalList { version: wait.version, approvals: Vec::new(), needs: Vec::new() }.into())
+            }
             Call::AllowApproval(allow) => done(&format!("allowed {}", allow.id)),
             Call::DenyApproval(deny) => done(&format!("denied {}", deny.id)),
             Call::AcceptProposal(_) | Call::HealthQuery(_) | Call::RestartDaemon(_) | Call::ShowApproval(_) => {
