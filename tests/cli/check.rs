@@ -79,3 +79,40 @@ fn a_mistyped_service_is_told_its_nearest() {
     let message = shown["error"]["message"].as_str().unwrap();
     assert!(code == 2 && message.ends_with("there is no service `githb`; did you mean `github`?"), "{shown}");
 }
+
+/// People are told apart by their users, and the control socket lets one in.
+#[test]
+fn a_quorum_that_one_user_alone_can_never_fill_is_told_with_what_mends_it() {
+    let hand = Hand::with_home();
+    let policies = hand.home.join("policies");
+    std::fs::create_dir_all(&policies).unwrap();
+    let grant = "schema = 1\nkind = \"policy\"\n[[grant]]\nservice = \"github\"\nitem = \"gh\"\nask = [\"delete\"]\n";
+    let file = policies.join("mine.toml");
+    for (approve, count) in [("", 0), ("approve = { quorum = 1 }\n", 0), ("approve = { quorum = 2 }\n", 1)] {
+        std::fs::write(&file, format!("{grant}{approve}")).unwrap();
+        let (code, checked) = hand.envelope(&["policy", "check"], b"");
+        assert_eq!((code, checked["result"]["warnings"].as_array().unwrap().len()), (0, count), "{checked}");
+    }
+    let told = "mine.toml:3: 2 people must allow its requests, each as another user, and the control socket lets only \
+                you in: none will ever pass; set `socket_mode = \"0660\"` and `socket_group` in the settings file";
+    let shown = human(&hand, &["policy", "check"]);
+    assert!(shown.contains("2 people must allow its requests") && shown.contains("`socket_group`"), "{shown}");
+    let (code, linted) = hand.envelope(&["policy", "lint"], b"");
+    assert!(code != 0 && linted["error"]["message"].as_str().unwrap().contains(told), "{linted}");
+    let (_, looked) = hand.envelope(&["doctor"], b"");
+    let checks = looked["result"]["checks"].as_array().unwrap();
+    let quorum = checks.iter().find(|check| check["name"] == "quorum").unwrap();
+    assert_eq!((&quorum["verdict"], &quorum["fix"]), (&"warning".into(), &"secrets config".into()), "{quorum}");
+    assert!(quorum["detail"].as_str().unwrap().contains(told), "{quorum}");
+
+    hand.stop();
+    let group = std::process::Command::new("id").arg("-gn").output().unwrap().stdout;
+    let group = String::from_utf8(group).unwrap();
+    let settings = format!("socket_mode = \"0660\"\nsocket_group = \"{}\"\n", group.trim());
+    std::fs::write(hand.home.join("config.toml"), settings).unwrap();
+    let (_, looked) = hand.envelope(&["doctor"], b"");
+    let checks = looked["result"]["checks"].as_array().unwrap();
+    assert!(checks.iter().all(|check| check["name"] != "quorum"), "{looked}");
+    let socket = checks.iter().find(|check| check["name"] == "socket").unwrap();
+    assert_eq!(socket["verdict"], "ok", "it is open as the settings say: {socket}");
+}

@@ -10,7 +10,7 @@ use std::{
 use serde::Serialize;
 use serde_json::json;
 
-use super::{heartbeat, settings};
+use super::{heartbeat, quorum, settings};
 use crate::cli::{
     context::Context,
     envelope::NextAction,
@@ -23,7 +23,8 @@ use crate::cli::{
 use crate::{
     base::{Clock, Home, Timestamp, blocking, counted, look_at},
     control::{Client, Heartbeat, Kill, ListPolicy, Notices, Ping, ShowCa, StatusQuery},
-    daemon,
+    daemon::{self, Settings, SocketMode},
+    policy::PolicySet,
     store::Store,
 };
 
@@ -64,6 +65,14 @@ enum Kind {
     File,
     Folder,
     Socket,
+    /// One that the settings open to a group.
+    SocketOfGroup,
+}
+
+fn socket_kind(context: &Context) -> Kind {
+    let settings = Settings::load(&context.home, context.globals.config.as_deref());
+    let is_open = settings.is_ok_and(|settings| settings.socket_mode == SocketMode::Group);
+    if is_open { Kind::SocketOfGroup } else { Kind::Socket }
 }
 
 /// The root is too near its end within this time.
@@ -81,7 +90,7 @@ pub(super) async fn run(context: &mut Context) -> Result<Outcome, Report> {
     ];
     match context.connect().await {
         Ok(mut client) => {
-            checks.push(private("socket", &context.socket, Kind::Socket));
+            checks.push(private("socket", &context.socket, socket_kind(context)));
             ask(&mut client, &mut checks).await;
         }
         Err(report) if report.fix == GENERIC_FIX => {
@@ -89,6 +98,10 @@ pub(super) async fn run(context: &mut Context) -> Result<Outcome, Report> {
             checks.push(Check::fault("daemon", report.message, log)); // the doctor would send people to the doctor
         }
         Err(report) => checks.push(Check::fault("daemon", report.message, report.fix)),
+    }
+    if let Ok(set) = blocking(|| PolicySet::load(&context.home.policies())) {
+        let odd = quorum::unfillable(context, &set).into_iter();
+        checks.extend(odd.map(|odd| Check::warning("quorum", odd.to_string(), "secrets config")));
     }
     let user = std::env::home_dir().unwrap_or_default();
     let findings = settings::find(&user, &context.folder);
@@ -114,9 +127,14 @@ fn private(name: &'static str, path: &Path, kind: Kind) -> Check {
     let fits = match kind {
         Kind::File => found.is_file(),
         Kind::Folder => found.is_dir(),
-        Kind::Socket => found.file_type().is_socket(),
+        Kind::Socket | Kind::SocketOfGroup => found.file_type().is_socket(),
     };
-    let (mode, wanted) = (found.mode() & 0o777, if kind == Kind::Folder { 0o700 } else { 0o600 });
+    let wanted = match kind {
+        Kind::Folder => 0o700,
+        Kind::File | Kind::Socket => 0o600,
+        Kind::SocketOfGroup => 0o660,
+    };
+    let mode = found.mode() & 0o777;
     if !fits {
         Check::fault(name, format!("`{shown}` is not what belongs there"), format!("ls -l {word}"))
     } else if found.uid() != rustix::process::geteuid().as_raw() {
@@ -125,7 +143,7 @@ fn private(name: &'static str, path: &Path, kind: Kind) -> Check {
             format!("`{shown}` belongs to user {}", found.uid()),
             format!("sudo chown \"$(id -u)\" {word}"),
         )
-    } else if mode & 0o077 != 0 {
+    } else if mode & 0o077 & !wanted != 0 {
         let detail = format!("`{shown}` has mode {mode:04o} and is open to others");
         Check::fault(name, detail, format!("chmod {wanted:o} {word}"))
     } else {

@@ -26,6 +26,7 @@ mod limits;
 mod list;
 mod needs;
 mod policy;
+mod quorum;
 mod refused;
 mod revoke;
 mod rotate;

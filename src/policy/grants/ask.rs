@@ -12,6 +12,7 @@ use crate::policy::{
     files::{Table, expected},
     rules::{Met, Seen},
     services::{Capability, Risk, host_value},
+    set::PolicySet,
 };
 
 /// How long an answer may hold for more requests than the one that was asked about.
@@ -114,6 +115,14 @@ impl Bench<'_> {
         found.sort_unstable();
         found.dedup();
         found
+    }
+}
+
+impl PolicySet {
+    /// Grants whose requests several people must allow: where each is written, and how many people.
+    pub fn quorums(&self) -> impl Iterator<Item = (&str, usize)> {
+        let all = self.grants().filter_map(|grant| Some((grant.place(), grant.approve.quorum?)));
+        all.filter(|(_, quorum)| *quorum > 1)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{check, test::named};
+use super::{check, quorum, test::named};
 use crate::cli::{
     context::Context, envelope::NextAction, exit::ExitStatus, printer::Outcome, report::Report, sanitize, table::Table,
 };
@@ -17,7 +17,10 @@ use crate::{
 pub(super) fn run(context: &Context, names: &[String], all: bool) -> Result<Outcome, Report> {
     let Ok(set) = PolicySet::load(&context.home.policies()) else { return check(context, &[]) };
     let services = if names.is_empty() && !all { own(&set) } else { named(&set, names)? };
-    let findings: Vec<Finding> = services.iter().flat_map(|service| set.lint(service)).collect();
+    let mut findings: Vec<Finding> = services.iter().flat_map(|service| set.lint(service)).collect();
+    if names.is_empty() {
+        findings.extend(quorum::unfillable(context, &set));
+    }
     let looked_at = counted(services.len() as u64, "service");
     let result = json!({"services": services.len(), "findings": findings});
     let Some(first) = findings.first() else {

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::quorum;
 use crate::cli::{
     context::{Context, absolute},
     envelope::NextAction,
@@ -28,7 +29,7 @@ use crate::cli::{
 use crate::{
     base::counted,
     control::{ListPolicy, PolicyFault, PolicyList, ReloadPolicy},
-    policy::{self, LoadErrors, PolicySet},
+    policy::{self, Finding, LoadErrors, PolicySet},
     project::Project,
 };
 
@@ -185,7 +186,7 @@ fn check(context: &Context, paths: &[PathBuf]) -> Result<Outcome, Report> {
         paths.extend(accept::nearest(&context.folder));
     }
     let (mut faults, mut notes, mut proposed) = (Vec::<PolicyFault>::new(), Vec::new(), Vec::new());
-    let mut ignored = Vec::new();
+    let (mut ignored, mut warnings) = (Vec::new(), Vec::new());
     for path in &paths {
         let path = absolute(path)?;
         // The home's own folder need not be there; a path that was named has to.
@@ -198,7 +199,12 @@ fn check(context: &Context, paths: &[PathBuf]) -> Result<Outcome, Report> {
         }
         let found = if is_project { check_project(&own, &path, &mut proposed) } else { PolicySet::load(&path) };
         match found {
-            Ok(set) => notes.extend(set.not_yet().map(fault)),
+            Ok(set) => {
+                notes.extend(set.not_yet().map(fault));
+                if path == own {
+                    warnings = quorum::unfillable(context, &set);
+                }
+            }
             Err(errors) => {
                 // A project's file needs the home's own, whose faults are told once.
                 let new = errors.faults().iter().map(fault).filter(|fault| !faults.contains(fault));
@@ -207,7 +213,7 @@ fn check(context: &Context, paths: &[PathBuf]) -> Result<Outcome, Report> {
         }
     }
     let message = match faults.as_slice() {
-        [] => return Ok(without_fault(&paths, &notes, proposed, &ignored)),
+        [] => return Ok(without_fault(&paths, &notes, proposed, &ignored, &warnings)),
         [one] => format!("{}: {}", one.place, told(one)),
         [first, rest @ ..] => format!("{}: {}; and {} more", first.place, told(first), rest.len()),
     };
@@ -224,6 +230,7 @@ fn without_fault(
     notes: &[PolicyFault],
     proposed: Vec<(Value, String)>,
     ignored: &[PathBuf],
+    warnings: &[Finding],
 ) -> Outcome {
     let shown = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
     let mut table = Table::new(&["not yet", "message"]);
@@ -231,10 +238,18 @@ fn without_fault(
         table.row([&note.place, &note.message]);
     }
     let notes_table = if notes.is_empty() { String::new() } else { format!("\n{}", table.render("")) };
+    let mut odd = Table::new(&["warning", "message", "fix"]);
+    for warning in warnings {
+        odd.row([&warning.place, &warning.message, &warning.fix]);
+    }
+    let odd = if warnings.is_empty() { String::new() } else { format!("\n{}", odd.render("")) };
     let (proposals, lines): (Vec<Value>, Vec<String>) = proposed.into_iter().unzip();
     Outcome::Shown {
-        result: json!({"checked": paths, "faults": [], "not_yet": notes, "proposals": proposals, "ignored": ignored}),
-        human: format!("no fault in {shown}\n{}{}{notes_table}", ignored_lines(ignored), lines.concat()),
+        result: json!({
+            "checked": paths, "faults": [], "not_yet": notes, "proposals": proposals, "ignored": ignored,
+            "warnings": warnings,
+        }),
+        human: format!("no fault in {shown}\n{}{}{notes_table}{odd}", ignored_lines(ignored), lines.concat()),
         next: vec![NextAction::new("secrets policy list", "See services and grants")],
     }
 }
