@@ -117,7 +117,7 @@ impl Broker {
         let written = blocking(|| draft.write())?;
         if let Err(errors) = blocking(|| self.parts.policy.reload()) {
             self.take_back(secret, written);
-            return Err(Error::Policy(errors.to_string()));
+            return Err(Error::Policy(errors.brief()));
         }
         Ok(written)
     }

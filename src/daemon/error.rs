@@ -58,7 +58,7 @@ pub enum Error {
     #[error(transparent)]
     Net(#[from] crate::net::Error),
     /// The policy files have faults.
-    #[error("the policies cannot be loaded:\n{0}")]
+    #[error("the policies cannot be loaded: {}", .0.brief())]
     Policy(crate::policy::LoadErrors),
     /// The proxy cannot listen.
     #[error(transparent)]

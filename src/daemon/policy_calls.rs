@@ -32,10 +32,11 @@ impl Desk {
         let found = project::find(folder).map_err(|error| Failure::new(FailureCode::Settings, error.to_string()))?;
         let policy = self.broker.policy();
         let mut narrows = Vec::new();
-        let mut take = |place: &str, read: Result<policy::Project, policy::LoadErrors>| {
-            let read = read.map_err(|errors| project_failure(errors.to_string()))?;
+        let mut take = |file: Option<&Path>, read: Result<policy::Project, policy::LoadErrors>| {
+            let place = &file.map_or_else(|| "narrow".to_owned(), |file| file.display().to_string());
+            let read = read.map_err(|errors| project_failure(file, errors.brief()))?;
             for one in &read.narrows {
-                policy.check_narrow(one).map_err(|why| project_failure(format!("{place}: {why}")))?;
+                policy.check_narrow(one).map_err(|why| project_failure(file, format!("{place}: {why}")))?;
             }
             // A file that comes with the code selects no environment, or it could select a broader grant than none.
             if let Some(wanted) = read.environment.filter(|wanted| Some(wanted) != environment) {
@@ -45,10 +46,10 @@ impl Desk {
             Ok::<_, Failure>(())
         };
         for path in &found.narrowing {
-            take(&path.display().to_string(), policy.read_project(path))?;
+            take(Some(path), policy.read_project(path))?;
         }
         if let Some(text) = narrow {
-            take("narrow", policy.parse_project("narrow", text))?;
+            take(None, policy.parse_project("narrow", text))?;
         }
         let project = found.folder().unwrap_or(folder).to_owned();
         Ok(Around { project: Some(project), narrow: narrows, environment: environment.cloned(), ..Around::default() })
@@ -142,7 +143,7 @@ impl Desk {
             Err(errors) => {
                 let event = audit::Event::new(audit::Action::PolicyReloadFailed).outcome(audit::Outcome::Failed);
                 self.broker.audit().append(&event).map_err(|error| failure(error.into()))?;
-                Err(Failure::new(FailureCode::Settings, errors.to_string()).with_fix("secrets policy check"))
+                Err(Failure::new(FailureCode::Settings, errors.brief()).with_fix("secrets policy check"))
             }
         }
     }
@@ -164,8 +165,10 @@ fn other_environment(place: &str, wanted: &Environment, is: Option<&Environment>
     Failure::new(FailureCode::Policy, message).with_fix(again)
 }
 
-fn project_failure(message: String) -> Failure {
-    Failure::new(FailureCode::Settings, message).with_fix("secrets policy check .secrets.toml")
+/// The fault of a project's file, which may lie in a folder above.
+fn project_failure(file: Option<&Path>, message: String) -> Failure {
+    let named = file.map_or_else(String::new, |file| format!(" {}", shell_word(&file.to_string_lossy())));
+    Failure::new(FailureCode::Settings, message).with_fix(format!("secrets policy check{named}"))
 }
 
 fn easy_place(place: control::EasyPlace) -> Result<policy::EasyPlace, Failure> {

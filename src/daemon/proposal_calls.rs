@@ -48,7 +48,7 @@ fn said(proposal: &Proposal) -> String {
 }
 
 fn unusable(errors: &policy::LoadErrors) -> Failure {
-    Failure::new(FailureCode::Settings, errors.to_string()).with_fix(CHECK)
+    Failure::new(FailureCode::Settings, errors.brief()).with_fix(CHECK)
 }
 
 fn not_written(error: &policy::Error) -> Failure {

@@ -51,6 +51,24 @@ impl LoadErrors {
     pub fn faults(&self) -> &[Fault] {
         &self.0
     }
+
+    /// These and those, each once.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let mut all = [self.0, other.0].concat();
+        all.sort();
+        all.dedup();
+        Self(all)
+    }
+
+    /// The first fault, and how many more there are: on one line, for where all of them have no room.
+    pub fn brief(&self) -> String {
+        match self.0.as_slice() {
+            [] => String::new(),
+            [one] => one.to_string(),
+            [first, rest @ ..] => format!("{first}; and {} more", rest.len()),
+        }
+    }
 }
 
 impl fmt::Display for LoadErrors {
@@ -81,7 +99,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The files that are there have faults already; their author's to mend.
-    #[error("the policies have faults: {0}")]
+    #[error("the policies have faults: {}", .0.brief())]
     Broken(LoadErrors),
     /// Every name that there could be is taken.
     #[error("`{}` has a file of every name that there could be", .0.display())]
@@ -90,7 +108,7 @@ pub enum Error {
     #[error("`{}` is there already", .0.display())]
     Taken(PathBuf),
     /// What was to be written would not load; the caller's input is at fault.
-    #[error("this cannot be written as a policy: {0}")]
+    #[error("this cannot be written as a policy: {}", .0.brief())]
     Unusable(LoadErrors),
 }
 

@@ -37,6 +37,7 @@ mod lint;
 mod load;
 mod needs;
 mod new_service;
+mod projects;
 mod prove;
 mod record;
 mod refused_changes;

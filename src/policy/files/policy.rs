@@ -183,6 +183,11 @@ fn read_grant(mut table: Table<'_>, known: Known<'_>) -> Option<ReadGrant> {
 }
 
 pub(super) fn read_service_id<'s>(table: &mut Table<'_>, services: &'s Services) -> Option<&'s Arc<Service>> {
+    read_service_or(table, services, "`secrets policy list` shows the known ones")
+}
+
+/// The same, with what to do about one that is not known.
+fn read_service_or<'s>(table: &mut Table<'_>, services: &'s Services, fix: &str) -> Option<&'s Arc<Service>> {
     let source = table.source();
     let id = table.required_text("service")?;
     let found = services.usable.get(id.value);
@@ -190,7 +195,7 @@ pub(super) fn read_service_id<'s>(table: &mut Table<'_>, services: &'s Services)
         let mut known: Vec<&str> = services.usable.keys().chain(&services.faulty).map(ServiceId::as_str).collect();
         known.sort_unstable();
         let near = expected(id.value, &known);
-        let fix = if near.starts_with("did") { near } else { "`secrets policy list` shows the known ones".to_owned() };
+        let fix = if near.starts_with("did") { near } else { fix.to_owned() };
         source.fault(id.span, format!("there is no service `{}`", id.value.escape_debug()), fix);
     }
     found
@@ -311,11 +316,17 @@ pub(in crate::policy) fn read_only(table: Table<'_>, service: &Service) -> Vec<O
 /// Reads a project's file; any other key than `need`, `narrow`, `environment` and `propose` is a fault (attack 87).
 pub(in crate::policy) fn read_project(mut file: Table<'_>, known: Known<'_>) -> Project {
     let services = known.services;
-    file.value("propose"); // inert: known, and looked at by nobody who opens a session
+    // Inert: known, and looked at by nobody who opens a session.
+    let proposes = file.value("propose").is_some();
+    let unknown = if proposes {
+        "`secrets policy accept` shows what the file proposes, and takes it over if you say so"
+    } else {
+        "`secrets policy list` shows the known ones"
+    };
     let environment = file.parsed::<Environment>("environment").map(|at| at.value);
     let mut project = Project { environment, ..Project::default() };
     for mut table in file.tables("need") {
-        let service = read_service_id(&mut table, services);
+        let service = read_service_or(&mut table, services, unknown);
         let source = table.source();
         let names = table.texts("caps").unwrap_or_default();
         let why = table.text("why").map_or("", |why| why.value).into();
@@ -326,7 +337,7 @@ pub(in crate::policy) fn read_project(mut file: Table<'_>, known: Known<'_>) -> 
         project.needs.push(Need { service: service.id.clone(), capabilities, why });
     }
     for mut table in file.tables("narrow") {
-        let service = read_service_id(&mut table, services);
+        let service = read_service_or(&mut table, services, unknown);
         let source = table.source();
         let lists = ["ask", "deny"].map(|key| table.texts(key).unwrap_or_default());
         let only = table.table("only");

@@ -256,9 +256,14 @@ fn without_fault(
 
 /// A project's file names capabilities of services, so those are loaded too; it is read also when they have faults.
 fn check_project(own: &Path, path: &Path, proposed: &mut Vec<(Value, String)>) -> Result<PolicySet, LoadErrors> {
-    let set = PolicySet::check_project(own, path)?;
-    proposed.extend(accept::standings(own, &set, &policy::proposals(path)?));
-    Ok(set)
+    match (PolicySet::check_project(own, path), policy::proposals(path)) {
+        (Ok(set), Ok(all)) => {
+            proposed.extend(accept::standings(own, &set, &all));
+            Ok(set)
+        }
+        (Err(one), Err(other)) => Err(one.and(other)),
+        (Err(errors), Ok(_)) | (Ok(_), Err(errors)) => Err(errors),
+    }
 }
 
 /// Files that nobody reads, by their names alone.
