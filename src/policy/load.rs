@@ -67,8 +67,13 @@ pub(super) fn load(shipped: &[(String, &str)], texts: &[Text], mut faults: Vec<F
 }
 
 /// What can be judged beside files that have faults; those are told elsewhere.
-pub(super) fn beside<T>(shipped: &[(String, &str)], texts: &[Text], judge: impl FnOnce(Known<'_>) -> T) -> T {
-    let Read { services, tariffs, .. } = read_all(shipped, texts, &mut Vec::new());
+pub(super) fn beside<T>(
+    shipped: &[(String, &str)],
+    texts: &[Text],
+    mut faults: Vec<Fault>,
+    judge: impl FnOnce(Known<'_>) -> T,
+) -> T {
+    let Read { services, tariffs, .. } = read_all(shipped, texts, &mut faults);
     judge(Known { services: &services, tariffs: &tariffs })
 }
 
@@ -79,9 +84,18 @@ struct Read<'t> {
     tariffs: Tariffs,
 }
 
+impl Services {
+    /// None yet, and where these are the faults of files that could not be read at all, none of theirs ever.
+    fn without(unread: &[Fault]) -> Self {
+        // Most files are called as their services are.
+        let named = unread.iter().filter_map(|fault| Path::new(&*fault.file).file_stem()?.to_str()?.parse().ok());
+        Self { faulty: named.collect(), is_part: !unread.is_empty(), ..Self::default() }
+    }
+}
+
 /// Reads every service, the user's in the place of shipped ones, and what is said about prices.
 fn read_all<'t>(shipped: &[(String, &'t str)], texts: &'t [Text], faults: &mut Vec<Fault>) -> Read<'t> {
-    let mut services = Services::default();
+    let mut services = Services::without(faults);
     let shipped: Vec<(&str, &str)> = shipped.iter().map(|(file, text)| (&**file, *text)).collect();
     for read in read_files(&shipped, &["service"]) {
         faults.extend(read.source.take_faults());
@@ -106,11 +120,13 @@ fn read_all<'t>(shipped: &[(String, &'t str)], texts: &'t [Text], faults: &mut V
                 continue;
             }
             Kind::Prices => prices.push((&*text.file, &*text.text)),
-            Kind::Faulty(id) => services.faulty.extend(id),
+            Kind::Faulty => {}
+            Kind::FaultyService(Some(id)) => drop(services.faulty.insert(id)),
+            Kind::FaultyService(None) => services.is_part = true,
         }
         faults.extend(read.source.take_faults());
     }
-    let Services { usable, faulty } = &mut services;
+    let Services { usable, faulty, .. } = &mut services;
     usable.retain(|id, _| !faulty.contains(id));
     let tariffs = read_prices(&prices, &services, faults);
     Read { services, policies, tariffs }

@@ -71,8 +71,9 @@ impl PolicySet {
         match Self::load(user_folder) {
             Ok(set) => set.read_project(project).map(|_| set),
             Err(errors) => {
-                let texts = read_folder(user_folder, &mut Vec::new()); // its faults are told already
-                let read = beside(&shipped(), &texts, |known| read_project_file(project, known).err());
+                let mut faults = Vec::new(); // told already
+                let texts = read_folder(user_folder, &mut faults);
+                let read = beside(&shipped(), &texts, faults, |known| read_project_file(project, known).err());
                 LoadErrors::check(
                     [Some(errors), read].into_iter().flatten().flat_map(LoadErrors::into_faults).collect(),
                 )?;

@@ -18,6 +18,7 @@ mod lint;
 mod mistyped;
 mod moved_faults;
 mod narrowing;
+mod one_fault;
 mod prices;
 mod propose;
 mod prove;

@@ -1,9 +1,9 @@
 //! Reads `[host.NAME]` and `[param.NAME]` of a service file.
 
-use std::{path::Path, sync::Arc};
+use std::{fmt::Display, path::Path, sync::Arc};
 
 use crate::{
-    base::{HostPattern, Scheme},
+    base::{Authority, Host, HostPattern, HostPatternError, Scheme},
     net::Roots,
 };
 
@@ -56,7 +56,7 @@ pub(in crate::policy) fn read_hosts(
             origins.push(origin);
         }
         let except = table.texts("except").unwrap_or_default();
-        let except = except.iter().filter_map(|text| source.parse_at::<HostPattern>(text)).map(|at| at.value).collect();
+        let except = except.iter().filter_map(|text| read_except(source, text)).collect();
         let carries =
             table.choice("credential", &[("lease", Carries::Lease), ("never", Carries::Never)]).unwrap_or_default();
         let slash = table.choice("encoded_slash", &[("keep", EncodedSlash::Keep), ("refuse", EncodedSlash::Refuse)]);
@@ -74,7 +74,7 @@ pub(in crate::policy) fn read_hosts(
         }
         let (shows, unshown) = if certificates { (client, None) } else { (None, client) };
         let unshown =
-            unshown.map(|span| source.not_yet(span, format_args!("`tls.client_cert` of `[host.{}]`", name.value)));
+            unshown.map(|span| source.not_yet_but(span, format_args!("`tls.client_cert` of `[host.{}]`", name.value), NOT_DIALLED));
         let not_yet = raw.or(unshown);
         let roots = ca.filter(|_| not_yet.is_none()).and_then(|ca| read_roots(source, &ca)); // else nothing is dialled
         let name = name.value.into();
@@ -83,9 +83,21 @@ pub(in crate::policy) fn read_hosts(
     blocks
 }
 
+/// A host, or a pattern over hosts, that a block leaves out.
+fn read_except(source: &Source, text: &At<&str>) -> Option<HostPattern> {
+    let wrong = |error| {
+        let host = text.value.split_once("://").map_or(text.value, |(_, host)| host);
+        let fix = canonical(host).map_or_else(
+            || "write it like `www.example.com` or `*.internal.example.com`".to_owned(),
+            |host| format!("did you mean `{host}`?"),
+        );
+        source.fault(text.span.clone(), error, fix);
+    };
+    text.value.parse().map_err(|error: HostPatternError| wrong(error)).ok()
+}
+
 fn read_origin(source: &Source, text: &At<&str>) -> Option<OriginPattern> {
-    let fix = "write it like `https://api.example.com`, `https://*.example.com` or `https://api.example.com:8443`";
-    let wrong = |message: &dyn std::fmt::Display| source.fault(text.span.clone(), message, fix);
+    let wrong = |message: &dyn Display| source.fault(text.span.clone(), message, mended(text.value));
     let split = text.value.split_once("://").and_then(|(word, rest)| match word {
         "https" => Some((Scheme::Https, None, rest)),
         "http" => Some((Scheme::Http, None, rest)),
@@ -95,9 +107,14 @@ fn read_origin(source: &Source, text: &At<&str>) -> Option<OriginPattern> {
         wrong(&format!("`{}` is no origin", text.value.escape_debug()));
         return None;
     };
+    if is_address(rest) {
+        let message = format!("`{}` is an address, and no address gets a credential", rest.escape_debug());
+        source.fault(text.span.clone(), message, "write the name of the host");
+        return None;
+    }
     let usual = raw.map_or(Some(scheme.default_port()), |(_, port)| *port);
     let (host, port) = match rest.split_once(':') {
-        Some((host, port)) => (host, port.parse().ok().filter(|port| *port != 0)),
+        Some((host, port)) => (host, read_port(port)),
         None => (rest, usual),
     };
     let Some(port) = port else {
@@ -106,6 +123,43 @@ fn read_origin(source: &Source, text: &At<&str>) -> Option<OriginPattern> {
     };
     let raw = raw.map(|(name, _)| *name);
     host.parse().map_err(|error| wrong(&error)).ok().map(|pattern| OriginPattern { scheme, pattern, port, raw })
+}
+
+fn read_port(text: &str) -> Option<u16> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit()); // a sign would be read as well
+    text.parse().ok().filter(|port| digits && *port != 0)
+}
+
+/// Whether an address stands where a host should, in brackets or as four numbers.
+fn is_address(rest: &str) -> bool {
+    rest.starts_with('[') || matches!(Authority::parse(rest, Some(1)), Ok(Authority { host: Host::Address(_), .. }))
+}
+
+/// How an origin that is none would be written: in small letters, as a name is sent, without user and path.
+fn mended(text: &str) -> String {
+    let usual = "write it like `https://api.example.com`, `https://*.example.com` or `https://api.example.com:8443`";
+    let (scheme, rest) = text.split_once("://").unwrap_or(("https", text));
+    let scheme = match &*scheme.to_ascii_lowercase() {
+        "http" | "ws" => "http",
+        "https" | "wss" => "https",
+        _ => return usual.to_owned(),
+    };
+    let rest = rest.split(['/', '?', '#']).next().unwrap_or("");
+    let rest = rest.rsplit('@').next().unwrap_or("");
+    let (host, port) = rest.split_once(':').map_or((rest, ""), |(host, port)| (host, port));
+    let port = if port.is_empty() { Some(String::new()) } else { read_port(port).map(|port| format!(":{port}")) };
+    match (canonical(host), port) {
+        (Some(host), Some(port)) => format!("did you mean `{scheme}://{host}{port}`?"),
+        _ => usual.to_owned(),
+    }
+}
+
+/// The one form of a pattern over hosts, if a text is meant as one.
+fn canonical(text: &str) -> Option<HostPattern> {
+    let bare = text.strip_suffix('.').unwrap_or(text);
+    let named = || bare.parse::<Host>().ok().and_then(|host| host.name().map(str::to_owned));
+    let lower = bare.to_lowercase().parse::<HostPattern>().ok();
+    lower.or_else(|| named()?.parse().ok()).filter(|pattern| pattern.as_str().contains('.'))
 }
 
 /// The parameters of an origin are declared, and each stands once.
@@ -127,6 +181,9 @@ fn check_params(source: &Source, text: &At<&str>, pattern: &HostPattern, params:
     }
 }
 
+const NOT_DIALLED: &str =
+    "until then the proxy connects nobody to the host; leave the block out, or keep it for a later version";
+
 /// Reads `raw`, which origins that are no HTTP must have; why the host cannot be used yet.
 fn read_raw(table: &mut Table<'_>, name: &At<&str>, origins: &[OriginPattern]) -> Option<Arc<str>> {
     let source = table.source();
@@ -140,7 +197,7 @@ fn read_raw(table: &mut Table<'_>, name: &At<&str>, origins: &[OriginPattern]) -
         }
         let span = raw.span();
         raw.finish();
-        return Some(source.not_yet(span, format_args!("`raw` of `[host.{}]`", name.value)));
+        return Some(source.not_yet_but(span, format_args!("`raw` of `[host.{}]`", name.value), NOT_DIALLED));
     }
     let scheme = scheme?;
     table.fault(

@@ -89,7 +89,8 @@ fn read_inject(table: &mut Table<'_>, names: &Names<'_>, id: &ServiceId) -> Opti
         table.fault(message, "list a `header`, `basic`, `query` or `cookie` place");
     }
     let needs_place = engine.as_ref().is_none_or(|engine| !engine.places_itself);
-    if count == 0 && needs_place {
+    let tells_none = !table.has("at") || table.is_empty_list("at"); // else what is wrong was told where it stands
+    if count == 0 && needs_place && tells_none {
         table.fault(
             "this `[[inject]]` has no usable place",
             "add `at = [{ header = \"authorization\", as = \"Bearer {}\" }]`",
@@ -175,22 +176,12 @@ fn read_certificate(
 
 fn read_when(mut when: Table<'_>, names: &Names<'_>) -> When {
     let source = when.source();
-    let has_paths = when.value("path").is_some();
     let paths = names.paths(source, when.texts("path").unwrap_or_default());
     let methods = read_methods(&mut when);
     let hosts = when.texts("name").unwrap_or_default();
     let hosts: Vec<_> = hosts.iter().filter_map(|text| source.parse_at(text)).map(|at| at.value).collect();
-    for (key, is_empty) in
-        [("path", has_paths && paths.is_empty()), ("method", when.has("method") && methods.is_empty())]
-    {
-        if is_empty {
-            when.fault(
-                format!("`{key}` lists nothing, so the rule never fits"),
-                format!("leave `{key}` out to match all"),
-            );
-        }
-    }
-    if paths.is_empty() && methods.is_empty() && hosts.is_empty() {
+    when.refuse_empty(&["path", "method", "name"], "the rule never fits");
+    if ["path", "method", "name"].iter().all(|key| !when.has(key)) {
         when.fault("`when` says nothing", "add `path`, `method` or `name`, or leave `when` out");
     }
     when.finish();

@@ -61,7 +61,9 @@ fn read_issue(mut table: Table<'_>, names: &Names<'_>) -> Option<Issue> {
         Word::Scrub => Then::Scrub(Arc::new(Fields::new(fields))),
         Word::Answer | Word::Capture => {
             let what = format!("`then = \"{}\"`", word.value);
-            Then::NotYet(source.not_yet(word.span, what))
+            let instead =
+                "until then such a request is refused; `then = \"scrub\"` lets it through without the fields in `take`";
+            Then::NotYet(source.not_yet_but(word.span, what, instead))
         }
     };
     Some(Issue { on: on?, then })

@@ -14,6 +14,7 @@ mod read;
 mod read_files;
 mod rule;
 mod service;
+mod source;
 mod vector;
 
 pub(super) use policy::{Defaults, Known, ReadGrant, Services, read_policy, read_project};

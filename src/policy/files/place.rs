@@ -48,7 +48,8 @@ const OTHERS: [(&str, Read); 5] = [
 ];
 
 fn pointer_of(text: &str) -> Result<Box<str>, String> {
-    if !text.starts_with('/') || text.contains('*') {
+    let tilde = text.replace("~0", "").replace("~1", "").contains('~');
+    if !text.starts_with('/') || text.contains('*') || tilde {
         return Err(format!("`{}` is no JSON pointer to one string; write it like `/d/token`", text.escape_debug()));
     }
     Ok(text.into())
@@ -93,6 +94,9 @@ pub(in crate::policy) fn read_place(mut table: Table<'_>) -> Option<Place> {
             if NEVER.contains(&name.as_str()) {
                 source.fault(header.span, format!("`{name}` cannot carry a credential"), "name an end-to-end header");
             }
+            if table.is_empty_list("as") {
+                table.fault("`as` lists no wording", "leave `as` out where the credential stands alone");
+            }
             let wordings = table.texts("as").map_or_else(
                 || vec![Wording::bare()],
                 |texts| texts.iter().filter_map(|text| source.parse_at::<Wording>(text)).map(|at| at.value).collect(),
@@ -125,15 +129,28 @@ pub(in crate::policy) fn read_place(mut table: Table<'_>) -> Option<Place> {
             Some(Place::Query { name: query.value.into() })
         }
         _ => {
-            table.fault(
-                "a place names exactly one of `header`, `basic`, `query`, `cookie`, `path`, `json`, `form` and `ws_json`",
-                "such as `{ header = \"x-api-key\" }`",
-            );
+            not_one(&mut table);
             None
         }
     };
     table.finish();
     place
+}
+
+/// Says that a table is no place, unless a key of it is none at all, which tells more, or a value was told already.
+fn not_one(table: &mut Table<'_>) {
+    let beside = ["as", "user", "password"];
+    for key in beside {
+        let _ = table.value(key); // known, whatever place was meant
+    }
+    let named = ["header", "basic", "query"].into_iter().chain(OTHERS.map(|(key, _)| key));
+    let named = named.filter(|key| table.has(key)).count();
+    if named > 1 || (named == 0 && table.others().is_empty()) {
+        table.fault(
+            "a place names exactly one of `header`, `basic`, `query`, `cookie`, `path`, `json`, `form` and `ws_json`",
+            "such as `{ header = \"x-api-key\" }`",
+        );
+    }
 }
 
 /// Reads `lease = { prefix, length, charset }`; the plain shape stands in for a faulty one.

@@ -2,132 +2,18 @@
 //!
 //! Invariant: a key that nobody asked for is a fault, with the nearest known key as a suggestion.
 
-use std::{
-    borrow::Cow,
-    cell::{OnceCell, RefCell},
-    fmt::Display,
-    ops::Range,
-    str::FromStr,
-    sync::Arc,
-};
+use std::{borrow::Cow, fmt::Display, str::FromStr};
 
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
 
+pub(in crate::policy) use super::source::{At, Source, Span};
 pub(in crate::policy) use crate::base::expected;
-use crate::base::position;
-use crate::policy::Fault;
-
-/// The most faults that are told of one file: nobody reads more, and finding each one's line takes time.
-const MAX_FAULTS: usize = 100;
-
-/// The longest message, in characters.
-const MAX_MESSAGE: usize = 400;
-
-/// The bytes from where to where something stands in its file.
-pub(in crate::policy) type Span = Range<usize>;
-
-/// A value and where it stands.
-#[derive(Clone, Debug)]
-pub(in crate::policy) struct At<T> {
-    pub(in crate::policy) value: T,
-    pub(in crate::policy) span: Span,
-}
 
 /// The values of a key, each where it stands.
 pub(in crate::policy) type Values<'a> = Vec<At<Cow<'a, str>>>;
-
-/// One file being read, and what was found wrong with it.
-pub(in crate::policy) struct Source {
-    file: Arc<str>,
-    text: Arc<str>,
-    faults: RefCell<Vec<Fault>>,
-    /// Where each line begins; found once, as grants and vectors all ask for theirs.
-    lines: OnceCell<Vec<usize>>,
-    notes: RefCell<Vec<Fault>>,
-}
-
-impl Source {
-    pub(in crate::policy) fn new(file: &str, text: &str) -> Self {
-        let (faults, notes, lines) = (RefCell::default(), RefCell::default(), OnceCell::new());
-        Self { file: file.into(), text: text.into(), faults, lines, notes }
-    }
-
-    pub(in crate::policy) fn file(&self) -> &Arc<str> {
-        &self.file
-    }
-
-    /// Parses the text; syntax errors are faults and whatever could be read is still looked at.
-    pub(in crate::policy) fn parse<'s>(&self, text: &'s str) -> Spanned<DeTable<'s>> {
-        let (table, errors) = DeTable::parse_recoverable(text);
-        for error in errors {
-            let (span, message) = (error.span().unwrap_or(0..0), error.message());
-            match text.get(span.clone()).filter(|key| message == "duplicate key" && !key.is_empty()) {
-                Some(key) => self.fault(span, format!("duplicate key `{}`", key.escape_debug()), "keep one of them"),
-                None => self.fault(span, message, ""),
-            }
-        }
-        table
-    }
-
-    pub(in crate::policy) fn root<'a>(&'a self, table: &'a Spanned<DeTable<'a>>) -> Table<'a> {
-        Table { source: self, content: table.get_ref(), span: 0..0, what: "the file".to_owned(), known: Vec::new() }
-    }
-
-    /// Notes a fault; the first hundred of a file are kept, each with at most 400 characters.
-    pub(in crate::policy) fn fault(&self, span: Span, message: impl Display, fix: impl Display) {
-        if self.faults.borrow().len() >= MAX_FAULTS {
-            return;
-        }
-        let (line, column) = self.position(span.start);
-        let message = message.to_string().chars().take(MAX_MESSAGE).collect();
-        let fix = fix.to_string().chars().take(MAX_MESSAGE).collect();
-        self.faults.borrow_mut().push(Fault { file: self.file.clone(), line, column, message, fix });
-    }
-
-    /// Notes something that a file may ask for and that is not built yet; the sentence is what a request that would need
-    /// it is told.
-    pub(in crate::policy) fn not_yet(&self, span: Span, what: impl Display) -> Arc<str> {
-        let (line, column) = self.position(span.start);
-        let message: String = format!("{what} is not built yet").chars().take(MAX_MESSAGE).collect();
-        let told = format!("{message} ({}:{line}:{column})", self.file).into();
-        let mut notes = self.notes.borrow_mut();
-        if notes.len() < MAX_FAULTS {
-            notes.push(Fault { file: self.file.clone(), line, column, message, fix: String::new() });
-        }
-        told
-    }
-
-    /// What is not built yet, in the order in which it was read.
-    pub(in crate::policy) fn notes(&self) -> Vec<Fault> {
-        self.notes.borrow().clone()
-    }
-
-    /// Line and column of a byte, both counted from 1.
-    pub(in crate::policy) fn position(&self, offset: usize) -> (usize, usize) {
-        let starts = || std::iter::once(0).chain(memchr::memchr_iter(b'\n', self.text.as_bytes()).map(|at| at + 1));
-        let lines = self.lines.get_or_init(|| starts().collect());
-        let line = lines.partition_point(|start| *start <= offset);
-        let start = line.checked_sub(1).and_then(|at| lines.get(at)).copied().unwrap_or(0);
-        let (_, column) = position(self.text.get(start..).unwrap_or(""), offset.saturating_sub(start));
-        (line.max(1), column)
-    }
-
-    pub(in crate::policy) fn has_faults(&self) -> bool {
-        !self.faults.borrow().is_empty()
-    }
-
-    /// The faults so far, which it has no more.
-    pub(in crate::policy) fn take_faults(&self) -> Vec<Fault> {
-        self.faults.take()
-    }
-
-    pub(in crate::policy) fn into_faults(self) -> Vec<Fault> {
-        self.faults.into_inner()
-    }
-}
 
 /// A table being read; call [`Table::finish`] when every known key was asked for.
 pub(in crate::policy) struct Table<'a> {
@@ -176,11 +62,43 @@ impl<'a> Table<'a> {
         if value.span().is_empty() && self.source.has_faults() {
             return; // stands in for a value that is no TOML, which was told where it stands
         }
-        self.source.fault(
-            value.span(),
-            format!("`{key}` is {}", value.get_ref().type_str()),
-            format!("expected {want}"),
-        );
+        let plain = match value.get_ref() {
+            DeValue::Integer(number) => number.as_str(),
+            DeValue::Float(number) => number.as_str(),
+            DeValue::Boolean(true) => "true",
+            DeValue::Boolean(false) => "false",
+            _ => "",
+        };
+        let fix = match (want.starts_with("a text"), plain) {
+            (true, plain) if !plain.is_empty() => format!("expected {want}, such as `\"{plain}\"`"),
+            _ => format!("expected {want}"),
+        };
+        self.source.fault(value.span(), format!("`{key}` is {}", value.get_ref().type_str()), fix);
+    }
+
+    /// Whether a key holds a list that lists nothing.
+    pub(in crate::policy) fn is_empty_list(&self, key: &str) -> bool {
+        let list = self.content.get(key).and_then(|value| value.get_ref().as_array());
+        list.is_some_and(|list| list.is_empty())
+    }
+
+    /// The keys that hold a list that lists nothing.
+    pub(in crate::policy) fn empty_lists(&self) -> Vec<&'a str> {
+        let keys = self.content.keys().map(|key| &**key.get_ref());
+        keys.filter(|key| self.is_empty_list(key)).collect()
+    }
+
+    /// Says which of these lists list nothing. Each means everything where it is left out, so that an empty one, which
+    /// must never do so, is not taken at all.
+    pub(in crate::policy) fn refuse_empty(&self, keys: &[&str], so: &str) {
+        for key in keys.iter().filter(|key| self.is_empty_list(key)) {
+            self.fault(format!("`{key}` lists nothing, so {so}"), format!("leave `{key}` out to match all"));
+        }
+    }
+
+    /// Whether nothing stands in it.
+    pub(in crate::policy) fn is_empty(&self) -> bool {
+        self.content.is_empty()
     }
 
     pub(in crate::policy) fn text(&mut self, key: &'static str) -> Option<At<&'a str>> {
@@ -367,32 +285,12 @@ impl<'a> Table<'a> {
 }
 
 impl Source {
-    /// Parses a text by its type; the type's own error is the fault.
-    pub(in crate::policy) fn parse_at<T: FromStr<Err: Display>>(&self, text: &At<&str>) -> Option<At<T>> {
-        match text.value.parse() {
-            Ok(value) => Some(At { value, span: text.span.clone() }),
-            Err(error) => {
-                self.fault(text.span.clone(), error, "");
-                None
-            }
-        }
+    pub(in crate::policy) fn root<'a>(&'a self, table: &'a Spanned<DeTable<'a>>) -> Table<'a> {
+        Table { source: self, content: table.get_ref(), span: 0..0, what: "the file".to_owned(), known: Vec::new() }
     }
 }
 
 pub(in crate::policy) fn is_name(text: &str) -> bool {
     let usable = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
     (1..=64).contains(&text.len()) && text.bytes().all(usable)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn positions_are_counted_in_characters_from_one() {
-        let source = Source::new("f", "a\nbü c");
-        assert_eq!(source.position(0), (1, 1));
-        assert_eq!(source.position(5), (2, 3));
-        assert_eq!(source.position(6), (2, 4));
-    }
 }

@@ -19,8 +19,10 @@ pub(in crate::policy) enum Kind<'t> {
     Policy(Spanned<DeTable<'t>>),
     /// The same of prices.
     Prices,
-    /// Nothing that can be used; the service that it would have been, if it says.
-    Faulty(Option<ServiceId>),
+    /// Nothing that can be used, of another kind than a service.
+    Faulty,
+    /// The same of what is or may be a service; the one that it would have been, if it says.
+    FaultyService(Option<ServiceId>),
 }
 
 /// One file, read.
@@ -73,8 +75,11 @@ fn kind_of<'t>(source: &Source, text: &'t str, kinds: &[&str]) -> Kind<'t> {
     let table = source.parse(text);
     let mut root = source.root(&table);
     let id = table.get_ref().get("id");
+    let is_other =
+        matches!(table.get_ref().get("kind").and_then(|kind| kind.get_ref().as_str()), Some("policy" | "prices"));
     // The id that a file gives itself, whatever else is wrong with it.
-    let faulty = || Kind::Faulty(id.and_then(|id| id.get_ref().as_str()?.parse().ok()));
+    let named = || id.and_then(|id| id.get_ref().as_str()?.parse().ok());
+    let faulty = || if is_other { Kind::Faulty } else { Kind::FaultyService(named()) };
     match head(&mut root, kinds) {
         Some("service") => {
             let start = id.map_or(0, |id| id.span().start);

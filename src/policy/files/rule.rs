@@ -4,7 +4,7 @@ use crate::base::parse_byte_size;
 
 use super::read::{At, Source, Span, Table, expected};
 use crate::policy::{
-    matchers::{Attribute, Peek, read_matchers},
+    matchers::{Attribute, Matchers, Peek, read_matchers},
     rules::{Param, PathPattern, Protocol, Rule},
     services::{Capability, Carries, Credential, HostBlock, Risk},
 };
@@ -69,33 +69,37 @@ pub(in crate::policy) fn read_rule(mut table: Table<'_>, names: &Names<'_>, is_d
     let methods = read_methods(&mut table);
     let has_paths = table.value("path").is_some();
     let paths = names.paths(source, table.texts("path").unwrap_or_default());
-    for (key, list_is_empty) in
-        [("path", has_paths && paths.is_empty()), ("method", table.value("method").is_some() && methods.is_empty())]
-    {
-        if list_is_empty {
-            table.fault(
-                format!("`{key}` lists nothing, so the rule matches nothing"),
-                format!("leave `{key}` out to match all"),
-            );
-        }
-    }
+    table.refuse_empty(&["name", "method", "path"], "the rule matches nothing");
     let protocol = table.choice("upgrade", &[("websocket", Protocol::WebSocket)]).unwrap_or_default();
     let mut matchers = read_matchers(&mut table, names.params);
     matchers.with = names.with(&mut table, is_deny);
     let paths = if has_paths { paths } else { matchers.paths().to_vec() };
-    let body_max = read_size(&mut table, "body_max");
-    if let Some(size) = body_max.as_ref().filter(|size| matchers.needs_body() && size.value > Peek::LIMIT) {
-        source.fault(
-            size.span.clone(),
-            "a body that rules look into can have 16 MiB at most",
-            "write `body_max = \"16MiB\"`",
-        );
+    let body_max = read_body_max(&mut table, &matchers, is_deny);
+    if protocol == Protocol::WebSocket && matchers.needs_body() {
+        let message =
+            "nobody looks into the messages of a WebSocket, so a rule with `upgrade` cannot say what they hold";
+        table.fault(message, "leave `upgrade` out, or what looks into bodies");
     }
-    let body_max = body_max.map(|at| at.value);
     let never = read_database(&mut table);
     table.finish();
     Rule { blocks, names: hosts, methods, paths, protocol, matchers, body_max, never }
 }
+
+/// Reads `body_max`: how long a body may be that a rule lets pass, and how far a rule looks into one.
+fn read_body_max(table: &mut Table<'_>, matchers: &Matchers, is_deny: bool) -> Option<usize> {
+    let At { value, span } = read_size(table, "body_max")?;
+    let source = table.source();
+    if matchers.needs_body() && value > Peek::LIMIT {
+        let message = "a body that rules look into can have 16 MiB at most";
+        source.fault(span, message, "write `body_max = \"16MiB\"`");
+    } else if is_deny && !matchers.may_look() {
+        let message = "`body_max` bounds what a rule lets pass, and this one takes away whatever the length";
+        source.fault(span, message, "leave it out");
+    }
+    Some(value)
+}
+
+const GIVES_NOTHING: &str = "until then the rule gives nothing; leave it out, or keep it for a later version";
 
 /// Reads `database` and `session`, which belong to raw hosts; a rule that has one gives nothing yet.
 fn read_database(table: &mut Table<'_>) -> bool {
@@ -103,11 +107,11 @@ fn read_database(table: &mut Table<'_>) -> bool {
     let mut never = false;
     if let Some(database) = table.value("database") {
         table.texts("database");
-        source.not_yet(database.span(), "`database` of a rule");
+        source.not_yet_but(database.span(), "`database` of a rule", GIVES_NOTHING);
         never = true;
     }
     if let Some(session) = table.table("session") {
-        source.not_yet(session.span(), "`session` of a rule");
+        source.not_yet_but(session.span(), "`session` of a rule", GIVES_NOTHING);
         session.all_texts();
         never = true;
     }
@@ -132,10 +136,12 @@ pub(in crate::policy) fn read_methods(table: &mut Table<'_>) -> Vec<Box<str>> {
 
 pub(in crate::policy) fn read_size(table: &mut Table<'_>, key: &'static str) -> Option<At<usize>> {
     let text = table.text(key)?;
-    let size = parse_byte_size(text.value).and_then(|size| usize::try_from(size).ok());
+    // A bare number reads like any other amount, and would be a thousand times less than what was meant.
+    let has_unit = text.value.ends_with('B');
+    let size = parse_byte_size(text.value).filter(|_| has_unit).and_then(|size| usize::try_from(size).ok());
     if size.is_none() {
         let message = format!("`{}` is no size", text.value.escape_debug());
-        table.source().fault(text.span.clone(), message, "write it like `64KiB` or `8MiB`");
+        table.source().fault(text.span.clone(), message, "write it with its unit, like `64KiB` or `500B`");
     }
     size.map(|value| At { value, span: text.span })
 }
@@ -144,8 +150,9 @@ impl Names<'_> {
     /// Indices of the host blocks that a key names.
     pub(in crate::policy) fn blocks(&self, table: &mut Table<'_>, key: &'static str) -> (Vec<usize>, Vec<Span>) {
         let source = table.source();
-        if table.value(key).is_none() {
-            table.fault(format!("`{key}` is missing"), format!("add `{key} = \"api\"`, naming a `[host.NAME]`"));
+        if table.value(key).is_none() || table.is_empty_list(key) {
+            let what = if table.has(key) { "lists nothing" } else { "is missing" };
+            table.fault(format!("`{key}` {what}"), format!("add `{key} = \"api\"`, naming a `[host.NAME]`"));
         }
         let mut found = (Vec::new(), Vec::new());
         for text in table.texts(key).unwrap_or_default() {

@@ -77,7 +77,8 @@ pub(in crate::policy) fn read_service(mut file: Table<'_>) -> Option<Service> {
     };
     service.vectors = read_vectors(vectors, &service);
     for (credential, check) in service.credentials.iter().zip(checks) {
-        if let Some(span) = check {
+        // A host or a place that has a fault may be why.
+        if let Some(span) = check.filter(|_| !source.has_faults()) {
             judge_check(source, &service, &credential.name, span);
         }
     }

@@ -119,13 +119,14 @@ impl Limit {
             Measure::AtOnce => (number(text).ok_or_else(|| unusable(name, text, "a number, such as `8`"))?, 0),
             measure => {
                 let example = match measure {
-                    Measure::Bytes => "a size and a time, such as `50MiB/hour`",
+                    Measure::Bytes => "a size with its unit and a time, such as `50MiB/hour`",
                     Measure::Money => "an amount with at most six decimals and a time, such as `5.00/day`",
-                    _ => "such as `60/min` or `3M/day`",
+                    _ => "a number and a time, such as `60/min` or `3M/day`",
                 };
                 let (amount, word) = text.split_once('/').ok_or_else(|| unusable(name, text, example))?;
                 let most = match measure {
-                    Measure::Bytes => parse_byte_size(amount.trim()),
+                    // Bytes without their unit would be read as thousands or millions of them.
+                    Measure::Bytes => parse_byte_size(amount.trim()).filter(|_| amount.trim_end().ends_with('B')),
                     Measure::Money => amount.trim().parse().ok().map(Money::micros),
                     _ => number(amount.trim()),
                 };
@@ -271,6 +272,7 @@ mod tests {
             ("cap:push", "5/hour", 5, 3600),
             ("risk:write", "1K/week", 1000, 604_800),
             ("bytes", "50MiB/hour", 50 << 20, 3600),
+            ("bytes", "500 B / hour", 500, 3600),
             ("at_once", "8", 8, 0),
             ("tokens", "3M/day", 3_000_000, 86_400),
             ("money", "5.00/day", 5_000_000, 86_400),
@@ -294,6 +296,7 @@ mod tests {
             ("requests", "99999999999G/min", "such as"),
             ("requests", "9999999G/min", "at least 1"),
             ("bytes", "3M/day", "50MiB/hour"),
+            ("bytes", "50/hour", "with its unit"),
             ("at_once", "8/min", "such as `8`"),
             ("request", "60/min", "did you mean `requests`?"),
             ("risk:wirte", "60/min", "did you mean `write`?"),

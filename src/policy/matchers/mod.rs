@@ -36,7 +36,7 @@ use http::{
     header::{AUTHORIZATION, CONTENT_TYPE},
 };
 
-use crate::policy::rules::{Call, PathPattern, Reading};
+use crate::policy::rules::{Call, PathPattern, Protocol, Reading};
 
 /// A parameter's name and one value that a request showed for it.
 pub(super) type ShownValue = (Box<str>, Box<str>);
@@ -154,6 +154,30 @@ impl Matchers {
         self.fields.iter().any(Field::needs_body) || self.graphql.is_some() || !self.rpc.is_empty()
     }
 
+    /// Whether some body may have to be read.
+    pub(super) fn may_look(&self) -> bool {
+        self.needs_body() || self.aws.is_some() || self.git.is_some()
+    }
+
+    /// Why no request fits all of them, by one of these methods, if that is so; without methods, by any.
+    pub(super) fn at_odds(&self, methods: &[Box<str>]) -> Option<String> {
+        let none_of = |usual: &[&str]| !methods.is_empty() && methods.iter().all(|method| !usual.contains(&&**method));
+        let forms = self.fields.iter().any(|field| matches!(field.source, fields::Source::Form(_)));
+        let json = self.fields.iter().any(|field| matches!(field.source, fields::Source::Json(_)));
+        let is_json = json || self.graphql.is_some() || !self.rpc.is_empty();
+        let told = [
+            (forms && is_json, "a body is a form or JSON, and never both"),
+            (
+                self.graphql.is_some() && !self.rpc.is_empty(),
+                "a body is a request of GraphQL or of JSON-RPC, and never both",
+            ),
+            (self.graphql.is_some() && none_of(&["GET", "POST"]), "GraphQL comes by `POST`, or by `GET`"),
+            (!self.rpc.is_empty() && none_of(&["POST"]), "JSON-RPC comes by `POST`"),
+            (self.grpc.is_some() && none_of(&["POST"]), "gRPC comes by `POST`"),
+        ];
+        told.iter().find(|(holds, _)| *holds).map(|(_, why)| (*why).to_owned())
+    }
+
     /// The fields of a head that they look at, those that say what a body is included.
     pub(super) fn header_names(&self) -> Vec<HeaderName> {
         let mut names: Vec<HeaderName> = self.fields.iter().filter_map(Field::header).cloned().collect();
@@ -173,7 +197,9 @@ impl Matchers {
 
     /// How much of this call's body must be read, if its head alone cannot tell; `most` is the rule's own bound.
     pub(super) fn peek(&self, call: &Call<'_>, most: Option<usize>) -> Option<Peek> {
-        let needs = self.needs_body() || self.aws.as_ref().is_some_and(|aws| aws.needs_body(call));
+        // A handshake has no body, and what comes after it is not looked at.
+        let needs = (self.needs_body() && call.protocol == Protocol::Http)
+            || self.aws.as_ref().is_some_and(|aws| aws.needs_body(call));
         let most = most.map_or(Peek::MOST, |most| most.min(Peek::LIMIT));
         let whole = needs.then_some(Peek { most, until: Until::End });
         let front = self.git.as_ref().filter(|git| git.looks(call));
@@ -185,13 +211,16 @@ impl Matchers {
     pub(super) fn find(&self, call: &Call<'_>, reading: Reading, shown: &mut Vec<ShownValue>) -> Found {
         let is_seen = reading == Reading::Loose || self.with.iter().all(|attribute| !attribute.values(call).is_empty());
         let with = if is_seen { Found::Yes } else { Found::No };
-        let fields = self.fields.iter().map(|field| field.find(call, reading, shown));
+        let is_looked_at = call.protocol == Protocol::Http;
+        let messages = (!is_looked_at && self.needs_body()).then(|| fields::unread(reading));
+        let fields = self.fields.iter().filter(|field| is_looked_at || !field.needs_body());
+        let fields = fields.map(|field| field.find(call, reading, shown));
         let git = self.git.iter().map(|git| git.find(call, reading));
         let aws = self.aws.iter().map(|aws| aws.find(call, reading));
-        let graphql = self.graphql.iter().map(|graphql| graphql.find(call, reading));
+        let graphql = self.graphql.iter().filter(|_| is_looked_at).map(|graphql| graphql.find(call, reading));
         let grpc = self.grpc.iter().map(|grpc| grpc.find(call, reading));
-        let rpc = self.rpc.iter().map(|rpc| rpc.find(call, reading));
+        let rpc = self.rpc.iter().filter(|_| is_looked_at).map(|rpc| rpc.find(call, reading));
         let all = fields.chain(git).chain(aws).chain(graphql).chain(grpc).chain(rpc);
-        all.chain([with]).min().unwrap_or(Found::Yes)
+        all.chain([with]).chain(messages).min().unwrap_or(Found::Yes)
     }
 }

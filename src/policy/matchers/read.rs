@@ -16,11 +16,18 @@ pub(in crate::policy) fn read_matchers(rule: &mut Table<'_>, params: &[Param]) -
     for (key, source) in KINDS {
         let Some(table) = rule.table(key) else { continue };
         let faults = table.source();
+        if table.is_empty() {
+            table.fault(
+                format!("`{key}` names nothing to look at"),
+                format!("leave `{key}` out, or say what it is to be"),
+            );
+        }
+        let empty = table.empty_lists();
         for (name, texts) in table.all_texts() {
             let source = source(name.value).map_err(|error| faults.fault(name.span.clone(), error, "")).ok();
             let values = Values::parse(texts.iter().map(|text| text.value), params);
             let values = values.map_err(|error| faults.fault(first_span(&name, &texts), error, "")).ok();
-            if values.as_ref().is_some_and(Values::is_empty) {
+            if empty.contains(&name.value) {
                 let message = format!("`{}` lists nothing, so the rule matches nothing", name.value.escape_debug());
                 faults.fault(name.span.clone(), message, "use `**` for any value");
             }
@@ -55,7 +62,7 @@ fn read_git(rule: &mut Table<'_>) -> Option<Git> {
             source.fault(text.span, message, expected(text.value, &words));
         }
     }
-    if has_git && services.is_empty() && !source.has_faults() {
+    if rule.is_empty_list("git") {
         rule.fault(
             "`git` lists nothing, so the rule matches nothing",
             "write `git = \"fetch\"`, `\"push\"` or `\"lfs\"`",
@@ -98,7 +105,7 @@ fn read_refs(rule: &mut Table<'_>) -> Values {
         let message = format!("`{}` {problem}", text.value.escape_debug());
         source.fault(text.span.clone(), message, "write it like `refs/heads/agent/**` or `refs/tags/*`");
     }
-    if texts.is_empty() {
+    if rule.is_empty_list("ref") {
         rule.fault("`ref` lists nothing, so the rule matches nothing", "leave `ref` out for all refs");
     }
     let values = Values::parse(texts.iter().filter(|text| !text.value.contains('{')).map(|text| text.value), &[]);

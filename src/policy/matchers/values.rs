@@ -27,10 +27,6 @@ impl Values {
         texts.into_iter().map(|text| Value::parse(text, declared)).collect::<Result<_, _>>().map(Self)
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Whether some alternative shows this parameter.
     pub(super) fn shows(&self, wanted: &str) -> bool {
         self.0.iter().any(|value| matches!(value, Value::Shows { param, .. } if *param.name == *wanted))

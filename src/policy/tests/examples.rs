@@ -55,7 +55,8 @@ fn judged(service: &str, credential: &str, call: &str) -> (Option<RefusalCode>, 
 fn all_six_load_and_say_what_is_not_built_yet() {
     let set = set_of(&texts()).unwrap_or_else(|errors| panic!("{errors}"));
     let notes: Vec<String> = set.not_yet().map(ToString::to_string).collect();
-    let exact = "acme-ledger.toml:12:26: `tls.client_cert` of `[host.api]` is not built yet";
+    let exact = "acme-ledger.toml:12:26: `tls.client_cert` of `[host.api]` is not built yet; until then the proxy connects nobody to \
+                 the host; leave the block out, or keep it for a later version";
     assert!(notes.iter().any(|note| note == exact), "{notes:#?}");
     for (file, what) in [
         ("acme-ledger.toml", "`sign` of `[[inject]]`"),
@@ -76,8 +77,8 @@ fn all_six_load_and_say_what_is_not_built_yet() {
         ("google-service-account.toml", "`[emulate.gce_metadata]`"),
         ("openai.toml", "`then = \"capture\"`"),
     ] {
-        let end = format!("{what} is not built yet");
-        let found = notes.iter().any(|note| note.starts_with(file) && note.ends_with(&end));
+        let end = format!(": {what} is not built yet; ");
+        let found = notes.iter().any(|note| note.starts_with(file) && note.contains(&end));
         assert!(found, "{file} {what}: {notes:#?}");
     }
 }

@@ -86,10 +86,14 @@ fn every_file_says_what_it_is() {
 fn unusable_services_say_why() {
     for (from, to, message) in [
         ("schema  = 1", "schema = 1\nmetre = 1", "unknown key `metre`"),
-        ("\"https://api.acme.example\"", "\"api.acme.example\"", "is no origin; write it like"),
+        (
+            "\"https://api.acme.example\"",
+            "\"api.acme.example\"",
+            "is no origin; did you mean `https://api.acme.example`?",
+        ),
         ("\"https://api.acme.example\"", "\"https://*.example\"", "too wide"),
         ("\"https://api.acme.example\"", "\"https://api.acme.example:0\"", "no usable port"),
-        ("\"https://api.acme.example\"", "\"https://10.0.0.1\"", "not a host pattern"),
+        ("\"https://api.acme.example\"", "\"https://10.0.0.1\"", "no address gets a credential"),
         ("\"https://api.acme.example\"", "\"https://{t}.acme.example\"", "ties with"),
         ("prefix = \"acme_\", length = 31", "prefix = \"acme_\", length = 32", "from 1 to 31"),
         ("prefix = \"acme_\", length = 31", "prefix = \"acme_acme_acme_acme_\"", "random bits"),
@@ -156,7 +160,7 @@ fn unusable_grants_say_why() {
         ("[[grant]]\nservice = \"acme\"", "the grant has no `item`"),
         ("[[grant]]\nservice = \"acme\"\nitem = { kee = \"k\" }", "has no credential `kee`; did you mean `key`?"),
         ("[[grant]]\nservice = \"acme\"\nitem = { key = [\"a\", \"b\"] }", "exactly one secret"),
-        ("[defaults]\nunknown_host = \"ask\"", "expected one of `tunnel`, `deny`"),
+        ("[defaults]\nunknown_host = \"ask\"", "is not built yet; write `\"deny\"`"),
     ] {
         let all = policy_faults(policy);
         assert!(all.iter().any(|fault| fault.contains(message)), "{policy}: {all:?}");

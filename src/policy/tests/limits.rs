@@ -59,6 +59,8 @@ fn a_faulty_limit_is_told_with_its_place_and_what_was_meant() {
         ("limit = { tokns = \"1/min\" }", "8:11", "cannot count `tokns`", "did you mean `tokens`?"),
         ("[[budget]]\nsecret = \"k\"\nlimit = { tokens = \"1/min\" }", "10:11", "cannot count `tokens`", "requests"),
         ("[[budget]]\nsecret = \"k\"", "8:1", "no `limit`", "add `limit"),
+        ("[[budget]]\nsecret = \"k\"\nlimit = {}", "8:1", "limits nothing", "add `limit"),
+        ("limit = { bytes = \"50/hour\" }", "8:19", "`bytes` cannot be `50/hour`", "with its unit"),
         ("[[budget]]\nsecret = \"k\"\nlimit = { \"cap:read\" = \"1/min\" }", "10:11", "cannot count", "grant"),
     ] {
         let errors = set_with(&format!("{GRANT}{limit}\n")).unwrap_err();

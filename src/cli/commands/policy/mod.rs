@@ -233,9 +233,9 @@ fn without_fault(
     warnings: &[Finding],
 ) -> Outcome {
     let shown = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
-    let mut table = Table::new(&["not yet", "message"]);
+    let mut table = Table::new(&["not yet", "message", "instead"]);
     for note in notes {
-        table.row([&note.place, &note.message]);
+        table.row([note.place.as_str(), &note.message, note.fix.as_deref().unwrap_or_default()]);
     }
     let notes_table = if notes.is_empty() { String::new() } else { format!("\n{}", table.render("")) };
     let mut odd = Table::new(&["warning", "message", "fix"]);
