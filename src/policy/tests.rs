@@ -26,6 +26,7 @@ mod rpc;
 mod shipped;
 mod vectors;
 mod who;
+mod widely;
 mod widening;
 mod written;
 

@@ -106,7 +106,7 @@ impl Body {
     }
 
     fn of_json<'b, T>(&'b self, once: &'b OnceLock<Option<T>>, read: impl FnOnce(&Value) -> Option<T>) -> View<&'b T> {
-        match self.json(true) {
+        match self.json() {
             View::Unread => View::Unread,
             View::Empty => View::Empty,
             View::Unreadable => View::Unreadable,
@@ -114,12 +114,13 @@ impl Body {
         }
     }
 
-    /// As JSON. `exactly` also wants the head to say so.
-    pub(super) fn json(&self, exactly: bool) -> View<&Value> {
+    /// As JSON; the head must say that it is. What it calls something else may hold anything to whoever believes it, such
+    /// as the string `"&role=admin&"` that a form begins and ends with.
+    pub(super) fn json(&self) -> View<&Value> {
         match self.whole() {
             None => View::Unread,
             Some(bytes) if bytes.is_empty() => View::Empty,
-            Some(_) if exactly && self.media != Media::Json => View::Unreadable,
+            Some(_) if self.media != Media::Json => View::Unreadable,
             Some(bytes) => match self.json.get_or_init(|| read_json(bytes)) {
                 Some(value) => View::Read(value),
                 None => View::Unreadable,
@@ -158,7 +159,7 @@ impl Body {
 
     /// The values of a form's `Action`, read exactly.
     pub(super) fn form_actions(&self) -> View<&[String]> {
-        let text = match self.form(true) {
+        let text = match self.form() {
             View::Unread => return View::Unread,
             View::Empty => return View::Empty,
             View::Unreadable => return View::Unreadable,
@@ -168,12 +169,12 @@ impl Body {
         actions.as_deref().map_or(View::Unreadable, View::Read)
     }
 
-    /// As a form. `exactly` also wants the head to say so.
-    pub(super) fn form(&self, exactly: bool) -> View<&str> {
+    /// As a form; the head must say that it is: one in parts, or JSON, has the same fields to many servers.
+    pub(super) fn form(&self) -> View<&str> {
         match self.whole() {
             None => View::Unread,
             Some(bytes) if bytes.is_empty() => View::Empty,
-            Some(_) if exactly && self.media != Media::Form => View::Unreadable,
+            Some(_) if self.media != Media::Form => View::Unreadable,
             Some(bytes) => std::str::from_utf8(bytes).map_or(View::Unreadable, View::Read),
         }
     }
@@ -255,13 +256,12 @@ mod tests {
     #[test]
     fn bodies_are_read_as_what_they_are() {
         let json = headers(&[("content-type", "application/json")]);
-        assert!(matches!(Body::unread().json(true), View::Unread));
-        assert!(matches!(Body::read(Bytes::new(), &json).json(true), View::Empty));
-        assert!(matches!(Body::read("{".into(), &json).json(true), View::Unreadable));
-        assert!(matches!(Body::read("{}".into(), &json).json(true), View::Read(_)));
-        assert!(matches!(Body::read("{}".into(), &HeaderMap::new()).json(true), View::Unreadable));
-        assert!(matches!(Body::read("{}".into(), &HeaderMap::new()).json(false), View::Read(_)));
-        assert!(matches!(Body::read("a=b".into(), &json).form(true), View::Unreadable));
+        assert!(matches!(Body::unread().json(), View::Unread));
+        assert!(matches!(Body::read(Bytes::new(), &json).json(), View::Empty));
+        assert!(matches!(Body::read("{".into(), &json).json(), View::Unreadable));
+        assert!(matches!(Body::read("{}".into(), &json).json(), View::Read(_)));
+        assert!(matches!(Body::read("{}".into(), &HeaderMap::new()).json(), View::Unreadable));
+        assert!(matches!(Body::read("a=b".into(), &json).form(), View::Unreadable));
     }
 
     #[test]

@@ -49,16 +49,21 @@ impl Field {
         let texts = match &self.source {
             Source::Header(name) => {
                 let values = call.content.headers.get_all(name).iter();
-                values.map(|value| value.to_str().ok().map(str::to_owned)).collect::<Option<Vec<_>>>()
+                let values = values.map(|value| value.to_str().ok()).collect::<Option<Vec<_>>>();
+                // Servers read a field as a list or as one text; whichever it is counts when it takes.
+                let parts = |value: &str| value.split(',').map(|part| part.trim().to_owned()).collect::<Vec<_>>();
+                let all =
+                    |value: &str| [vec![value.to_owned()], if exactly { Vec::new() } else { parts(value) }].concat();
+                values.map(|values| values.into_iter().flat_map(all).collect())
             }
             Source::Query(name) => call.content.query.map_or(Some(Vec::new()), |query| values_of(query, name, reading)),
-            Source::Json(pointer) => match call.content.body.json(exactly) {
+            Source::Json(pointer) => match call.content.body.json() {
                 View::Unread => return unread(reading),
                 View::Empty => Some(Vec::new()),
                 View::Unreadable => None,
                 View::Read(value) => pointer.texts(value, reading),
             },
-            Source::Form(name) => match call.content.body.form(exactly) {
+            Source::Form(name) => match call.content.body.form() {
                 View::Unread => return unread(reading),
                 View::Empty => Some(Vec::new()),
                 View::Unreadable => None,

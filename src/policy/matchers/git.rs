@@ -189,8 +189,8 @@ fn could_be(call: &Call<'_>, endpoint: Endpoint, service: Service) -> bool {
                 Service::Push => "git-receive-pack",
                 Service::Lfs => return false,
             };
-            let asked = call.content.query.and_then(|query| values_of(query, "service", Reading::Loose));
-            let asked = asked.unwrap_or_default();
+            let asked = values_of(call.content.query.unwrap_or(""), "service", Reading::Loose);
+            let Some(asked) = asked else { return true };
             // Without a service it is a fetch by the old protocol; one that cannot be read may be any.
             (asked.is_empty() && service == Service::Fetch)
                 || asked.iter().any(|asked| asked.is_empty() || asked.eq_ignore_ascii_case(word))

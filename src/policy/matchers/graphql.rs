@@ -213,7 +213,7 @@ fn is_in_url(query: Option<&str>) -> bool {
     let names = ["query", "extensions"].into_iter().chain(IDS);
     let holds = |name| {
         let values = query.and_then(|query| values_of(query, name, Reading::Loose));
-        values.is_some_and(|values| !values.is_empty())
+        query.is_some() && values.is_none_or(|values| !values.is_empty())
     };
     query.is_some_and(|query| !query.is_empty()) && names.into_iter().any(holds)
 }

@@ -3,31 +3,43 @@
 //! Invariant: a text that two readers could understand differently (a key twice, a key and its twin in another case) is
 //! not read as either when it is to give something.
 
-use std::fmt;
+use std::{cell::Cell, fmt};
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use crate::policy::rules::Reading;
 
+/// The most values of one text, each of which takes many times its length while it is held.
+const MOST: usize = 1_000_000;
+
 /// Reads a whole text (RFC 8259); `None` for anything else, for a key that stands twice in one object, and for more
-/// than 127 levels.
+/// than 127 levels or a million values.
 pub(super) fn read_json(text: &[u8]) -> Option<Value> {
-    serde_json::from_slice::<Once>(text).ok().map(|Once(value)| value)
+    let left = Cell::new(MOST);
+    let mut from = serde_json::Deserializer::from_slice(text);
+    let value = Once { left: &left }.deserialize(&mut from).ok()?;
+    from.end().is_ok().then_some(value)
 }
 
 /// A value in which no object has a key twice.
-struct Once(Value);
+#[derive(Clone, Copy)]
+struct Once<'l> {
+    /// How many values there may still be.
+    left: &'l Cell<usize>,
+}
 
-impl<'de> Deserialize<'de> for Once {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(OnceVisitor).map(Self)
+impl<'de> DeserializeSeed<'de> for Once<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
+        let left = self.left.get().checked_sub(1).ok_or_else(|| de::Error::custom("too many values"))?;
+        self.left.set(left);
+        from.deserialize_any(self)
     }
 }
 
-struct OnceVisitor;
-
-impl<'de> Visitor<'de> for OnceVisitor {
+impl<'de> Visitor<'de> for Once<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -64,7 +76,7 @@ impl<'de> Visitor<'de> for OnceVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut all = Vec::new();
-        while let Some(Once(item)) = items.next_element()? {
+        while let Some(item) = items.next_element_seed(self)? {
             all.push(item);
         }
         Ok(Value::Array(all))
@@ -72,8 +84,8 @@ impl<'de> Visitor<'de> for OnceVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut all = Map::new();
-        while let Some((key, Once(value))) = entries.next_entry::<String, Once>()? {
-            if all.insert(key, value).is_some() {
+        while let Some(key) = entries.next_key::<String>()? {
+            if all.insert(key, entries.next_value_seed(self)?).is_some() {
                 return Err(de::Error::custom("a key stands twice"));
             }
         }
@@ -163,6 +175,11 @@ fn all<'v>(items: impl Iterator<Item = &'v Value>, later: &[Step], reading: Read
 /// A scalar as text; read loosely also the scalars inside, for servers that take one for the other.
 fn end(value: &Value, reading: Reading, texts: &mut Vec<String>) -> bool {
     match value {
+        // `"false"` is true to many programs, so that it is not what a rule means that says `false`.
+        Value::String(text) if matches!(&**text, "true" | "false" | "null") => {
+            texts.push(format!("\"{text}\""));
+            texts.extend((reading == Reading::Loose).then(|| text.clone()));
+        }
         Value::String(text) => texts.push(text.clone()),
         Value::Array(items) if reading == Reading::Loose => {
             for item in items {
@@ -227,6 +244,8 @@ mod tests {
             assert!(read_json(number.as_bytes()).is_none(), "{number} is infinite to some and an error to others");
         }
         assert!(read_json("[".repeat(200_000).as_bytes()).is_none());
+        let many = |count: usize| format!("[{}0]", "0,".repeat(count - 2));
+        assert!(read_json(many(MOST).as_bytes()).is_some() && read_json(many(MOST + 1).as_bytes()).is_none());
         assert!(read_json(br#"{"a":1,"A":2,"b":[1,null,true,"x",1.5]}"#).is_some());
     }
 

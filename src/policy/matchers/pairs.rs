@@ -4,15 +4,21 @@ use percent_encoding::percent_decode;
 
 use crate::policy::rules::Reading;
 
+/// The most names and values that are told apart; common servers take a thousand.
+const MOST: usize = 10_000;
+
 /// The decoded values of one name. Read exactly, `None` when the text could be split or decoded in two ways. Read
-/// loosely, names compare without case, and `;` separates too.
+/// loosely, names compare without case, and `;` separates too; `None` when the name could have any value.
 pub(super) fn values_of(text: &str, name: &str, reading: Reading) -> Option<Vec<String>> {
     let separators: &[char] = if reading == Reading::Loose { &['&', ';'] } else { &['&'] };
     if reading == Reading::Exact && text.contains(';') {
         return None;
     }
     let mut values = Vec::new();
-    for pair in text.split(separators) {
+    for (at, pair) in text.split(separators).enumerate() {
+        if at >= MOST {
+            return None;
+        }
         let (raw_name, raw_value) = pair.split_once('=').unwrap_or((pair, ""));
         match (decode(raw_name), decode(raw_value)) {
             (Some(found), Some(value)) => {
@@ -26,8 +32,9 @@ pub(super) fn values_of(text: &str, name: &str, reading: Reading) -> Option<Vec<
                 }
                 values.extend(same.then_some(value));
             }
-            _ if reading == Reading::Exact => return None,
-            (_, value) => values.push(value.unwrap_or_default()), // it may be anything
+            // What cannot be decoded may be anything to whoever decodes it all the same.
+            (Some(found), None) if reading == Reading::Loose && !base_name(&found).eq_ignore_ascii_case(name) => {}
+            _ => return None,
         }
     }
     Some(values)
@@ -40,7 +47,8 @@ pub(super) fn pairs(text: &str) -> Option<Vec<(String, String)>> {
     }
     let parts = text.split('&').filter(|pair| !pair.is_empty());
     let split = parts.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    split.map(|(name, value)| Some((decode(name)?, decode(value)?))).collect()
+    let split = split.enumerate().map(|(at, pair)| (at < MOST).then_some(pair));
+    split.map(|pair| pair.and_then(|(name, value)| Some((decode(name)?, decode(value)?)))).collect()
 }
 
 /// `name[]` and `name[0]` are `name` to some servers.
@@ -83,5 +91,19 @@ mod tests {
         for text in ["x=1;a=v", "A=v", "a[]=v", "a[0]=v", "%41=v"] {
             assert_eq!(values_of(text, "a", Reading::Loose).unwrap(), ["v"], "{text}");
         }
+        for any in ["a=%", "a=v&a=%zz", "a=%ff", "%=v", "%zz", "x=1;A[]=%"] {
+            assert_eq!(values_of(any, "a", Reading::Loose), None, "{any}");
+        }
+        assert_eq!(values_of("x=%&b=%ff", "a", Reading::Loose).unwrap(), [""; 0], "of another name");
+    }
+
+    #[test]
+    fn more_pairs_than_servers_take_are_not_told_apart() {
+        let many = |count: usize| "x&".repeat(count);
+        for reading in [Reading::Exact, Reading::Loose] {
+            assert_eq!(values_of(&many(MOST - 1), "a", reading).unwrap(), [""; 0]);
+            assert_eq!(values_of(&many(MOST), "a", reading), None);
+        }
+        assert!(pairs(&many(MOST)).is_some() && pairs(&many(MOST + 1)).is_none());
     }
 }

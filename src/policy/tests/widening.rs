@@ -42,8 +42,11 @@ fn a_request(dice: &mut Dice) -> Asked {
     };
     let query =
         dice.pick(&["", "", "kind=public", "kind=mine&kind=mine", "kind=secret", "KIND=public", "kind=public&kind=x"]);
-    let kind =
-        dice.pick(&["application/json", "application/json", "application/x-www-form-urlencoded", "text/plain", ""]);
+    let kind = match dice.below(10) {
+        0 => dice.pick(&["text/plain", ""]),
+        1 | 2 => "application/x-www-form-urlencoded",
+        _ => "application/json",
+    };
     let text = dice.pick(&[
         "{\"model\":\"small-1\"}",
         "{\"model\":\"big\"}",

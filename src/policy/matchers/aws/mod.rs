@@ -83,16 +83,17 @@ impl Aws {
     fn takes(&self, call: &Call<'_>) -> Found {
         let host = call.host.name().and_then(Host::read);
         let could_serve = host.is_none_or(|host| {
-            let words = scope::words(&call.content);
-            let words = words.iter().map(String::as_str).chain([host.service]);
-            self.services.fit_any_loosely(words)
+            scope::words(&call.content).is_none_or(|words| {
+                self.services.fit_any_loosely(words.iter().map(String::as_str).chain([host.service]))
+            })
         });
         let (true, Some(wanted)) = (could_serve, &self.actions) else {
             return if could_serve { Found::Yes } else { Found::No };
         };
         let Some(Actions::Are(mut all)) = host.map(|host| actions(call, &host)) else { return Found::Yes };
         all.extend(targets(call).map(|target| target.rsplit('.').next().unwrap_or("").to_owned()));
-        all.extend(call.content.query.and_then(|query| values_of(query, "Action", Reading::Loose)).unwrap_or_default());
+        let Some(named) = actions_named(call) else { return Found::Yes };
+        all.extend(named);
         let could_be = wanted.fit_any_loosely(all.iter().map(|action| action.trim()));
         if could_be { Found::Yes } else { Found::No }
     }
@@ -159,8 +160,12 @@ fn targets<'c>(call: &Call<'c>) -> impl Iterator<Item = &'c str> {
 
 /// Whether the query names an action, or could be read so.
 fn names_action(call: &Call<'_>) -> bool {
-    let named = call.content.query.and_then(|query| values_of(query, "Action", Reading::Loose));
-    named.is_some_and(|named| !named.is_empty())
+    actions_named(call).is_none_or(|named| !named.is_empty())
+}
+
+/// The actions in the query, read widely; `None` for what could be any.
+fn actions_named(call: &Call<'_>) -> Option<Vec<String>> {
+    values_of(call.content.query.unwrap_or(""), "Action", Reading::Loose)
 }
 
 fn is_json(call: &Call<'_>) -> bool {

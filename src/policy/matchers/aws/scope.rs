@@ -50,13 +50,13 @@ impl Scope {
     }
 }
 
-/// Every word that could name a service in any signature of a request.
-pub(super) fn words(content: &Content<'_>) -> Vec<String> {
+/// Every word that could name a service in any signature of a request; `None` for what could be any.
+pub(super) fn words(content: &Content<'_>) -> Option<Vec<String>> {
     let fields = content.headers.get_all(AUTHORIZATION).iter();
     let fields = fields.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    let query = values_of(content.query.unwrap_or(""), "X-Amz-Credential", Reading::Loose).unwrap_or_default();
+    let query = values_of(content.query.unwrap_or(""), "X-Amz-Credential", Reading::Loose)?;
     let separators = ['/', ',', ' ', '='];
-    fields.chain(query).flat_map(|text| text.split(separators).map(str::to_owned).collect::<Vec<_>>()).collect()
+    Some(fields.chain(query).flat_map(|text| text.split(separators).map(str::to_owned).collect::<Vec<_>>()).collect())
 }
 
 #[cfg(test)]
