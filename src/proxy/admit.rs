@@ -165,11 +165,12 @@ pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) ->
     let mut refusal = None;
     let mut capability = None;
     let mut withhold = Withhold::default();
-    if admitted.permits.is_empty()
-        && let Some(decision) = policy.issue_without_lease(&request)
-    {
-        let code = decision.code.unwrap_or(RefusalCode::IssueRefused);
-        refusal = Some(Refusal::new(code, decision.reason, "secrets policy list"));
+    if admitted.permits.is_empty() {
+        withhold = policy.withheld_without_lease(&request);
+        refusal = policy.issue_without_lease(&request).map(|decision| {
+            let code = decision.code.unwrap_or(RefusalCode::IssueRefused);
+            Refusal::new(code, decision.reason, "secrets policy list")
+        });
     }
     let mut towards: Option<Box<Towards>> = None;
     let mut slots = Vec::with_capacity(admitted.permits.len());
@@ -325,7 +326,7 @@ fn beyond_command(policy: &PolicySet, facts: &LeaseFacts<'_>, request: &RequestF
 pub(super) fn open_record(site: &Site, decided: Decided, counted: Option<Box<Taken>>) -> Result<Opened, Refused> {
     let Decided { received, permits, slots, body_max, withhold, begun, roots, .. } = decided;
     let Received { notes, mut parts, body, upgrading, expects_continue, is_searched, .. } = received;
-    if !permits.is_empty() {
+    if !permits.is_empty() || !withhold.is_nothing() {
         hop::ask_for_readable_answers(&mut parts.headers);
     }
     let flow = Flow::new(watches(site, &permits));

@@ -30,7 +30,7 @@ use super::{
 use crate::{
     base::{LeaseId, RefusalCode, shell_word},
     broker::{Credentials, Permit, Refusal, SecretVersion},
-    inject::{self, Armed, Draft, Slot},
+    inject::{self, Armed, Draft, Echoes, Slot},
     lease::Found,
     net::{self, Checkout, Identity, Offer, Seat, Terms, Unsent},
 };
@@ -173,7 +173,12 @@ pub(super) fn arm(loaded: Loaded) -> Result<Ready, Refused> {
     let draft = Draft::new(authority, parts, body, slots);
     let (versions, unproven) = credentials.as_mut().map(Credentials::take_versions).unwrap_or_default();
     let (request, scrub) = match (credentials, checkout.verified()) {
-        (None, _) => (Ok(Outgoing::Anonymous(draft.without_credential())), None),
+        (None, _) => {
+            // There is no echo of a credential, and still there are fields that no answer of the service shows.
+            let scrub = |withhold| Scrub::new(Arc::new(Echoes::of(&[])), Vec::new(), withhold);
+            let scrub = Some(withhold).filter(|withhold| !withhold.is_nothing()).map(scrub);
+            (Ok(Outgoing::Anonymous(draft.without_credential())), scrub)
+        }
         (Some(credentials), Some(proof)) => {
             let tokens = permits.iter().map(|permit| Bytes::copy_from_slice(permit.token())).collect();
             let armed = draft.arm(credentials.values(), proof, RequestBody::fill).map(Outgoing::Armed);

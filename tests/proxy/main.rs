@@ -16,6 +16,7 @@ mod house;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod anonymous;
 mod approvals;
 mod approvals_change;
 mod approvals_people;

@@ -8,7 +8,7 @@ use crate::base::{Authority, RefusalCode, Scheme};
 
 use super::{fields::Fields, service::Service};
 use crate::policy::{
-    Decision, PolicySet, RequestFacts,
+    Decision, PathError, PolicySet, RequestFacts,
     rules::{Call, NormalPath, Rule},
 };
 
@@ -88,9 +88,26 @@ impl Service {
         self.issues.iter().filter(|issue| !matches!(issue.then, Then::Scrub(_))).map(|issue| &issue.on)
     }
 
+    fn withheld_always(&self) -> Withhold {
+        Withhold { fields: Arc::clone(&self.scrub), whole: false }
+    }
+
+    /// Looks at a request to one of its hosts, whoever sends it; `None` for another host.
+    fn with_call<T>(
+        &self,
+        request: &RequestFacts<'_>,
+        look: impl FnOnce(&Call<'_>) -> T,
+    ) -> Option<Result<T, PathError>> {
+        let (index, block, _) = self.block(request.scheme, request.authority)?;
+        Some(NormalPath::parse_with(request.path, block.slash).map(|path| {
+            let loose = path.loose();
+            look(&Call::new(index, request, path.as_str(), &loose))
+        }))
+    }
+
     /// What the answer to a request is freed of.
     pub(in crate::policy) fn withheld(&self, call: &Call<'_>) -> Withhold {
-        let always = Withhold { fields: Arc::clone(&self.scrub), whole: false };
+        let always = self.withheld_always();
         let rules = self.issues.iter().filter_map(|issue| match &issue.then {
             Then::Scrub(fields) if issue.on.takes(call) => Some(Withhold { fields: Arc::clone(fields), whole: true }),
             _ => None,
@@ -100,14 +117,27 @@ impl Service {
 }
 
 impl PolicySet {
-    /// The refusal of a request that carries no lease, by any granted service that has its host.
+    /// The refusal of a request that carries no lease, by any granted service that has its host. Where a service has
+    /// such answers, a path that two servers could read differently may be the path of one.
     pub fn issue_without_lease(&self, request: &RequestFacts<'_>) -> Option<Decision> {
         self.at_host(request.scheme, request.authority).find_map(|service| {
-            let (index, block, _) = service.block(request.scheme, request.authority)?;
-            let path = NormalPath::parse_with(request.path, block.slash).ok()?;
-            let loose = path.loose();
-            service.issue_refused(&Call::new(index, request, path.as_str(), &loose))
+            let judged = service.with_call(request, |call| service.issue_refused(call))?;
+            let unclear = |error: PathError| {
+                let refused = Decision::refuse(RefusalCode::BadRequest, error.to_string());
+                service.refused_issues().next().map(|_| refused)
+            };
+            judged.unwrap_or_else(unclear)
         })
+    }
+
+    /// What the answer to a request that carries no lease is freed of, by every granted service that has its host.
+    pub fn withheld_without_lease(&self, request: &RequestFacts<'_>) -> Withhold {
+        let services = self.at_host(request.scheme, request.authority);
+        let each = services.filter_map(|service| {
+            let withheld = service.with_call(request, |call| service.withheld(call))?;
+            Some(withheld.unwrap_or_else(|_| service.withheld_always()))
+        });
+        each.fold(Withhold::default(), |all, one| all.and(&one))
     }
 
     fn at_host(&self, scheme: Scheme, authority: &Authority) -> impl Iterator<Item = &Arc<Service>> {

@@ -1,0 +1,100 @@
+//! Requests that carry no lease, where a service lets those pass: they get no credential, and what its answers must not show
+//! is withheld from them too.
+
+use leasehold::base::hex;
+
+use crate::{
+    house::House,
+    kit::{H1, H2, assert_paired, assert_problem, get, records, with_service},
+    support::Speaks,
+};
+
+fn service(rest: &str) -> String {
+    format!(
+        r#"
+schema = 1
+kind   = "service"
+id     = "acme"
+name   = "Acme"
+[host.api]
+origin = "https://api.acme.test"
+[credential.key]
+type = "token"
+env  = ["ACME_KEY"]
+[[inject]]
+host    = "api"
+use     = "key"
+missing = "pass"
+at      = [{{ header = "authorization", as = "Bearer {{}}" }}]
+[cap.all]
+about = "All"
+risk  = "write"
+allow = [{{ path = "/**" }}]
+{rest}
+"#
+    )
+}
+
+/// A request for an answer of JSON.
+fn given(body: &str) -> String {
+    let coded = |text: &str| text.bytes().map(|byte| ["%", &hex(&[byte])].concat()).collect::<String>();
+    format!("/answer?status=200&header=content-type:{}&body={}", coded("application/json"), coded(body))
+}
+
+async fn house_of(rest: &str, speaks: Speaks) -> House {
+    with_service(&service(rest), speaks, "").await.0
+}
+
+const KEYS: &str = r#"{"name":"a","api_key":"top-1","items":[{"api_key":{"id":2}}]}"#;
+const CLEAN: &str = r#"{"name":"a","api_key":"[withheld]","items":[{"api_key":"[withheld]"}]}"#;
+
+#[tokio::test]
+async fn fields_that_no_answer_shows_are_withheld_from_requests_without_a_lease() {
+    for (alpn, speaks) in [(H1, Speaks::Http1), (H2, Speaks::Http2)] {
+        let house = house_of("[scrub]\njson = [\"/**/api_key\", \"/target\"]\n", speaks).await;
+        let answer = get(&house, alpn, &given(KEYS), &[]).await;
+        assert_eq!((answer.status, &*answer.text()), (200, CLEAN), "{answer:?}");
+        let coded = get(&house, alpn, "/gzip", &[("accept-encoding", "gzip, compress")]).await;
+        assert_eq!(coded.json()["target"], "[withheld]", "{coded:?}");
+        let asked = house.origin.requests().remove(1).header("accept-encoding");
+        assert_eq!(asked.as_deref(), Some("gzip"), "only what can be read is asked for");
+        let broken = get(&house, alpn, &given("{\"api_key\":\"top-1\""), &[]).await;
+        assert_eq!((broken.status, broken.count(b"top-1")), (502, 0), "{broken:?}");
+        let ended = house.ended(3).await;
+        assert_eq!(ended[0].details.as_deref(), Some("fields of the answer were withheld"));
+        assert!(ended.iter().all(|record| record.lease_id.is_none()));
+        assert_paired(&records(house.broker(), &house.home));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_with_a_fresh_credential_is_freed_of_it_for_requests_without_a_lease() {
+    let issue = "[[issue]]\non = { path = \"/answer\" }\nthen = \"scrub\"\ntake = [{ json = \"/**/api_key\" }]\n";
+    let house = house_of(issue, Speaks::Http1).await;
+    assert_eq!(get(&house, H1, &given(KEYS), &[]).await.text(), CLEAN);
+    assert_problem(&get(&house, H1, &given("api_key=top-1"), &[]).await, 502, "upstream_failed");
+    assert_eq!(get(&house, H1, "/echo", &[]).await.status, 200, "another request");
+    assert_paired(&records(house.broker(), &house.home));
+}
+
+#[tokio::test]
+async fn a_path_of_two_readings_is_no_way_round_what_hands_out_a_credential() {
+    let issue = "[[issue]]\non = { path = \"/login/**\" }\nthen = \"refuse\"\n";
+    let house = house_of(issue, Speaks::Http1).await;
+    for path in ["/login/oauth", "/LOGIN/oauth;x=1"] {
+        assert_problem(&get(&house, H1, path, &[]).await, 403, "issue_refused");
+    }
+    for path in ["//login/oauth", "/x/..;/login/oauth", "/login%2foauth", "/x%5c..%5clogin/oauth"] {
+        assert_problem(&get(&house, H1, path, &[]).await, 400, "bad_request");
+    }
+    assert_eq!(house.origin.requests().len(), 0, "nothing was forwarded");
+    let refused = house.records_of("request_refused");
+    let codes: Vec<_> = refused.iter().filter_map(|record| record.code.as_deref()).collect();
+    assert_eq!(codes, [["issue_refused"; 2].as_slice(), ["bad_request"; 4].as_slice()].concat());
+    assert_eq!(get(&house, H1, "/echo", &[]).await.status, 200);
+
+    // Where nothing of the kind is handed out, such a path is the upstream's to read.
+    let house = house_of("", Speaks::Http1).await;
+    assert_eq!(get(&house, H1, "/a//b", &[]).await.status, 404);
+    assert_eq!(house.origin.requests().len(), 1);
+}
