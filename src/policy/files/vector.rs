@@ -2,18 +2,19 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
 use serde::Deserialize as _;
+use serde_json::Value;
 
 use crate::base::RefusalCode;
 
 use super::{
     place::read_place,
     policy::{capability, read_only},
-    read::{At, Source, Table},
+    read::{At, Source, Span, Table},
 };
 use crate::policy::{
     Command, Push,
     asked::Asked,
-    services::{Expected, Service, Vector},
+    services::{Answer, Expected, Service, Vector},
 };
 
 const HOW: &str = "write it like `send = \"GET https://api.example.com/v1/me\"`";
@@ -38,7 +39,7 @@ fn read_vector(mut table: Table<'_>, service: &Service) -> Option<Vector> {
         headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(kind));
     }
     if let Some(refs) = table.texts("push") {
-        if body.replace(read_push(source, &refs)).is_some() {
+        if body.replace(read_push(source, &refs, table.span())).is_some() {
             table.fault("a request has one body", "keep one of `json`, `form` and `push`");
         }
         headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/x-git-receive-pack-request"));
@@ -47,6 +48,7 @@ fn read_vector(mut table: Table<'_>, service: &Service) -> Option<Vector> {
     let only = table.table("only").map_or_else(Vec::new, |only| read_only(only, service));
     let credential = read_credential(&mut table, service);
     let expected = read_expected(&mut table, service);
+    let answer = read_answer(&mut table, expected.as_ref());
     table.finish();
     let send = send?;
     let asked = match send
@@ -61,21 +63,53 @@ fn read_vector(mut table: Table<'_>, service: &Service) -> Option<Vector> {
             return None;
         }
     };
-    Some(Vector { asked, headers, body, credential: credential?, place, only, expected: expected?, line })
+    Some(Vector { asked, headers, body, credential: credential?, place, only, expected: expected?, answer, line })
 }
 
 /// A push of these refs, as git sends it; `:refs/heads/x` deletes, as in git's own refspecs.
-fn read_push(source: &Source, refs: &[At<&str>]) -> Box<str> {
+fn read_push(source: &Source, refs: &[At<&str>], span: Span) -> Box<str> {
     let commands = refs.iter().map(|text| {
         let deleted = text.value.strip_prefix(':');
         Command { reference: deleted.unwrap_or(text.value).into(), is_delete: deleted.is_some() }
     });
     let push = Push::of(commands.collect());
     if push.is_none() {
-        let span = refs.first().map_or(0..0, |text| text.span.clone());
+        let span = refs.first().map_or(span, |text| text.span.clone());
         source.fault(span, "a push names refs", "write them like `refs/heads/main`, and `:refs/heads/main` to delete");
     }
     push.map_or_else(Box::default, |push| push.body().into())
+}
+
+/// Reads `answer` and `withheld`, which say what a client gets to see of an answer to a request that something gives.
+fn read_answer(table: &mut Table<'_>, expected: Option<&Expected>) -> Option<Answer> {
+    let source = table.source();
+    let has_withheld = table.value("withheld").is_some();
+    let withheld = table.texts("withheld").unwrap_or_default();
+    let text = table.text("answer");
+    if text.is_some() != has_withheld {
+        table.fault(
+            "`answer` and `withheld` go together",
+            "such as `answer = '{\"token\":\"x\"}'` and `withheld = [\"/token\"]`",
+        );
+    }
+    let text = text?;
+    if !matches!(expected, None | Some(Expected::Gives(_)))
+        || matches!(expected, Some(Expected::Gives(names)) if names.is_empty())
+    {
+        source.fault(text.span.clone(), "a request that is refused has no answer", "leave `answer` and `withheld` out");
+    }
+    let document: Option<Value> = serde_json::from_str(text.value).ok();
+    if document.is_none() {
+        source.fault(text.span.clone(), "`answer` is no JSON", "write it like `'{\"token\":\"x\"}'`");
+    }
+    let document = document?;
+    for pointer in withheld.iter().filter(|pointer| document.pointer(pointer.value).is_none()) {
+        let message = format!("`{}` is not in `answer`", pointer.value.escape_debug());
+        source.fault(pointer.span.clone(), message, "write JSON pointers, such as `/items/0/token`");
+    }
+    let mut withheld: Vec<String> = withheld.iter().map(|pointer| pointer.value.to_owned()).collect();
+    withheld.sort_unstable();
+    Some(Answer { document, withheld })
 }
 
 fn read_headers(table: Table<'_>) -> HeaderMap {

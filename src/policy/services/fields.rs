@@ -4,6 +4,8 @@
 
 use std::str::FromStr;
 
+use serde_json::Value;
+
 /// What stands in the place of a withheld value.
 pub const WITHHELD: &str = "[withheld]";
 
@@ -56,6 +58,32 @@ impl Fields {
     pub fn and(mut self, other: &Self) -> Self {
         self.0.extend(other.0.iter().cloned());
         self
+    }
+
+    /// Where the values stand in a document that are withheld from it, as pointers; what is inside one is not told.
+    pub(in crate::policy) fn withheld_in(&self, document: &Value) -> Vec<String> {
+        let (mut found, mut open) = (Vec::new(), vec![(self.start(), String::new(), document)]);
+        while let Some((way, at, value)) = open.pop() {
+            if self.is_hit(&way) && !matches!(value, Value::Bool(_) | Value::Null) {
+                found.push(at);
+                continue;
+            }
+            match value {
+                Value::Object(members) => open.extend(members.iter().map(|(name, member)| {
+                    let step = name.replace('~', "~0").replace('/', "~1");
+                    (self.step(&way, Onward::Member(name)), format!("{at}/{step}"), member)
+                })),
+                Value::Array(items) => open.extend(
+                    items
+                        .iter()
+                        .enumerate()
+                        .map(|(index, item)| (self.step(&way, Onward::Element(index)), format!("{at}/{index}"), item)),
+                ),
+                _ => {}
+            }
+        }
+        found.sort_unstable();
+        found
     }
 
     /// The way to the whole document.

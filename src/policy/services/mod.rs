@@ -22,4 +22,4 @@ pub(super) use recognise::recognise;
 pub use service::{Capability, Inject, Missing, Risk, Service};
 pub(super) use service::{Carries, HostBlock, OriginPattern, host_value};
 pub use vector::Failed;
-pub(super) use vector::{Expected, Vector};
+pub(super) use vector::{Answer, Expected, Vector};

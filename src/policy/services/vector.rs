@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use serde_json::Value;
 
 use crate::{
     base::{ClientId, RefusalCode, SecretName},
@@ -32,8 +33,18 @@ pub(in crate::policy) struct Vector {
     pub(in crate::policy) place: Option<Place>,
     pub(in crate::policy) only: Vec<Only>,
     pub(in crate::policy) expected: Expected,
+    /// What answers it, if the vector says.
+    pub(in crate::policy) answer: Option<Answer>,
     /// Line in its file.
     pub(in crate::policy) line: usize,
+}
+
+/// An answer, and what is withheld from it.
+#[derive(Debug)]
+pub(in crate::policy) struct Answer {
+    pub(in crate::policy) document: Value,
+    /// Pointers, in their order.
+    pub(in crate::policy) withheld: Vec<String>,
 }
 
 /// What becomes of a vector's request when every capability is granted.
@@ -92,11 +103,24 @@ impl Service {
                 Err(code) => Expected::Refused(code),
             },
         };
-        (found != vector.expected).then(|| Failed {
-            place: format!("{}:{}", self.file, vector.line),
-            request: vector.asked.to_string(),
-            why: format!("expected {}, found {found}", vector.expected),
-        })
+        let why = if found == vector.expected {
+            self.try_answer(vector)?
+        } else {
+            format!("expected {}, found {found}", vector.expected)
+        };
+        let place = format!("{}:{}", self.file, vector.line);
+        Some(Failed { place, request: vector.asked.to_string(), why })
+    }
+
+    /// What is wrong with what is withheld from the vector's answer.
+    fn try_answer(&self, vector: &Vector) -> Option<String> {
+        let answer = vector.answer.as_ref()?;
+        let decision = self.outcome(vector, self.everything()).ok()?;
+        let found = decision.withhold.fields.withheld_in(&answer.document);
+        let told =
+            |all: &[String]| if all.is_empty() { "nothing".to_owned() } else { format!("`{}`", all.join("`, `")) };
+        (found != answer.withheld)
+            .then(|| format!("expected {} to be withheld, found {}", told(&answer.withheld), told(&found)))
     }
 
     fn everything(&self) -> Vec<(usize, Verdict)> {

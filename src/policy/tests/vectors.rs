@@ -95,6 +95,35 @@ fn vectors_that_do_not_hold_say_where_and_what_was_found() {
 }
 
 #[test]
+fn vectors_say_what_is_withheld_from_an_answer() {
+    let rules = "[scrub]\njson = [\"/**/url\"]\n[[issue]]\non = { path = \"/run\" }\nthen = \"scrub\"\ntake = [{ json = \"/key\" }]\n";
+    let vector = |send: &str, withheld: &str| {
+        format!(
+            "[[test]]\nsend = \"{send}\"\njson = '{{\"size\":\"small\"}}'\nanswer = '{{\"key\":\"k\",\"a\":[{{\"url\":\"u\"}},\
+                 {{\"url\":null}}]}}'\nwithheld = [{withheld}]\n"
+        )
+    };
+    let (run, read) = ("POST https://api.forge.example/run", "GET https://api.forge.example/repos/a/b/c");
+    let good = format!(
+        "{}gives = \"run\"\n{}gives = \"read\"\n",
+        vector(run, "\"/key\", \"/a/0/url\""),
+        vector(read, "\"/a/0/url\"")
+    );
+    assert_eq!(failed(&format!("{rules}{good}")), [""; 0]);
+    let bad = format!(
+        "{}gives = \"run\"\n{}gives = \"read\"\n",
+        vector(run, "\"/key\""),
+        vector(read, "\"/a/0/url\", \"/key\"")
+    );
+    let told: Vec<String> = failed(&format!("{rules}{bad}"));
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].ends_with("expected `/key` to be withheld, found `/a/0/url`, `/key`"), "{told:?}");
+    assert!(told[1].ends_with("expected `/a/0/url`, `/key` to be withheld, found `/a/0/url`"), "{told:?}");
+    let without = failed(&format!("{}gives = \"read\"\n", vector(read, "\"/key\"")));
+    assert!(without[0].ends_with("expected `/key` to be withheld, found nothing"), "{without:?}");
+}
+
+#[test]
 fn vectors_that_are_none_are_faults() {
     for (vector, why) in [
         ("gives = \"read\"", "no `send`"),
@@ -108,6 +137,19 @@ fn vectors_that_are_none_are_faults() {
         ("send = \"GET https://api.forge.example/\"\ncode = \"limit\"\nuse = \"kee\"", "no `[credential.kee]`"),
         ("send = \"GET https://api.forge.example/\"\ncode = \"limit\"\nonly = { rep = [] }", "no parameter `rep`"),
         ("send = \"GET https://api.forge.example/\"\ncode = \"limit\"\nwhy = \"x\"", "unknown key `why`"),
+        ("send = \"GET https://api.forge.example/\"\ngives = \"read\"\nanswer = \"{}\"", "go together"),
+        ("send = \"GET https://api.forge.example/\"\ngives = \"read\"\nwithheld = []", "go together"),
+        ("send = \"GET https://api.forge.example/\"\ngives = []\nanswer = \"{}\"\nwithheld = []", "has no answer"),
+        (
+            "send = \"GET https://api.forge.example/\"\ncode = \"limit\"\nanswer = \"{}\"\nwithheld = []",
+            "has no answer",
+        ),
+        ("send = \"GET https://api.forge.example/\"\ngives = \"read\"\nanswer = \"{\"\nwithheld = []", "is no JSON"),
+        (
+            "send = \"GET https://api.forge.example/\"\ngives = \"read\"\nanswer = \"{}\"\nwithheld = \"/a\"",
+            "`/a` is not in `answer`",
+        ),
+        ("send = \"POST https://api.forge.example/\"\ncode = \"limit\"\npush = []", "a push names refs"),
     ] {
         let text = format!("{SERVICE}[[test]]\n{vector}\n");
         let errors = PolicySet::of_texts(&[("forge.toml", &text)]).unwrap_err().to_string();
