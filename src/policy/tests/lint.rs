@@ -119,6 +119,36 @@ fn rules_that_can_never_match_as_they_are_written_are_told() {
 }
 
 #[test]
+fn rules_whose_parts_are_at_odds_are_told() {
+    for (rule, why) in [
+        ("method = \"POST\", upgrade = \"websocket\"", "a handshake of a WebSocket is a `GET`"),
+        ("json = { \"/a\" = \"b\" }, form = { a = \"b\" }", "a body is a form or JSON, and never both"),
+        ("jsonrpc = { method = \"a\" }, graphql = { operation = \"query\" }", "GraphQL or of JSON-RPC, and never both"),
+        ("method = \"PUT\", graphql = { operation = \"query\" }", "GraphQL comes by `POST`"),
+        ("method = \"GET\", mcp = { tool = \"a\" }", "JSON-RPC comes by `POST`"),
+        ("method = \"GET\", grpc = \"a.B/c\"", "gRPC comes by `POST`"),
+    ] {
+        let all = format!("{}{}", capability("all", "read", &format!("{{ {rule} }}"), ""), tried(&["all"]));
+        let found = lint(&all, "");
+        assert!(found.len() == 1 && found[0].contains("rule 1 of `allow`: "), "{rule}: {found:?}");
+        assert!(found[0].contains(why), "{rule}: {found:?}");
+    }
+    let taken = capability("all", "read", "{}", "{ method = \"GET\", grpc = \"a.B/c\" }");
+    assert_eq!(lint(&format!("{taken}{}", tried(&["all"])), ""), [""; 0], "what takes away is read widely");
+}
+
+#[test]
+fn what_no_request_gets_or_reaches_is_told() {
+    let read = format!("{}{}", capability("read", "read", "{ path = \"/all\" }", ""), tried(&["read"]));
+    let found = lint(&format!("[credential.spare]\ntype = \"token\"\n{read}"), "");
+    assert!(found.len() == 1 && found[0].contains("[credential.spare]: no `[[inject]]` writes it"), "{found:?}");
+    let host = "[host.gone]\norigin = \"https://gone.x.example\"\nexcept = [\"gone.x.example\"]\n\
+        [[inject]]\nhost = \"gone\"\nuse = \"key\"\nat = [{ header = \"x\" }]\n";
+    let found = lint(&format!("{host}{read}"), "");
+    assert!(found.len() == 1 && found[0].contains("[host.gone]: `except` leaves no host of it"), "{found:?}");
+}
+
+#[test]
 fn a_host_that_has_lost_its_domain_is_told() {
     let inject = "[[inject]]\nhost = \"short\"\nuse = \"key\"\nat = [{ header = \"x-key\" }]\n";
     let read = format!("{}{}", capability("read", "read", "{ path = \"/all\" }", ""), tried(&["read"]));
@@ -142,6 +172,15 @@ fn grants_that_do_not_mean_what_they_look_like_are_told() {
         (
             "item = \"k\"\nask = [\"read\"]\nenvironments = [\"[a-z]*\"]",
             "`environments` takes `[a-z]*` as it is written",
+        ),
+        ("item = \"k\"\nask = [\"read\"]\nprojects = [\"/src/[ab]\"]", "`projects` takes `/src/[ab]` as it is written"),
+        (
+            "item = \"k\"\nask = [\"read\"]\nunscoped = [\"read\"]\nonly = { project = [\"a?*\"] }",
+            "`only` takes `a?*` as it is written",
+        ),
+        (
+            "item = \"k\"\nask = [\"read\"]\nunscoped = [\"read\"]\nonly = { project = [\"a/b\"] }",
+            "`only` lists `a/b`, which `project` can never be",
         ),
     ] {
         let all = lint(&read, &format!("[[grant]]\nservice = \"x\"\n{grant}\n"));

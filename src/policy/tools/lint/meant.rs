@@ -5,11 +5,12 @@ use super::Finding;
 use crate::policy::{
     PolicySet,
     grants::{Grant, Verdict},
+    rules::{EncodedSlash, Glob, Param},
     services::Service,
 };
 
 /// What is odd in a grant.
-pub(super) fn in_grant(grant: &Grant) -> Vec<Finding> {
+pub(super) fn in_grant(service: &Service, grant: &Grant) -> Vec<Finding> {
     let found = |message: String, fix: &str| Finding { place: grant.place().to_owned(), message, fix: fix.to_owned() };
     let mut findings = Vec::new();
     if grant.listed.iter().all(|(_, verdict)| *verdict == Verdict::Deny) {
@@ -20,14 +21,35 @@ pub(super) fn in_grant(grant: &Grant) -> Vec<Finding> {
         let message = format!("`item` takes `{secret}` as the whole name of one secret, not as a pattern");
         findings.push(found(message, "write one grant for each secret"));
     }
-    for (key, globs) in [("agents", grant.agents()), ("environments", grant.environments())] {
-        for glob in globs.iter().filter(|glob| glob.contains(['?', '[', ']', '{', '}'])) {
+    let lists = [("agents", grant.agents()), ("environments", grant.environments()), ("projects", grant.projects())];
+    let of_only = grant.only.iter().flat_map(|only| &only.values).map(Glob::as_str);
+    let all = lists.iter().flat_map(|(key, globs)| globs.iter().map(|glob| (*key, &**glob)));
+    for (key, glob) in all.chain(of_only.map(|value| ("only", value))) {
+        if glob.contains(['?', '[', ']', '{', '}']) {
             let message =
                 format!("`{key}` takes `{glob}` as it is written: only `*` and `**` stand for something else");
             findings.push(found(message, "write it with `*`, or list each name"));
         }
     }
+    if service.hosts.iter().any(|block| block.slash == EncodedSlash::Keep) {
+        return findings; // there one segment may be a path
+    }
+    for (only, value) in grant.only.iter().flat_map(|only| only.values.iter().map(move |value| (only, value))) {
+        let param = service.params.iter().find(|param| *param.name == *only.param);
+        if param.is_some_and(|param| !value.as_str().contains('*') && !param.takes(value.as_str())) {
+            let message = format!("`only` lists `{}`, which `{}` can never be", value.as_str(), only.param);
+            findings.push(found(message, &param.map(example).unwrap_or_default()));
+        }
+    }
     findings
+}
+
+/// How a value of a parameter is written.
+fn example(param: &Param) -> String {
+    match (&param.pattern, param.segments) {
+        (None, count) if count > 1 => format!("write its {count} segments, such as `{}*`", "x/".repeat(count - 1)),
+        _ => format!("write a value of the form that `[param.{}]` has, or a pattern with `*`", param.name),
+    }
 }
 
 /// Aliases of one's own service that are words for another one.

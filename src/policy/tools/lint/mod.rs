@@ -34,7 +34,7 @@ impl Finding {
         Self {
             place: format!("{}:{}:{}", note.file, note.line, note.column),
             message: format!("{}: what needs it is refused", note.message),
-            fix: "leave it out, or keep it for a later version".to_owned(),
+            fix: note.fix.clone(),
         }
     }
 }
@@ -48,7 +48,9 @@ impl PolicySet {
         findings.extend(never::find(service));
         findings.extend(meant::in_service(self, service));
         let grants = self.grants().filter(|grant| grant.service() == service.id());
-        findings.extend(grants.flat_map(|grant| [unused::in_grant(service, grant), meant::in_grant(grant)].concat()));
+        findings.extend(
+            grants.flat_map(|grant| [unused::in_grant(service, grant), meant::in_grant(service, grant)].concat()),
+        );
         findings
     }
 }

@@ -5,6 +5,7 @@ use super::Finding;
 use crate::{
     base::{Authority, Host, HostPattern, expected},
     policy::{
+        Protocol,
         rules::{COMMON_METHODS, Rule},
         services::{HostBlock, OriginPattern, Service},
     },
@@ -34,7 +35,8 @@ pub(super) fn find(service: &Service) -> Vec<Finding> {
         for (list, rules) in [("allow", &capability.allow), ("deny", &capability.deny)] {
             for (number, rule) in rules.iter().enumerate() {
                 let told = |message| Finding::never(&place, format!("rule {} of `{list}`: {message}", number + 1));
-                findings.extend(in_rule(service, rule).into_iter().map(told));
+                let at_odds = at_odds(rule).filter(|_| list == "allow"); // what takes away is read widely
+                findings.extend(in_rule(service, rule).into_iter().chain(at_odds).map(told));
             }
         }
     }
@@ -45,6 +47,11 @@ pub(super) fn find(service: &Service) -> Vec<Finding> {
         findings.extend(wrong.map(|message| Finding::never(&place, format!("`when`: {message}"))));
     }
     for block in &service.hosts {
+        if block.origins.iter().all(|origin| block.except.iter().any(|except| is_whole(origin, except))) {
+            let place = format!("{} [host.{}]", service.file(), block.name);
+            let message = "`except` leaves no host of it".to_owned();
+            findings.push(Finding { place, message, fix: "leave out what is meant, or remove the block".to_owned() });
+        }
         findings.extend(block.origins.iter().filter_map(|origin| single_label(service, block, origin)));
         for except in block.except.iter().filter(|except| !excludes(block, except)) {
             let place = format!("{} [host.{}]", service.file(), block.name);
@@ -64,6 +71,15 @@ impl Finding {
 fn in_rule(service: &Service, rule: &Rule) -> Vec<String> {
     let methods = rule.methods.iter().filter_map(|method| mistyped(method));
     methods.chain(elsewhere(service, &rule.blocks, &rule.names)).collect()
+}
+
+/// Why no request can be what a rule wants.
+fn at_odds(rule: &Rule) -> Option<String> {
+    let upgrades = rule.protocol == Protocol::WebSocket && !rule.methods.is_empty();
+    if upgrades && !rule.methods.iter().any(|method| &**method == "GET") {
+        return Some("a handshake of a WebSocket is a `GET`".to_owned());
+    }
+    rule.matchers.at_odds(&rule.methods)
 }
 
 /// A method that nobody knows, and that is nearly one of those that everybody knows.
@@ -96,6 +112,12 @@ fn single_label(service: &Service, block: &HostBlock, origin: &OriginPattern) ->
     let place = format!("{} [host.{}]", service.file(), block.name);
     let message = format!("`{origin}` is a host of one label, which no provider has");
     Some(Finding { place, message, fix: format!("write the whole name, such as `api.{name}.example`") })
+}
+
+/// Whether an exception is all that an origin names.
+fn is_whole(origin: &OriginPattern, except: &HostPattern) -> bool {
+    origin.pattern == *except
+        || origin.pattern.exact().is_some_and(|name| name.parse().is_ok_and(|host| except.matches(&host).is_some()))
 }
 
 fn excludes(block: &HostBlock, except: &HostPattern) -> bool {

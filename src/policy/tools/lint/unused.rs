@@ -10,6 +10,14 @@ use crate::policy::{
 
 pub(super) fn in_service(service: &Service) -> Vec<Finding> {
     let mut findings = Vec::new();
+    for credential in
+        service.credentials.iter().filter(|one| service.injects.iter().all(|rule| *rule.inject.credential != *one.name))
+    {
+        let place = format!("{} [credential.{}]", service.file(), credential.name);
+        let message = "no `[[inject]]` writes it, so no request gets it".to_owned();
+        let fix = format!("add `[[inject]]` with `use = \"{}\"`", credential.name);
+        findings.push(Finding { place, message, fix });
+    }
     for capability in &service.capabilities {
         for (number, rule) in capability.allow.iter().enumerate() {
             if is_taken_whole(service, capability, rule) {
@@ -37,6 +45,9 @@ pub(super) fn in_service(service: &Service) -> Vec<Finding> {
 /// its answer would hand out a credential: vectors try that refusal.
 fn untried(service: &Service, capability: &Capability) -> Option<Finding> {
     let denied: Vec<&Rule> = capability.deny.iter().collect();
+    if capability.allow.iter().all(|rule| rule.never || rule.blocks.iter().all(|at| service.is_closed(*at))) {
+        return None; // what it needs is not built yet, which was told
+    }
     let heads = capability.allow.iter().filter(|rule| rule.is_plain()).flat_map(|rule| rule.heads(&[]));
     let examples = heads.filter_map(|heads| match meet(service, &heads, &heads, &denied) {
         Meeting::Example(example) => Some(example),
@@ -91,6 +102,10 @@ pub(super) fn in_grant(service: &Service, grant: &Grant) -> Vec<Finding> {
 }
 
 impl Service {
+    fn is_closed(&self, block: usize) -> bool {
+        self.hosts.get(block).is_some_and(|block| block.not_yet.is_some())
+    }
+
     /// Whether requests of this rule can show a value for the parameter, or are not judged by it.
     pub(in crate::policy) fn may_show(&self, rule: &Rule, param: &str) -> bool {
         let in_host = rule.blocks.iter().filter_map(|block| self.hosts.get(*block)).any(|block| {
