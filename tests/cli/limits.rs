@@ -160,7 +160,7 @@ fn a_token_s_limit_is_in_the_list_and_no_wider_after_a_restart() {
 fn a_limit_that_means_nothing_is_refused_with_what_would() {
     let (_origin, hand) = world();
     for (limit, said) in [
-        ("requests=lots", "`requests` cannot be `lots`; expected such as `60/min`"),
+        ("requests=lots", "`requests` cannot be `lots`; expected a number and a time, such as `60/min`"),
         ("tokens=1K/day", "cannot count `tokens`"),
         ("money=1.00/day", "no price says what `api-acme-test` costs"),
         ("other:requests=1/day", "there is no service `other`"),
