@@ -61,9 +61,9 @@ async fn a_refused_agent_is_told_how_to_ask_and_what_it_asks_gives_nothing_until
     assert_eq!((kept.status, &kept.json()["caps"]), (202, &json!(["log"])), "{kept:?}");
     let again = post(&house, Some(&session), &body.to_string()).await;
     assert_eq!(again.json()["id"], kept.json()["id"], "the same is kept once");
-    let sent = house.records_of("need_sent");
+    let recorded = house.records_of("need_sent");
     assert_eq!(
-        (sent.len(), sent[0].capability.as_deref(), sent[0].client_id.as_deref()),
+        (recorded.len(), recorded[0].capability.as_deref(), recorded[0].client_id.as_deref()),
         (1, Some("log"), Some("agent"))
     );
 
@@ -128,7 +128,7 @@ async fn what_is_no_need_is_refused_and_nothing_of_it_is_kept() {
     let (house, _) = bank(Speaks::Both, "", "").await;
     let session = open(&house, "agent");
     let lease = house.lease_of("acme_key", Some(&session));
-    let escaped: String = lease.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect();
+    let escaped = lease.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect::<Vec<_>>().concat();
     let with_why = |why: &str| format!(r#"{{"service": "acme", "caps": ["log"], "why": "{why}"}}"#);
     let of_url = |method: &str, url: &str| json!({ "method": method, "url": url }).to_string();
     for (body, status, code) in [

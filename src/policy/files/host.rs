@@ -73,8 +73,9 @@ pub(in crate::policy) fn read_hosts(
             source.fault(span.clone(), "`tls` says nothing about `http://`", "write the origin with `https://`");
         }
         let (shows, unshown) = if certificates { (client, None) } else { (None, client) };
-        let unshown =
-            unshown.map(|span| source.not_yet_but(span, format_args!("`tls.client_cert` of `[host.{}]`", name.value), NOT_DIALLED));
+        let unshown = unshown.map(|span| {
+            source.not_yet_but(span, format_args!("`tls.client_cert` of `[host.{}]`", name.value), NOT_DIALLED)
+        });
         let not_yet = raw.or(unshown);
         let roots = ca.filter(|_| not_yet.is_none()).and_then(|ca| read_roots(source, &ca)); // else nothing is dialled
         let name = name.value.into();
