@@ -34,7 +34,7 @@ pub(super) struct Arguments {
     /// A variable that agents read the credential from; may be given several times [default: NAME_API_KEY]
     #[arg(long, value_name = "VARIABLE")]
     env: Vec<String>,
-    /// Print the file instead of writing it
+    /// Print the file instead of writing it; into a file or a pipe with --output human
     #[arg(long)]
     print: bool,
 }

@@ -38,3 +38,21 @@ pub(super) fn resolve<'d>(document: &'d Value, value: &'d Value) -> Option<&'d V
     }
     None
 }
+
+/// The same, of an operation: one that stands in another file is `None`.
+pub(super) fn resolved<'d>(document: &'d Value, operation: &'d Value) -> Option<&'d Value> {
+    resolve(document, operation).filter(|operation| operation.is_object())
+}
+
+/// How many references lead out of the file; none of them is followed.
+pub(super) fn outside(document: &Value) -> usize {
+    match document {
+        Value::Object(fields) => {
+            let leads_out = |text: &str| !text.starts_with('#');
+            let own = fields.get("$ref").and_then(Value::as_str).is_some_and(leads_out);
+            usize::from(own) + fields.values().map(outside).sum::<usize>()
+        }
+        Value::Array(list) => list.iter().map(outside).sum(),
+        _ => 0,
+    }
+}

@@ -3,10 +3,13 @@
 //! Invariants: nothing is fetched, no reference leaves the file; what is not understood is left out and said.
 
 mod document;
+mod kinds;
 mod operations;
+mod rules;
 mod schemes;
 mod secrets;
 mod servers;
+mod words;
 mod write;
 
 use std::fmt;
@@ -69,6 +72,12 @@ pub fn describe(description: &[u8], wish: &Wish) -> Result<Described, Descriptio
     let operations = operations::read(&document, &mut notes);
     if operations.is_empty() {
         return Err(DescriptionError::NoPaths);
+    }
+    let outside = document::outside(&document);
+    if outside > 0 {
+        notes.add(format!(
+            "{outside} references to other files: bundle the description into one file to have them looked at"
+        ));
     }
     let credentials = schemes::read(&document, &mut notes);
     if credentials.is_empty() {

@@ -5,19 +5,25 @@ use serde_json::Value;
 use super::document::resolve;
 
 /// Names that mean a credential wherever they stand, without case and separators.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 20] = [
+    "accesskey",
     "accesskeysecret",
     "accesstoken",
+    "apikey",
     "apikeysecret",
     "apisecret",
+    "apitoken",
     "authtoken",
+    "bottoken",
     "clientsecret",
     "connectionstring",
+    "kubeconfig",
     "privatekey",
     "refreshtoken",
     "secretaccesskey",
     "secretkey",
     "sessiontoken",
+    "signingkey",
     "signingsecret",
     "webhooksecret",
 ];
@@ -48,7 +54,12 @@ fn names_secret(document: &Value, schema: &Value, depth: usize, left: &mut usize
     let Some(schema) = resolve(document, schema) else { return false };
     let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
     for (name, property) in properties {
-        if is_secret(name) && is_text(document, property) || names_secret(document, property, depth - 1, left) {
+        let Some(property) = resolve(document, property) else { continue };
+        if property.get("writeOnly").and_then(Value::as_bool) == Some(true) {
+            continue; // no answer has it
+        }
+        let is_password = property.get("format").and_then(Value::as_str) == Some("password");
+        if (is_password || is_secret(name)) && is_text(property) || names_secret(document, property, depth - 1, left) {
             return true;
         }
     }
@@ -63,9 +74,8 @@ fn is_secret(name: &str) -> bool {
 }
 
 /// A text, or whatever says nothing else of itself.
-fn is_text(document: &Value, property: &Value) -> bool {
-    let kind = resolve(document, property).and_then(|property| property.get("type"));
-    match kind {
+fn is_text(property: &Value) -> bool {
+    match property.get("type") {
         Some(Value::String(kind)) => kind == "string",
         Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "string"),
         _ => true,

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use super::{
     Wish,
-    operations::{Kind, Operation},
+    kinds::{Judged, Kind},
+    operations::Operation,
+    rules::{Pattern, denied, patterns},
     schemes::{Credential, quoted},
     servers::Server,
 };
@@ -19,27 +21,38 @@ pub(super) struct Parts<'a> {
     pub(super) credentials: &'a [Credential],
 }
 
-const CAPABILITIES: [(Kind, &str, &str, &str); 4] = [
+type Judgements = [(Pattern, Judged)];
+
+/// Name, risk and sentence of each.
+const CAPABILITIES: [(Kind, &str, &str, &str); 6] = [
     (Kind::Read, "read", "read", "Look"),
     (Kind::Write, "write", "write", "Create and change"),
+    (Kind::Pay, "pay", "spend", "Move money, as far as names tell"),
     (Kind::Delete, "delete", "destroy", "Delete"),
-    (Kind::Secret, "secrets", "secret", "Whatever answers with a credential, as far as the description tells"),
+    (Kind::Admin, "admin", "admin", "People, rights, billing, webhooks and keys, as far as names tell"),
+    (Kind::Secret, "secrets", "secret", "Whatever shows or makes a credential, as far as names tell"),
 ];
 
 pub(super) fn text(parts: &Parts<'_>) -> String {
     let mut text = format!(
-        "# Made from an OpenAPI description. Methods are a rough guide to what a call does: move those that only look to\n\
-         # `read`, and those that cost money or cannot be undone to capabilities of their own.\n\
+        "# Made from an OpenAPI description. Methods, paths and names are a rough guide to what a call does: move those that\n\
+         # only look to `read`, and those that cost money or cannot be undone to capabilities of their own. The words behind\n\
+         # a path say why it stands where it does.\n\
          schema = 1\nkind   = \"service\"\nid     = {}\nname   = {}\n",
         quoted(parts.wish.id.as_str()),
         quoted(&one_line(parts.title)),
     );
     hosts(&mut text, parts.servers);
     credentials(&mut text, parts);
+    let mut bases: Vec<&str> = parts.servers.iter().map(|server| &*server.base).collect();
+    bases.sort_unstable();
+    bases.dedup();
+    let all = patterns(parts.operations, &bases);
     for capability in CAPABILITIES {
-        capability_text(&mut text, parts, capability);
+        capability_text(&mut text, &all, capability);
     }
-    vectors(&mut text, parts);
+    issue_text(&mut text, &all);
+    vectors(&mut text, parts, &all);
     text
 }
 
@@ -85,50 +98,65 @@ fn upper(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
 }
 
-/// The paths of each method, each below the paths of every server.
-fn paths(parts: &Parts<'_>, kind: Kind) -> Vec<(&'static str, Vec<String>)> {
-    let mut bases: Vec<&str> = parts.servers.iter().map(|server| &*server.base).collect();
-    bases.sort_unstable();
-    bases.dedup();
-    let mut by_method: Vec<(&'static str, Vec<String>)> = Vec::new();
-    for operation in parts.operations.iter().filter(|operation| operation.kind == kind) {
-        let full = bases.iter().map(|base| format!("{base}{}", operation.path));
-        match by_method.iter_mut().find(|(method, _)| *method == operation.method) {
-            Some((_, paths)) => paths.extend(full),
-            None => by_method.push((operation.method, full.collect())),
-        }
-    }
-    for (_, paths) in &mut by_method {
-        paths.sort_unstable();
-        paths.dedup();
-    }
-    by_method
-}
-
-fn capability_text(text: &mut String, parts: &Parts<'_>, (kind, name, risk, about): (Kind, &str, &str, &str)) {
-    let allow = paths(parts, kind);
+fn capability_text(text: &mut String, all: &Judgements, (kind, name, risk, about): (Kind, &str, &str, &str)) {
+    let allow: Vec<&(Pattern, Judged)> = all.iter().filter(|(_, judged)| judged.kind == kind).collect();
     if allow.is_empty() {
         return;
     }
     let _ = write!(text, "\n[cap.{name}]\nabout = {}\nrisk  = {}\n", quoted(about), quoted(risk));
-    let _ = writeln!(text, "allow = [\n{}]", rules(&allow));
+    let _ = writeln!(text, "allow = [\n{}]", rules(&allow, |judged| judged.why));
     // `/keys/*` would give `/keys/secret` too.
-    let mut deny = paths(parts, Kind::Secret);
-    deny.retain(|(method, _)| allow.iter().any(|(other, _)| other == method));
-    if kind != Kind::Secret && !deny.is_empty() {
-        let _ = writeln!(text, "deny  = [\n{}]", rules(&deny));
+    let deny = denied(all, kind);
+    if !deny.is_empty() {
+        let _ = writeln!(text, "deny  = [\n{}]", rules(&deny, |judged| Some(name_of(judged.kind))));
     }
 }
 
-fn rules(by_method: &[(&'static str, Vec<String>)]) -> String {
-    by_method.iter().fold(String::new(), |text, (method, paths)| {
-        let paths: Vec<String> = paths.iter().map(|path| format!("    {}", quoted(path))).collect();
-        text + &format!("  {{ host = \"api\", method = \"{method}\", path = [\n{},\n  ] }},\n", paths.join(",\n"))
+fn name_of(kind: Kind) -> &'static str {
+    CAPABILITIES.iter().find(|(known, ..)| *known == kind).map_or("", |(_, name, ..)| name)
+}
+
+/// The rules, one for each method; why a path is among them stands behind it.
+fn rules(list: &[&(Pattern, Judged)], why: impl Fn(&Judged) -> Option<&'static str>) -> String {
+    by_method(list).into_iter().fold(String::new(), |text, (method, list)| {
+        text + &format!("  {{ host = \"api\", method = \"{method}\", path = [\n{}  ] }},\n", paths(&list, &why))
     })
 }
 
-/// One that each capability gives, and one that none does.
-fn vectors(text: &mut String, parts: &Parts<'_>) {
+fn paths(list: &[&(Pattern, Judged)], why: &impl Fn(&Judged) -> Option<&'static str>) -> String {
+    list.iter().fold(String::new(), |text, (pattern, judged)| {
+        let why = why(judged).map_or_else(String::new, |why| format!(" # {why}"));
+        text + &format!("    {},{why}\n", quoted(&pattern.path))
+    })
+}
+
+fn by_method<'a>(list: &[&'a (Pattern, Judged)]) -> Vec<(&'static str, Vec<&'a (Pattern, Judged)>)> {
+    let mut by_method: Vec<(&'static str, Vec<&(Pattern, Judged)>)> = Vec::new();
+    for one in list {
+        match by_method.iter_mut().find(|(method, _)| *method == one.0.method) {
+            Some((_, list)) => list.push(one),
+            None => by_method.push((one.0.method, vec![one])),
+        }
+    }
+    by_method
+}
+
+/// Whatever plausibly answers with a fresh credential is refused, until a person has looked.
+fn issue_text(text: &mut String, all: &Judgements) {
+    let refused: Vec<&(Pattern, Judged)> = all.iter().filter(|(_, judged)| judged.is_refused).collect();
+    for (method, list) in by_method(&refused) {
+        let _ = write!(
+            text,
+            "\n# These would hand a fresh credential to the agent, as far as names tell, so they are refused whatever is\n\
+             # granted. Take out those whose answers hold none.\n\
+             [[issue]]\non   = {{ host = \"api\", method = \"{method}\", path = [\n{}] }}\nthen = \"refuse\"\n",
+            paths(&list, &|judged: &Judged| judged.why)
+        );
+    }
+}
+
+/// One that each capability gives, one that hands out a credential, and one that no capability gives.
+fn vectors(text: &mut String, parts: &Parts<'_>, all: &Judgements) {
     let Some(server) = parts.servers.first() else { return };
     let host =
         server.params.iter().fold(server.origin.clone(), |host, param| host.replace(&format!("{{{param}}}"), "x"));
@@ -137,26 +165,36 @@ fn vectors(text: &mut String, parts: &Parts<'_>) {
         [first, ..] => format!("use   = {}\n", quoted(&first.name)),
         [] => return,
     };
-    let secret = paths(parts, Kind::Secret);
-    for (kind, name, ..) in CAPABILITIES {
-        let all = paths(parts, kind);
-        let mut examples =
-            all.iter().flat_map(|(method, paths)| paths.iter().map(move |path| (*method, path.replace('*', "x1"))));
-        let Some((method, path)) =
-            examples.find(|(method, path)| kind == Kind::Secret || !is_given(&secret, method, path))
-        else {
-            continue;
-        };
+    let mut vector = |method: &str, path: &str, expected: &str| {
         let url = format!("{method} {host}{path}");
-        let _ = write!(text, "\n[[test]]\nsend  = {}\n{used}gives = {}\n", quoted(&url), quoted(name));
+        let _ = write!(text, "\n[[test]]\nsend  = {}\n{used}{expected}\n", quoted(&url)); // a String takes everything
+    };
+    let refused: Vec<&(Pattern, Judged)> = all.iter().filter(|(_, judged)| judged.is_refused).collect();
+    for (kind, name, ..) in CAPABILITIES {
+        let deny = denied(all, kind);
+        let example = |(pattern, judged): &(Pattern, Judged)| {
+            let path = pattern.path.replace('*', "x1");
+            let is_free =
+                judged.kind == kind && !takes(&deny, pattern.method, &path) && !takes(&refused, pattern.method, &path);
+            is_free.then_some((pattern.method, path))
+        };
+        if let Some((method, path)) = all.iter().find_map(example) {
+            vector(method, &path, &format!("gives = {}", quoted(name)));
+        }
     }
-    let stranger = format!("PATCH {host}/not-in-the-description/x1");
-    let _ = write!(text, "\n[[test]]\nsend  = {}\n{used}code  = \"cap_denied\"\n", quoted(&stranger));
+    if let Some((pattern, _)) = refused.first() {
+        vector(pattern.method, &pattern.path.replace('*', "x1"), "code  = \"issue_refused\"");
+    }
+    let mut stranger = "/not-in-the-description/x1".to_owned();
+    while takes(&all.iter().collect::<Vec<_>>(), "PATCH", &stranger) {
+        stranger.push_str("/x1"); // no pattern is without end
+    }
+    vector("PATCH", &stranger, "code  = \"cap_denied\"");
 }
 
-fn is_given(by_method: &[(&'static str, Vec<String>)], method: &str, path: &str) -> bool {
-    let patterns = by_method.iter().filter(|(other, _)| *other == method).flat_map(|(_, paths)| paths);
+fn takes(list: &[&(Pattern, Judged)], method: &str, path: &str) -> bool {
+    let patterns = list.iter().filter(|(pattern, _)| pattern.method == method);
     patterns
-        .filter_map(|pattern| PathPattern::parse(pattern, &[]).ok())
+        .filter_map(|(pattern, _)| PathPattern::parse(&pattern.path, &[]).ok())
         .any(|pattern| pattern.matches(path, Reading::Loose, &mut Shown::default()))
 }
