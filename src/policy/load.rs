@@ -1,7 +1,7 @@
 //! From the files of a folder, and the catalogue, to what a set is made of: every fault of every file at once.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -39,7 +39,7 @@ pub(super) struct Loaded {
 
 /// Loads the texts of shipped services and of the user's files, of which some faults are known already.
 pub(super) fn load(shipped: &[(String, &str)], texts: &[Text], mut faults: Vec<Fault>) -> Result<Loaded, LoadErrors> {
-    let Read { services, policies, tariffs } = read_all(shipped, texts, &mut faults);
+    let Read { services, policies, tariffs, all_prices } = read_all(shipped, texts, &mut faults);
     let known = Known { services: &services, tariffs: &tariffs };
     let mut defaults = Defaults::default();
     let mut read: Vec<(&Source, ReadGrant)> = Vec::new();
@@ -57,6 +57,10 @@ pub(super) fn load(shipped: &[(String, &str)], texts: &[Text], mut faults: Vec<F
     }
     find_overlaps(&read, &mut faults);
     find_unpriced(&defaults, &read, known, &mut faults);
+    if !all_prices {
+        let told: HashSet<String> = services.usable.values().map(|service| unpriced(service).0).collect();
+        faults.retain(|fault| !told.contains(&fault.message));
+    }
     LoadErrors::check(faults)?;
     let mut grants: Vec<Grant> = read.into_iter().map(|(_, read)| read.grant).collect();
     for grant in &mut grants {
@@ -82,6 +86,8 @@ struct Read<'t> {
     services: Services,
     policies: Vec<ReadFile<'t>>,
     tariffs: Tariffs,
+    /// Whether every file that may have prices was read; else what lacks one is not known.
+    all_prices: bool,
 }
 
 impl Services {
@@ -104,7 +110,7 @@ fn read_all<'t>(shipped: &[(String, &'t str)], texts: &'t [Text], faults: &mut V
         }
     }
     let mut own: HashMap<ServiceId, Arc<str>> = HashMap::new();
-    let (mut policies, mut prices) = (Vec::new(), Vec::new());
+    let (mut policies, mut prices, mut all_prices) = (Vec::new(), Vec::new(), true);
     let theirs: Vec<(&str, &str)> = texts.iter().map(|text| (&*text.file, &*text.text)).collect();
     for (read, text) in read_files(&theirs, &["service", "policy", "prices"]).into_iter().zip(texts) {
         match read.kind {
@@ -120,16 +126,18 @@ fn read_all<'t>(shipped: &[(String, &'t str)], texts: &'t [Text], faults: &mut V
                 continue;
             }
             Kind::Prices => prices.push((&*text.file, &*text.text)),
-            Kind::Faulty => {}
-            Kind::FaultyService(Some(id)) => drop(services.faulty.insert(id)),
+            Kind::Faulty => all_prices = false,
+            Kind::FaultyService(Some(id)) => drop(services.faulty.insert(id)), // a service has no prices
             Kind::FaultyService(None) => services.is_part = true,
         }
         faults.extend(read.source.take_faults());
     }
     let Services { usable, faulty, .. } = &mut services;
     usable.retain(|id, _| !faulty.contains(id));
+    let before = faults.len();
     let tariffs = read_prices(&prices, &services, faults);
-    Read { services, policies, tariffs }
+    all_prices &= faults.len() == before;
+    Read { services, policies, tariffs, all_prices }
 }
 
 /// The money of a secret can be counted only where every service that is granted with it has prices.
@@ -147,10 +155,14 @@ fn find_unpriced(defaults: &Defaults, read: &[(&Source, ReadGrant)], known: Know
     }
 }
 
+/// The most overlaps that are told: a file of 1 MiB can have a hundred million.
+const MAX_OVERLAPS: usize = 100;
+
 /// Two grants that could both fit one lease would need an order; there is none, so they are refused. The rule is
 /// sound and simple: same service, same credential, same secret, and agents, projects and environments nowhere provably
 /// apart.
 fn find_overlaps(read: &[(&Source, ReadGrant)], faults: &mut Vec<Fault>) {
+    let before = faults.len();
     // By item, so that a thousand grants are not held against one another.
     let mut of_item: HashMap<(&ServiceId, &str, &SecretName), Vec<&Grant>> = HashMap::new();
     for (source, ReadGrant { grant: other, span }) in read {
@@ -158,6 +170,9 @@ fn find_overlaps(read: &[(&Source, ReadGrant)], faults: &mut Vec<Fault>) {
         for (credential, secret) in &other.items {
             let earlier = of_item.entry((&other.service, credential, secret)).or_default();
             for grant in earlier.iter().filter(|grant| !grant.is_apart(other)) {
+                if faults.len() >= before + MAX_OVERLAPS {
+                    return;
+                }
                 if told.iter().any(|known| std::ptr::eq(*known, *grant)) {
                     continue; // they have two items in common
                 }
@@ -234,6 +249,10 @@ pub(super) fn files_of(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 pub(super) fn read_file(path: &Path, max: u64, faults: &mut Vec<Fault>) -> Option<Text> {
     let file = path.display().to_string();
     match read_bounded(path, max) {
+        Err(error) if path.is_dir() => {
+            let fix = "it is a folder: give it another name".to_owned();
+            faults.push(Fault { fix, ..file_fault(path, error.to_string()) });
+        }
         Err(error) => faults.push(file_fault(path, error.to_string())),
         Ok((bytes, _)) => match String::from_utf8(bytes) {
             Ok(text) => return Some(Text { file, text }),

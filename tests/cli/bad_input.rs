@@ -46,7 +46,7 @@ fn a_broken_policy_keeps_the_old_one_and_is_shown() {
     assert_eq!(grants(&hand), before);
     let (_, status) = hand.envelope(&["status"], b"");
     assert!(status.to_string().contains("broken.toml"), "{status}");
-    refused(&hand, &["policy", "check"], b"", 64, &["broken.toml:3:1", "and 1 more"]);
+    refused(&hand, &["policy", "check"], b"", 64, &["broken.toml:4:1", "did you mean `service`?"]);
     std::fs::remove_file(&broken).unwrap();
     assert_eq!(hand.envelope(&["policy", "reload"], b"").0, 0);
     assert_eq!(hand.envelope(&["policy", "check"], b"").0, 0);

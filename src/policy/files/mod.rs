@@ -15,6 +15,7 @@ mod read_files;
 mod rule;
 mod service;
 mod source;
+mod syntax;
 mod vector;
 
 pub(super) use policy::{Defaults, Known, ReadGrant, Services, read_policy, read_project};

@@ -113,10 +113,27 @@ impl<'a> Table<'a> {
     pub(in crate::policy) fn required_text(&mut self, key: &'static str) -> Option<At<&'a str>> {
         if !self.content.contains_key(key) {
             self.know(key);
-            self.fault(format!("{} has no `{key}`", self.what), format!("add `{key} = \"…\"`"));
+            self.missing(key, format!("add `{key} = \"…\"`"));
             return None;
         }
         self.text(key)
+    }
+
+    /// Says that a key is not there, at the key that was probably meant to be it.
+    pub(in crate::policy) fn missing(&self, key: &'static str, fix: impl Display) {
+        let meant = |name: &str| expected(name, &[key]).starts_with("did");
+        match self.content.keys().find(|name| meant(name.get_ref())) {
+            Some(name) => self.unknown(name.span(), name.get_ref(), &[key]),
+            None => self.fault(format!("{} has no `{key}`", self.what), fix),
+        }
+    }
+
+    fn unknown(&self, span: Span, name: &str, known: &[&str]) {
+        self.source.fault(
+            span,
+            format!("unknown key `{}` in {}", name.escape_debug(), self.what),
+            expected(name, known),
+        );
     }
 
     /// A text or a list of texts; an empty list stays an empty list.
@@ -277,8 +294,7 @@ impl<'a> Table<'a> {
         for key in self.content.keys() {
             let name: &str = key.get_ref();
             if !self.known.contains(&name) {
-                let message = format!("unknown key `{}` in {}", name.escape_debug(), self.what);
-                self.source.fault(key.span(), message, expected(name, &self.known));
+                self.unknown(key.span(), name, &self.known);
             }
         }
     }

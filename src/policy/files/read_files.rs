@@ -95,7 +95,7 @@ fn kind_of<'t>(source: &Source, text: &'t str, kinds: &[&str]) -> Kind<'t> {
 pub(in crate::policy) fn head<'k>(root: &mut Table<'_>, kinds: &[&'k str]) -> Option<&'k str> {
     let source = root.source();
     match root.value("schema") {
-        None => root.fault("the file has no `schema`", "begin it with `schema = 1`"),
+        None => root.missing("schema", "begin it with `schema = 1`"),
         Some(_) => drop(root.count("schema", 1)),
     }
     let kind = root.required_text("kind")?;

@@ -1,14 +1,12 @@
 //! One file being read: where things stand in it, what is wrong with it, and what it asks for that is not built yet.
 
 use std::{
-    cell::{OnceCell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     fmt::Display,
     ops::Range,
     str::FromStr,
     sync::Arc,
 };
-
-use toml::{Spanned, de::DeTable};
 
 use crate::base::position;
 use crate::policy::Fault;
@@ -37,40 +35,34 @@ pub(in crate::policy) struct Source {
     /// Where each line begins; found once, as grants and vectors all ask for theirs.
     lines: OnceCell<Vec<usize>>,
     notes: RefCell<Vec<Fault>>,
+    /// Whether the text is no TOML, so that more would only lead astray.
+    is_broken: Cell<bool>,
 }
 
 impl Source {
     pub(in crate::policy) fn new(file: &str, text: &str) -> Self {
         let (faults, notes, lines) = (RefCell::default(), RefCell::default(), OnceCell::new());
-        Self { file: file.into(), text: text.into(), faults, lines, notes }
+        Self { file: file.into(), text: text.into(), faults, lines, notes, is_broken: Cell::new(false) }
     }
 
     pub(in crate::policy) fn file(&self) -> &Arc<str> {
         &self.file
     }
 
-    /// Parses the text; syntax errors are faults and whatever could be read is still looked at.
-    pub(in crate::policy) fn parse<'s>(&self, text: &'s str) -> Spanned<DeTable<'s>> {
-        let (table, errors) = DeTable::parse_recoverable(text);
-        for error in errors {
-            let (span, message) = (error.span().unwrap_or(0..0), error.message());
-            match text.get(span.clone()).filter(|key| message == "duplicate key" && !key.is_empty()) {
-                Some(key) => self.fault(span, format!("duplicate key `{}`", key.escape_debug()), "keep one of them"),
-                None => self.fault(span, message, ""),
-            }
-        }
-        table
-    }
-
     /// Notes a fault; the first hundred of a file are kept, each with at most 400 characters.
     pub(in crate::policy) fn fault(&self, span: Span, message: impl Display, fix: impl Display) {
-        if self.faults.borrow().len() >= MAX_FAULTS {
+        if self.is_broken.get() || self.faults.borrow().len() >= MAX_FAULTS {
             return;
         }
         let (line, column) = self.position(span.start);
         let message = message.to_string().chars().take(MAX_MESSAGE).collect();
         let fix = fix.to_string().chars().take(MAX_MESSAGE).collect();
         self.faults.borrow_mut().push(Fault { file: self.file.clone(), line, column, message, fix });
+    }
+
+    /// From now on nothing is wrong but what was told.
+    pub(super) fn tell_no_more(&self) {
+        self.is_broken.set(true);
     }
 
     /// Notes something that a file may ask for and that is not built yet; the sentence is what a request that would need

@@ -321,3 +321,29 @@ fn a_check_is_read_with_the_place_that_its_value_goes_to() {
     assert_eq!(service.credential("key").unwrap().on_unauthorized(), crate::policy::OnUnauthorized::Rotate);
     assert!(service.check("no").is_none());
 }
+
+#[test]
+fn a_file_full_of_overlaps_is_told_in_bounded_time_and_words() {
+    let grant = "[[grant]]\nservice = \"acme\"\nitem = \"k\"\nallow = [\"read\"]\n";
+    let policy = format!("schema = 1\nkind = \"policy\"\n{}", grant.repeat(10_000));
+    let all = faults(&[("acme.toml", ACME), ("p.toml", &policy)]);
+    assert!(
+        all.len() == 100 && all[0].contains("overlaps with the one at p.toml:3;"),
+        "{} {:?}",
+        all.len(),
+        all.first()
+    );
+}
+
+#[test]
+fn faults_of_prices_are_not_told_again_of_the_money_that_they_are_for() {
+    let policy = "schema = 1\nkind = \"policy\"\n[[grant]]\nservice = \"acme\"\nitem = \"k\"\nallow = [\"read\"]\n\
+        limit = { money = \"5.00/day\" }\n";
+    let prices = "schema = 1\nkind = \"prices\"\n[[price]]\nservice = \"acme\"\ntokens = \"2.50\"\n";
+    let of = |prices: &str| faults(&[("acme.toml", ACME), ("mine.toml", policy), ("prices.toml", prices)]);
+    assert_eq!(of(prices), [""; 0]);
+    let all = of(&prices.replace("kind", "kin"));
+    assert_eq!(all, ["prices.toml:2:1: unknown key `kin` in the file; did you mean `kind`?"]);
+    let all = of(&prices.replace("service", "servicce"));
+    assert!(all.iter().all(|fault| fault.starts_with("prices.toml:4:1:")), "{all:?}");
+}

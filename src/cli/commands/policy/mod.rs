@@ -218,10 +218,19 @@ fn check(context: &Context, paths: &[PathBuf]) -> Result<Outcome, Report> {
         [first, rest @ ..] => format!("{}: {}; and {} more", first.place, told(first), rest.len()),
     };
     let file = faults.first().and_then(|fault| fault.place.rsplitn(3, ':').last()).unwrap_or("");
-    let fix = format!("${{EDITOR:-vi}} {}", sanitize::shell_word(file));
+    let fix = mended(Path::new(file));
     let human = format!("{}{}", fault_table(&faults), ignored_lines(&ignored));
     let result = json!({"checked": paths, "faults": faults, "ignored": ignored});
     Err(Report::new(ExitStatus::Data, message, fix).with_result(result, human))
+}
+
+/// The command for a file with a fault: an editor, or another name for a folder that is called like a file.
+fn mended(file: &Path) -> String {
+    let word = |path: &Path| sanitize::shell_word(&path.to_string_lossy());
+    if file.is_dir() {
+        return format!("mv -n {} {}", word(file), word(&file.with_extension("folder")));
+    }
+    format!("${{EDITOR:-vi}} {}", word(file))
 }
 
 /// What is not built yet is no fault: the file loads, and a request that needs it is refused.
