@@ -1,5 +1,6 @@
-//! Fuzz targets for policy files and for the matcher. `cargo test` tries some inputs by chance; `cargo bolero test
-//! policy::tests::fuzz::NAME` looks for worse ones for as long as it is let.
+//! Fuzz targets for policy files and for the matcher. `cargo test` tries some inputs by chance, more of them with
+//! `BOLERO_RANDOM_ITERATIONS` and `BOLERO_RANDOM_TEST_TIME_MS`; `cargo bolero test policy::tests::fuzz::NAME` looks for worse ones
+//! for as long as it is let. The README says how each is started.
 
 use std::sync::LazyLock;
 
