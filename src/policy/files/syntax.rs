@@ -22,7 +22,7 @@ impl Source {
             self.fault(span, error.message(), fix);
             self.tell_no_more();
         }
-        for span in twice.iter().filter_map(|error| error.span()) {
+        for span in twice.iter().filter_map(toml::de::Error::span) {
             let Some(key) = text.get(span.clone()).filter(|key| !key.is_empty()) else { continue };
             let fix = kept(text.get(..span.start).unwrap_or(""), key);
             self.fault(span, format!("duplicate key `{}`", key.escape_debug()), fix);

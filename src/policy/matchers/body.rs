@@ -128,12 +128,10 @@ impl Body {
         }
     }
 
-    /// As JSON in which everybody reads the same, for people who are shown parts of it.
+    /// As JSON in which everybody reads the same, whatever its head calls it, for people who are shown parts of it.
     pub fn document(&self) -> Option<&Value> {
-        match self.json(false) {
-            View::Read(value) => Some(value),
-            View::Empty | View::Unread | View::Unreadable => None,
-        }
+        let bytes = self.whole().filter(|bytes| !bytes.is_empty())?;
+        self.json.get_or_init(|| read_json(bytes)).as_ref()
     }
 
     /// All of it.

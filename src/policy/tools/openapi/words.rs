@@ -135,7 +135,7 @@ pub(super) fn is_about_credential(words: &[String]) -> Named {
     let words = words.iter().filter(|word| !ARTICLES.contains(&&***word));
     let phrase: Vec<String> =
         words.take_while(|word| !PREPOSITIONS.contains(&&***word)).take(PHRASE).cloned().collect();
-    let made = |part: &[String]| matches!(part, [verb, noun] if is_making(&[verb.clone()]) && ["key", "token"].contains(&&**noun));
+    let made = |part: &[String]| matches!(part, [verb, noun] if is_making(std::slice::from_ref(verb)) && ["key", "token"].contains(&&**noun));
     let names = |part: &[String]| credential_in(part) == Named::Plainly || made(part);
     match () {
         () if names(&phrase) => Named::Plainly,
@@ -228,7 +228,7 @@ pub(super) fn is_making(segment: &[String]) -> bool {
 
 pub(super) fn is_login(segment: &[String]) -> bool {
     last_in(segment, &LOGINS)
-        || matches!(segment, [first, second] if *first == "sign" && *second == "in" || *first == "log" && *second == "in")
+        || matches!(segment, [first, second] if ["sign", "log"].contains(&&**first) && *second == "in")
 }
 
 pub(super) fn is_deleting(segment: &[String]) -> bool {

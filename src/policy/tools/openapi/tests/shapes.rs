@@ -104,7 +104,7 @@ fn place(described: &Described, call: &str) -> (String, bool) {
         .capabilities
         .iter()
         .filter(|capability| capability.allow.iter().any(|one| *one == rule || lists(one, method, path)))
-        .map(|capability| capability.name.to_string())
+        .map(|capability| capability.name.clone())
         .collect();
     let issues = described.text.split("[[issue]]").skip(1).collect::<String>();
     let issue = issues.split(&format!("method = \"{method}\"")).nth(1).and_then(|rest| rest.split("] }").next());
@@ -224,7 +224,8 @@ fn hostile_descriptions_are_refused_or_used_in_bounded_time() {
     assert!(matches!(describe(deep.as_bytes(), &wish("x")), Err(DescriptionError::Syntax(_))));
     let flow = format!("openapi: 3.0.0\na: {}\n", "[".repeat(100_000));
     assert!(matches!(describe(flow.as_bytes(), &wish("x")), Err(DescriptionError::Syntax(_))));
-    let paths: String = (0..3_000).map(|n| format!("  /p{n}/{{id}}: {{get: {{}}, delete: {{}}}}\n")).collect();
+    let paths: Vec<String> = (0..3_000).map(|n| format!("  /p{n}/{{id}}: {{get: {{}}, delete: {{}}}}\n")).collect();
+    let paths = paths.concat();
     let many = format!("{}\npaths:\n{paths}", VERBS.split("\npaths:").next().unwrap());
     holds(&describe(many.as_bytes(), &wish("many")).unwrap());
     for text in
