@@ -92,10 +92,9 @@ impl Error {
         }
     }
 
-    /// HTTP that broke off. In TLS 1.3 a client learns only then what became of its certificate; it may be the connection
-    /// that was told.
-    pub(super) fn of_http(host: Host, source: hyper::Error, told: Option<&'static str>) -> Self {
-        match about_identity(&source).or(told) {
+    /// HTTP that broke off, on a connection that was told this.
+    pub(super) fn of_http(host: Host, source: hyper::Error, alert: Option<&'static str>) -> Self {
+        match alert {
             Some(alert) => Self::Identity { host, alert },
             None => Self::Http { host, source },
         }
@@ -165,6 +164,7 @@ pub(super) fn about_identity(error: &(dyn std::error::Error + 'static)) -> Optio
                 (Alert::CertificateRequired, "certificate required"),
                 (Alert::CertificateRevoked, "certificate revoked"),
                 (Alert::CertificateUnknown, "certificate unknown"),
+                (Alert::DecryptError, "signature not verified"),
                 (Alert::UnknownCA, "unknown authority"),
                 (Alert::UnsupportedCertificate, "unsupported certificate"),
             ];

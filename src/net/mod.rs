@@ -3,7 +3,6 @@
 //! Floor 1: imports `base`.
 
 mod dial;
-mod ended;
 mod errand;
 mod error;
 mod guard;
@@ -11,6 +10,7 @@ mod identity;
 mod pool;
 mod relay;
 mod tls;
+mod watched;
 
 pub use dial::{Dialer, OwnAddresses};
 pub use errand::Errands;

@@ -19,7 +19,10 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::time::{Instant, timeout};
 
-use super::{Dialer, Error, Identity, Offer, Roots, TlsClient, VerifiedUpstream, ended::Ended};
+use super::{
+    Dialer, Error, Identity, Offer, Roots, TlsClient, VerifiedUpstream,
+    watched::{Alert, Watched},
+};
 use crate::base::{Authority, Host, Scheme};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -111,8 +114,8 @@ pub struct Checkout<B> {
     proof: Option<VerifiedUpstream>,
     reused: bool,
     seat: Seat<B>,
-    /// Of a new one.
-    ended: Option<Ended>,
+    /// Why its peer did not take us, if it says so; of a new one.
+    alert: Alert,
 }
 
 /// The way back into the pool.
@@ -233,7 +236,7 @@ where
                 continue;
             }
             let seat = Seat { pool: Arc::clone(self), key: key.clone(), back: None };
-            return Some(Checkout { sender, proof, reused: true, seat, ended: None });
+            return Some(Checkout { sender, proof, reused: true, seat, alert: Alert::default() });
         }
     }
 
@@ -241,9 +244,9 @@ where
         let stream = self.dialer.dial(&key.authority).await?;
         let seat = Seat { pool: Arc::clone(self), key: key.clone(), back: None };
         let Lane::Tls(offer, roots, identity) = &key.lane else {
-            let (sender, ended) = handshake_http1(&key.authority.host, stream).await?;
-            let sender = Sender::Http1(sender);
-            return Ok(Checkout { sender, proof: None, reused: false, seat, ended: Some(ended) });
+            let alert = Alert::default();
+            let sender = Sender::Http1(handshake_http1(&key.authority.host, stream, &alert).await?);
+            return Ok(Checkout { sender, proof: None, reused: false, seat, alert });
         };
         let host = &key.authority.host;
         let tls = roots.as_ref().map_or(&self.tls, Roots::client);
@@ -251,16 +254,16 @@ where
         let (stream, proof) = timeout(self.settings.handshake, connecting)
             .await
             .unwrap_or_else(|_| Err(Error::Timeout { host: host.clone(), phase: "complete the TLS handshake" }))?;
-        let (sender, ended) = if proof.is_http2() {
-            let (sender, ended) = handshake_http2(host, stream).await?;
+        let (stream, alert) = Watched::new(stream);
+        let sender = if proof.is_http2() {
+            let sender = handshake_http2(host, stream, &alert).await?;
             self.slot(&key, |slot| slot.shared = Some((sender.clone(), proof.clone())));
-            (Sender::Http2(sender), ended)
+            Sender::Http2(sender)
         } else {
             self.slot(&key, |slot| slot.speaks_http1 = true);
-            let (sender, ended) = handshake_http1(host, stream).await?;
-            (Sender::Http1(sender), ended)
+            Sender::Http1(handshake_http1(host, stream, &alert).await?)
         };
-        Ok(Checkout { sender, proof: Some(proof), reused: false, seat, ended: Some(ended) })
+        Ok(Checkout { sender, proof: Some(proof), reused: false, seat, alert })
     }
 
     fn keep(&self, key: &Key, sender: http1::SendRequest<B>, proof: Option<VerifiedUpstream>) {
@@ -290,7 +293,7 @@ where
     /// Sends the request; the answer comes with the seat to give the connection back from.
     pub async fn send(self, request: Request<B>) -> Result<(Response<Incoming>, Seat<B>), Unsent<B>> {
         let http2 = self.is_http2();
-        let Self { sender, proof, reused, mut seat, ended } = self;
+        let Self { sender, proof, reused, mut seat, alert } = self;
         let sent = match sender {
             Sender::Http1(mut sender) => {
                 let sent = sender.try_send_request(request).await;
@@ -306,12 +309,7 @@ where
         let (pool, key) = (Arc::clone(&seat.pool), seat.key.clone());
         let host = key.authority.host.clone();
         let again = error.take_message().filter(|_| reused).map(|request| Again { request, pool, key, http2 });
-        let error = error.into_error();
-        let told = match ended.filter(|_| error.is_canceled()) {
-            Some(ended) => ended.alert().await, // it is over, or nothing would be cancelled
-            None => None,
-        };
-        Err(Unsent { again, error: Error::of_http(host, error, told) })
+        Err(Unsent { again, error: Error::of_http(host, error.into_error(), alert.get()) })
     }
 }
 
@@ -351,18 +349,22 @@ where
     }
 }
 
-async fn handshake_http1<B, S>(host: &Host, stream: S) -> Result<(http1::SendRequest<B>, Ended), Error>
+async fn handshake_http1<B, S>(host: &Host, stream: S, alert: &Alert) -> Result<http1::SendRequest<B>, Error>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
 {
     let handshake = http1::Builder::new().handshake(TokioIo::new(stream)).await;
-    let (sender, connection) = handshake.map_err(|source| Error::of_http(host.clone(), source, None))?;
-    Ok((sender, Ended::of(connection.with_upgrades())))
+    let (sender, connection) = handshake.map_err(|source| Error::of_http(host.clone(), source, alert.get()))?;
+    // Owned by the sender: it ends when the sender is dropped or the peer closes; its error reaches the exchange.
+    tokio::spawn(async move {
+        let _ = connection.with_upgrades().await;
+    });
+    Ok(sender)
 }
 
-async fn handshake_http2<B, S>(host: &Host, stream: S) -> Result<(http2::SendRequest<B>, Ended), Error>
+async fn handshake_http2<B, S>(host: &Host, stream: S, alert: &Alert) -> Result<http2::SendRequest<B>, Error>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
@@ -378,6 +380,9 @@ where
         .keep_alive_timeout(Duration::from_secs(20))
         .keep_alive_while_idle(false);
     let handshake = builder.handshake(TokioIo::new(stream)).await;
-    let (sender, connection) = handshake.map_err(|source| Error::of_http(host.clone(), source, None))?;
-    Ok((sender, Ended::of(connection)))
+    let (sender, connection) = handshake.map_err(|source| Error::of_http(host.clone(), source, alert.get()))?;
+    tokio::spawn(async move {
+        let _ = connection.await;
+    });
+    Ok(sender)
 }

@@ -128,7 +128,7 @@ fn read_all<'t>(shipped: &[(String, &'t str)], texts: &'t [Text], faults: &mut V
             Kind::Prices => prices.push((&*text.file, &*text.text)),
             Kind::Faulty => all_prices = false,
             Kind::FaultyService(Some(id)) => drop(services.faulty.insert(id)), // a service has no prices
-            Kind::FaultyService(None) => services.is_part = true,
+            Kind::FaultyService(None) => (services.is_part, all_prices) = (true, false),
         }
         faults.extend(read.source.take_faults());
     }

@@ -133,6 +133,25 @@ fn past_requests_that_would_be_decided_otherwise_are_shown_and_nothing_is_sent()
     assert_eq!(since["result"]["requests"], 0);
     assert_eq!(origin.requests().len(), made, "nothing was sent again");
 
+    // What is no record takes nothing away.
+    let log = hand.home.join("audit.log");
+    let whole = fs::read_to_string(&log).unwrap();
+    let damaged = format!("{}\nno record\n{{\"action\":\"request_en", whole.trim_end());
+    let apart = hand.work.join("apart");
+    fs::create_dir_all(apart.join("policies")).unwrap();
+    for entry in fs::read_dir(&own).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, apart.join("policies").join(path.file_name().unwrap())).unwrap();
+    }
+    fs::write(apart.join("audit.log"), damaged).unwrap();
+    let elsewhere = ["--home", apart.to_str().unwrap(), "policy", "diff", stricter.to_str().unwrap()];
+    let (code, torn) = hand.envelope(&elsewhere, b"");
+    assert_eq!(
+        (code, &torn["result"]["requests"], &torn["result"]["changes"]),
+        (0, &3.into(), &result["changes"]),
+        "{torn}"
+    );
+
     let (code, missing) = hand.envelope(&["policy", "diff", "nowhere"], b"");
     assert_ne!(code, 0, "{missing}");
     fs::write(empty.join("broken.toml"), "schema = 2").unwrap();

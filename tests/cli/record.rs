@@ -46,5 +46,11 @@ fn what_a_program_used_and_was_refused_becomes_the_smallest_need() {
     assert_eq!((&one["used"][0], &one["refused"][0], &one["requests"]), (&"read".into(), &"delete".into(), &3.into()));
     let (code, none) = hand.envelope(&["policy", "record", "--session", "nobody"], b"");
     assert_eq!((code, &none["fix"]), (64, &"secrets audit".into()), "{none}");
+    let under = hand.run(&["exec", "--", shell.to_str().unwrap(), "-c", &call("GET")], b"");
+    assert_eq!(
+        (under.status.code(), origin.requests().len()),
+        (Some(0), 3),
+        "the need is enough to run under: {under:?}"
+    );
     hand.stop();
 }
