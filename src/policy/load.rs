@@ -189,9 +189,19 @@ fn find_overlaps(read: &[(&Source, ReadGrant)], faults: &mut Vec<Fault>) {
     }
 }
 
-/// The embedded catalogue, by what faults call its files.
+/// How faults call the files of the catalogue.
+const SHIPPED: &str = "catalogue:";
+
+/// The embedded catalogue, by what faults call its files; without their vectors, which stand last and decide nothing.
 pub(super) fn shipped() -> Vec<(String, &'static str)> {
-    CATALOGUE.iter().map(|(name, text)| (format!("catalogue:{name}"), *text)).collect()
+    let head = |text: &'static str| text.find("\n[[test]]").and_then(|end| text.get(..=end)).unwrap_or(text);
+    CATALOGUE.iter().map(|(name, text)| (format!("{SHIPPED}{name}"), head(text))).collect()
+}
+
+/// The whole text of a file of the catalogue; `None` for any other file.
+pub(super) fn whole_text(file: &str) -> Option<&'static str> {
+    let name = file.strip_prefix(SHIPPED)?;
+    CATALOGUE.iter().find(|(shipped, _)| *shipped == name).map(|(_, text)| *text)
 }
 
 /// Reads the files of a folder; those that cannot be read are faults.

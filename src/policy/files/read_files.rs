@@ -1,6 +1,10 @@
 //! Reads service files, many at a time: each is its own, so that their number costs no more than the processors allow.
 
-use std::{num::NonZeroUsize, thread};
+use std::{
+    num::NonZeroUsize,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
 
 use toml::{Spanned, de::DeTable};
 
@@ -48,13 +52,23 @@ pub(in crate::policy) fn spread<T: Sync, R: Send>(all: &[T], each: impl Fn(&T) -
     if all.len() < FEW || threads < 2 {
         return all.iter().map(each).collect();
     }
-    let share = all.len().div_ceil(threads);
-    thread::scope(|scope| {
-        let parts: Vec<_> =
-            all.chunks(share).map(|part| scope.spawn(|| part.iter().map(&each).collect::<Vec<_>>())).collect();
-        let joined = parts.into_iter().map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        joined.flatten().collect()
-    })
+    // Whoever is free takes the next: some files are fifty times as long as others.
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let numbers = std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)));
+        let own = numbers.map_while(|number| Some((number, each(all.get(number)?))));
+        own.collect::<Vec<_>>()
+    };
+    let mut results: Vec<(usize, R)> = thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut results = work();
+        for other in others {
+            results.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        results
+    });
+    results.sort_unstable_by_key(|(number, _)| *number);
+    results.into_iter().map(|(_, result)| result).collect()
 }
 
 fn read_file<'t>(file: &str, text: &'t str, kinds: &[&str]) -> ReadFile<'t> {

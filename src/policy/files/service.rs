@@ -2,7 +2,7 @@
 //!
 //! Invariant: a service that is returned has no fault; names in it refer to what it declares.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::base::ServiceId;
 
@@ -17,7 +17,10 @@ use super::{
     rule::{Names, read_capabilities},
     vector::read_vectors,
 };
-use crate::policy::services::{Credential, Service, read_meters};
+use crate::policy::{
+    load::whole_text,
+    services::{Credential, Service, read_meters},
+};
 
 /// Reads the service that a file describes; `None` when it has faults, which stay with the source.
 pub(in crate::policy) fn read_service(mut file: Table<'_>) -> Option<Service> {
@@ -72,10 +75,13 @@ pub(in crate::policy) fn read_service(mut file: Table<'_>) -> Option<Service> {
         issues,
         scrub,
         meters,
-        vectors: Vec::new(),
+        vectors: OnceLock::new(),
         not_yet: source.notes(),
     };
-    service.vectors = read_vectors(vectors, &service);
+    let vectors = read_vectors(vectors, &service);
+    if !vectors.is_empty() || whole_text(source.file()).is_none() {
+        service.vectors = vectors.into();
+    }
     for (credential, check) in service.credentials.iter().zip(checks) {
         // A host or a place that has a fault may be why.
         if let Some(span) = check.filter(|_| !source.has_faults()) {

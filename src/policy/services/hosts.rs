@@ -8,7 +8,10 @@ use crate::{
     recipe::Place,
 };
 
-use super::service::{Carries, Missing, OriginPattern, Service};
+use super::{
+    block::{Carries, OriginPattern},
+    service::{Missing, Service},
+};
 use crate::policy::rules::EncodedSlash;
 
 /// One place where a lease of one credential may stand.

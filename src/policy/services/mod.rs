@@ -1,5 +1,6 @@
 //! What a service file describes: hosts, credentials, capabilities, answers that carry credentials. Grants nothing.
 
+mod block;
 mod credential;
 mod fields;
 mod hosts;
@@ -9,6 +10,7 @@ mod recognise;
 mod service;
 mod vector;
 
+pub(super) use block::{Carries, HostBlock, OriginPattern, host_value};
 pub use credential::{Accept, Check, Credential, OnUnauthorized};
 pub(super) use fields::FieldPath;
 pub use fields::{Fields, Onward, WITHHELD, Way};
@@ -20,6 +22,5 @@ pub(super) use meter::read_meters;
 pub use meter::{Meter, MeterPlace, Steps};
 pub(super) use recognise::recognise;
 pub use service::{Capability, Inject, Missing, Risk, Service};
-pub(super) use service::{Carries, HostBlock, OriginPattern, host_value};
 pub use vector::Failed;
 pub(super) use vector::{Answer, Expected, Vector};

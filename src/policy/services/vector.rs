@@ -17,7 +17,9 @@ use crate::policy::{
     asked::Asked,
     decide::{LeaseFacts, judge},
     decision::Decision,
+    files::{Source, service_of},
     grants::{Approve, Grant, Only, Those, Verdict},
+    load::whole_text,
 };
 
 /// One `[[test]]` of a service file.
@@ -76,12 +78,20 @@ impl fmt::Display for Failed {
 impl Service {
     /// How many vectors its file has.
     pub fn vectors(&self) -> usize {
-        self.vectors.len()
+        self.vectors_read().len()
+    }
+
+    /// The vectors, in the order of the file.
+    pub(in crate::policy) fn vectors_read(&self) -> &[Vector] {
+        self.vectors.get_or_init(|| {
+            let whole = whole_text(&self.file).and_then(|text| service_of(&Source::new(&self.file, text), text));
+            whole.and_then(|service| service.vectors.into_inner()).unwrap_or_default()
+        })
     }
 
     /// Judges every vector of its file; gives those that do not hold.
     pub fn try_vectors(&self) -> Vec<Failed> {
-        self.vectors.iter().filter_map(|vector| self.try_vector(vector)).collect()
+        self.vectors_read().iter().filter_map(|vector| self.try_vector(vector)).collect()
     }
 
     fn try_vector(&self, vector: &Vector) -> Option<Failed> {

@@ -156,7 +156,7 @@ fn every_vector_holds_and_every_service_has_each_kind() {
     let failed: Vec<String> = set.services().flat_map(|s| s.try_vectors()).map(|failed| failed.to_string()).collect();
     assert!(failed.is_empty(), "{}", failed.join("\n"));
     for service in set.services() {
-        let has = |kind: &dyn Fn(&Vector) -> bool| service.vectors.iter().any(kind);
+        let has = |kind: &dyn Fn(&Vector) -> bool| service.vectors_read().iter().any(kind);
         let stray = Expected::Refused(RefusalCode::StrayLease);
         let denied = Expected::Refused(RefusalCode::CapDenied);
         let is_host = |vector: &Vector| service.block(Scheme::Https, &vector.asked.origin().authority).is_some();
@@ -224,7 +224,7 @@ fn secrets_of_services_are_never_in_a_default_grant() {
         let lists = format!("allow = {:?}\nask = {:?}", grant.allow, grant.ask);
         let is_secret =
             |name: &str| service.capabilities().iter().any(|c| c.name() == name && c.risk() == Risk::Secret);
-        for vector in service.vectors.iter().filter(|vector| vector.body.is_none()) {
+        for vector in service.vectors_read().iter().filter(|vector| vector.body.is_none()) {
             if matches!(&vector.expected, Expected::Gives(names) if names.iter().any(|name| is_secret(name))) {
                 let (id, call) = (service.id().as_str(), vector.asked.to_string());
                 assert_eq!(allowed_under(id, &lists, &call), Verdict::Deny, "{id} {call}");

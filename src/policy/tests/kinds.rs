@@ -50,7 +50,7 @@ fn host_holes(service: &Service) -> Vec<String> {
     let mut holes = Vec::new();
     for (index, block) in service.hosts.iter().enumerate().filter(|(_, block)| block.carries == Carries::Lease) {
         let at = |vector: &&Vector| seen(service, vector, |call| call.block) == Some(index);
-        let has = |kind: &dyn Fn(&Vector) -> bool| service.vectors.iter().filter(at).any(kind);
+        let has = |kind: &dyn Fn(&Vector) -> bool| service.vectors_read().iter().filter(at).any(kind);
         let denied = [RefusalCode::CapDenied, RefusalCode::IssueRefused];
         let stray = |vector: &Vector| vector.place.is_some() && refused(vector, &[RefusalCode::StrayLease]);
         let beside = |v: &Vector| refused(v, &[RefusalCode::StrayLease]) && is_beside(service, v, index);
@@ -58,7 +58,7 @@ fn host_holes(service: &Service) -> Vec<String> {
             ("gives", has(&gives) || only_issues(service, index)),
             ("is denied", has(&|vector| refused(vector, &denied))),
             ("has a stray lease", has(&stray) || only_issues(service, index)),
-            ("goes beside it", service.vectors.iter().any(beside)),
+            ("goes beside it", service.vectors_read().iter().any(beside)),
         ];
         let missing = kinds.into_iter().filter(|(_, there)| !there);
         holes.extend(missing.map(|(kind, _)| format!("{}: no vector of [host.{}] {kind}", service.id(), block.name)));
@@ -75,7 +75,7 @@ fn inject_holes(service: &Service) -> Vec<String> {
                     service.inject(&vector.credential, call).is_some_and(|r| std::ptr::eq(r, rule))
                 }) == Some(true)
         };
-        let has = |kind: &dyn Fn(&Vector) -> bool| service.vectors.iter().filter(by_it).any(kind);
+        let has = |kind: &dyn Fn(&Vector) -> bool| service.vectors_read().iter().filter(by_it).any(kind);
         let stray = |vector: &Vector| vector.place.is_some() && refused(vector, &[RefusalCode::StrayLease]);
         let missing =
             [("gives", has(&gives)), ("has a stray lease", has(&stray))].into_iter().filter(|(_, there)| !there);
@@ -93,7 +93,7 @@ fn issue_holes(service: &Service) -> Vec<String> {
             refused(vector, &[RefusalCode::IssueRefused])
                 && seen(service, vector, |call| issue.on.takes(call)) == Some(true)
         };
-        if !service.vectors.iter().any(by_it) {
+        if !service.vectors_read().iter().any(by_it) {
             holes.push(format!("{}: no vector of [[issue]] {} is refused", service.id(), number + 1));
         }
     }

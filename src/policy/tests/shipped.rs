@@ -26,7 +26,9 @@ fn verdict(set: &PolicySet, service: &Service, vector: &Vector) -> Verdict {
 fn what_a_body_asks_for_is_judged_by_its_risk_under_a_default_grant() {
     let catalogue = PolicySet::catalogue().unwrap();
     let mut seen = 0;
-    for service in catalogue.services().filter(|service| service.vectors.iter().any(|vector| vector.body.is_some())) {
+    for service in
+        catalogue.services().filter(|service| service.vectors_read().iter().any(|vector| vector.body.is_some()))
+    {
         let id = service.id();
         let grant = catalogue.default_grant(id, Vec::new()).unwrap();
         let lists = format!("allow = {:?}\nask = {:?}", grant.allow, grant.ask);
@@ -40,7 +42,7 @@ fn what_a_body_asks_for_is_judged_by_its_risk_under_a_default_grant() {
             |name: &str| service.capabilities().iter().find(|capability| capability.name() == name).unwrap().risk();
         // Where the lease stands, or under which limit, is another question.
         let plain = |vector: &&Vector| vector.body.is_some() && vector.place.is_none() && vector.only.is_empty();
-        for vector in service.vectors.iter().filter(plain) {
+        for vector in service.vectors_read().iter().filter(plain) {
             let expected = match &vector.expected {
                 Expected::Gives(names) => match names.as_slice() {
                     [one] => match risk(one) {

@@ -3,8 +3,10 @@
 use std::{collections::BTreeSet, fmt, path::Path};
 
 use crate::policy::{
-    Approve, Grant, Inject, LeaseFacts, PolicySet, Remember, Service, UnknownHost, Verdict, catalogue::CATALOGUE,
-    grants::Those, load::MAX_FILE, rules::Glob,
+    Approve, Grant, Inject, LeaseFacts, PolicySet, Remember, Service, UnknownHost, Verdict,
+    grants::Those,
+    load::{MAX_FILE, whole_text},
+    rules::Glob,
 };
 use crate::{
     base::{Host, read_bounded},
@@ -78,9 +80,7 @@ fn texts(those: &Those) -> Vec<String> {
 impl Service {
     /// The text of its file; a shipped one is in the program.
     pub fn source(&self) -> std::io::Result<String> {
-        let shipped = self.file().strip_prefix("catalogue:");
-        let text = shipped.and_then(|name| CATALOGUE.iter().find(|(file, _)| *file == name)).map(|(_, text)| *text);
-        if let Some(text) = text {
+        if let Some(text) = whole_text(self.file()) {
             return Ok(text.to_owned());
         }
         let (bytes, _) = read_bounded(Path::new(self.file()), MAX_FILE).map_err(std::io::Error::other)?;

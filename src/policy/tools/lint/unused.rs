@@ -74,7 +74,7 @@ fn is_taken_whole(service: &Service, capability: &Capability, rule: &Rule) -> bo
 }
 
 fn is_tried(service: &Service, capability: &Capability) -> bool {
-    service.vectors.iter().any(|vector| match &vector.expected {
+    service.vectors_read().iter().any(|vector| match &vector.expected {
         Expected::Gives(names) => names.contains(&Box::from(capability.name())),
         Expected::Refused(_) => false,
     })
