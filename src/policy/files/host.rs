@@ -260,7 +260,7 @@ pub(in crate::policy) fn read_params(file: &mut Table<'_>) -> (Vec<Param>, Vec<A
     let (mut params, mut attributes) = (Vec::new(), Vec::new());
     for (name, mut table) in file.named("param") {
         table.text("about");
-        let pattern = table.parsed::<ValuePattern>("pattern").map(|at| at.value);
+        let pattern = table.parsed::<ValuePattern>("pattern").map(|at| Arc::new(at.value));
         let segments = table.count("segments", 8).map_or(1, |at| at.value);
         attributes.extend(read_attribute(name.value, &mut table));
         table.finish();

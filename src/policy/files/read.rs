@@ -2,7 +2,11 @@
 //!
 //! Invariant: a key that nobody asked for is a fault, with the nearest known key as a suggestion.
 
-use std::{borrow::Cow, fmt::Display, str::FromStr};
+use std::{
+    borrow::Cow,
+    fmt::{self, Display},
+    str::FromStr,
+};
 
 use toml::{
     Spanned,
@@ -20,9 +24,33 @@ pub(in crate::policy) struct Table<'a> {
     source: &'a Source,
     content: &'a DeTable<'a>,
     span: Span,
-    what: String,
+    what: What<'a>,
+    /// The keys that were asked for, some of them more than once.
     known: Vec<&'static str>,
 }
+
+/// What faults call a table; words are put together only for them.
+#[derive(Clone, Copy)]
+enum What<'a> {
+    File,
+    Key(&'a str),
+    Entry(&'a str),
+    Named(&'a str, &'a str),
+}
+
+impl Display for What<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File => f.write_str("the file"),
+            Self::Key(key) => write!(f, "`{key}`"),
+            Self::Entry(key) => write!(f, "an entry of `{key}`"),
+            Self::Named(key, name) => write!(f, "`[{key}.{name}]`"),
+        }
+    }
+}
+
+/// Tables of at most as many keys are looked through; most are.
+const SMALL: usize = 8;
 
 impl<'a> Table<'a> {
     pub(in crate::policy) fn span(&self) -> Span {
@@ -38,8 +66,15 @@ impl<'a> Table<'a> {
     }
 
     pub(in crate::policy) fn value(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
-        self.know(key);
-        self.content.get(key)
+        self.known.push(key);
+        self.get(key)
+    }
+
+    fn get(&self, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {
+        if self.content.len() > SMALL {
+            return self.content.get(key);
+        }
+        self.content.iter().find(|(known, _)| **known.get_ref() == *key).map(|(_, value)| value)
     }
 
     /// Where a key stands, asked for or not.
@@ -49,13 +84,7 @@ impl<'a> Table<'a> {
 
     /// Whether a key is there, asked for or not.
     pub(in crate::policy) fn has(&self, key: &str) -> bool {
-        self.content.contains_key(key)
-    }
-
-    fn know(&mut self, key: &'static str) {
-        if !self.known.contains(&key) {
-            self.known.push(key);
-        }
+        self.get(key).is_some()
     }
 
     fn wrong(&self, value: &Spanned<DeValue<'_>>, key: &str, want: &str) {
@@ -78,7 +107,7 @@ impl<'a> Table<'a> {
 
     /// Whether a key holds a list that lists nothing.
     pub(in crate::policy) fn is_empty_list(&self, key: &str) -> bool {
-        let list = self.content.get(key).and_then(|value| value.get_ref().as_array());
+        let list = self.get(key).and_then(|value| value.get_ref().as_array());
         list.is_some_and(|list| list.is_empty())
     }
 
@@ -111,8 +140,8 @@ impl<'a> Table<'a> {
     }
 
     pub(in crate::policy) fn required_text(&mut self, key: &'static str) -> Option<At<&'a str>> {
-        if !self.content.contains_key(key) {
-            self.know(key);
+        if !self.has(key) {
+            self.known.push(key);
             self.missing(key, format!("add `{key} = \"…\"`"));
             return None;
         }
@@ -243,10 +272,10 @@ impl<'a> Table<'a> {
     /// A table, or nothing.
     pub(in crate::policy) fn table(&mut self, key: &'static str) -> Option<Table<'a>> {
         let value = self.value(key)?;
-        self.as_table(value, format!("`{key}`"), key)
+        self.as_table(value, What::Key(key), key)
     }
 
-    fn as_table(&self, value: &'a Spanned<DeValue<'a>>, what: String, key: &str) -> Option<Table<'a>> {
+    fn as_table(&self, value: &'a Spanned<DeValue<'a>>, what: What<'a>, key: &str) -> Option<Table<'a>> {
         let Some(table) = value.get_ref().as_table() else {
             self.wrong(value, key, "a table");
             return None;
@@ -262,12 +291,12 @@ impl<'a> Table<'a> {
             self.wrong(value, key, if value.get_ref().is_table() { &like } else { "a list of tables" });
             return Vec::new();
         };
-        list.iter().filter_map(|item| self.as_table(item, format!("an entry of `{key}`"), key)).collect()
+        list.iter().filter_map(|item| self.as_table(item, What::Entry(key), key)).collect()
     }
 
     /// The same, or a single table.
     pub(in crate::policy) fn tables_or_one(&mut self, key: &'static str) -> Vec<Table<'a>> {
-        let is_one = self.content.get(key).is_some_and(|value| value.get_ref().is_table());
+        let is_one = self.get(key).is_some_and(|value| value.get_ref().is_table());
         if is_one { self.table(key).into_iter().collect() } else { self.tables(key) }
     }
 
@@ -281,7 +310,7 @@ impl<'a> Table<'a> {
                 let message = format!("`{}` is no usable name", text.escape_debug());
                 self.source.fault(name.span(), message, "names are lower-case letters, digits, `-` and `_`");
             }
-            if let Some(mut table) = outer.as_table(value, format!("`[{key}.{text}]`"), text) {
+            if let Some(mut table) = outer.as_table(value, What::Named(key, text), text) {
                 table.span = name.span();
                 named.push((At { value: text, span: name.span() }, table));
             }
@@ -302,7 +331,7 @@ impl<'a> Table<'a> {
 
 impl Source {
     pub(in crate::policy) fn root<'a>(&'a self, table: &'a Spanned<DeTable<'a>>) -> Table<'a> {
-        Table { source: self, content: table.get_ref(), span: 0..0, what: "the file".to_owned(), known: Vec::new() }
+        Table { source: self, content: table.get_ref(), span: 0..0, what: What::File, known: Vec::new() }
     }
 }
 

@@ -16,7 +16,8 @@ pub(in crate::policy) const MAX_PARAMS: usize = 4;
 #[derive(Clone, Debug)]
 pub(in crate::policy) struct Param {
     pub(in crate::policy) name: Arc<str>,
-    pub(in crate::policy) pattern: Option<ValuePattern>,
+    /// Shared by every pattern that names the parameter.
+    pub(in crate::policy) pattern: Option<Arc<ValuePattern>>,
     pub(in crate::policy) segments: usize,
 }
 
@@ -72,8 +73,8 @@ impl PathPattern {
     /// Parses; the error says what is wrong.
     pub(in crate::policy) fn parse(text: &str, declared: &[Param]) -> Result<Self, String> {
         let mut params: Vec<Arc<str>> = Vec::new();
-        let mut pieces = Vec::new();
-        let mut plain = String::new(); // the pattern with `x` for every hole, to be checked as a path
+        let mut pieces = Vec::with_capacity(text.bytes().filter(|byte| *byte == b'/').count());
+        let mut plain = String::with_capacity(text.len()); // the pattern with `x` for every hole, to be checked as a path
         for segment in text.strip_prefix('/').ok_or_else(|| format!("`{text}` must begin with `/`"))?.split('/') {
             plain.push('/');
             if segment == "**" {
@@ -96,7 +97,8 @@ impl PathPattern {
                     params.push(param.name.clone());
                     plain.extend([before, "x", after]);
                 }
-                _ => plain.push_str(&segment.replace('*', "x")),
+                Piece::Glob(_) => plain.extend(segment.chars().map(|c| if c == '*' { 'x' } else { c })),
+                Piece::Literal(_) | Piece::AnyDepth => plain.push_str(segment),
             }
             pieces.push(piece);
         }
@@ -152,6 +154,9 @@ impl PathPattern {
 }
 
 fn parse_segment(segment: &str, declared: &[Param], index: usize) -> Result<Piece, String> {
+    if !segment.bytes().any(|byte| matches!(byte, b'*' | b'{' | b'}')) {
+        return Ok(Piece::Literal(segment.into())); // as most are
+    }
     if segment.contains("**") {
         return Err(format!("`{segment}`: `**` must be a whole segment"));
     }
@@ -159,7 +164,7 @@ fn parse_segment(segment: &str, declared: &[Param], index: usize) -> Result<Piec
         if segment.contains('}') {
             return Err(format!("`{segment}` has a `}}` without its `{{`"));
         }
-        return Ok(if segment.contains('*') { Piece::Glob(segment.into()) } else { Piece::Literal(segment.into()) });
+        return Ok(Piece::Glob(segment.into()));
     };
     let (name, after) = rest.split_once('}').ok_or_else(|| format!("`{segment}` has a `{{` without its `}}`"))?;
     if [before, after].iter().any(|text| text.contains(['{', '}', '*'])) {
@@ -206,7 +211,7 @@ fn take(rest: &str, count: usize) -> Option<(&str, Option<&str>)> {
     for at in 0..count {
         let from = if at == 0 { 0 } else { end + 1 };
         let tail = rest.get(from..)?;
-        end = from + tail.find('/').unwrap_or(tail.len());
+        end = from + tail.bytes().position(|byte| byte == b'/').unwrap_or(tail.len());
         if count > 1 && end == from {
             return None;
         }
@@ -275,7 +280,7 @@ mod tests {
     fn params() -> Vec<Param> {
         let param = |name: &str, segments, pattern: Option<&str>| Param {
             name: name.into(),
-            pattern: pattern.map(|text| text.parse().unwrap()),
+            pattern: pattern.map(|text| Arc::new(text.parse().unwrap())),
             segments,
         };
         vec![param("repo", 2, None), param("id", 1, Some("[0-9]{1,9}")), param("model", 1, None)]

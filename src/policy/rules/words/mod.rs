@@ -131,7 +131,7 @@ impl Words {
                     if segment > 0 {
                         at = self.step(Set::of(b'/'), at);
                     }
-                    at = match &param.pattern {
+                    at = match param.pattern.as_deref() {
                         Some(ValuePattern::Sets(sets)) if param.segments == 1 => sets
                             .iter()
                             .fold(at, |at, set| self.repeat(Set::from_ranges(&set.ranges), set.least, set.most, at)),

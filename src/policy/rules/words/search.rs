@@ -84,7 +84,7 @@ mod tests {
     fn pattern(text: &str) -> PathPattern {
         let param = |name: &str, segments, pattern: Option<&str>| Param {
             name: name.into(),
-            pattern: pattern.map(|text| text.parse().unwrap()),
+            pattern: pattern.map(|text| std::sync::Arc::new(text.parse().unwrap())),
             segments,
         };
         PathPattern::parse(
