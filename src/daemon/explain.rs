@@ -82,21 +82,25 @@ fn asked(explain: &control::ExplainPolicy) -> Result<Asked, String> {
 /// What is decided before a lease is looked at; in the proxy's order: CONNECT comes before the request.
 fn without_lease(asked: &Asked, policy: &PolicySet) -> Option<control::Explanation> {
     let reach = policy.reach(asked.origin().scheme, &asked.origin().authority);
-    if let Reach::Refused { reason, .. } = reach {
-        return Some(simple("deny", Some(RefusalCode::HostDenied), reason));
-    }
+    let unnamed = match reach {
+        Reach::Refused { reason, .. } => return Some(simple("deny", Some(RefusalCode::HostDenied), reason)),
+        Reach::Untouched => Some(unnamed("tunnel", None, policy)),
+        Reach::Asked => Some(unnamed("ask", Some(RefusalCode::NeedsApproval), policy)),
+        Reach::Granted => None,
+    };
     // What is tunnelled is not read, so nothing in it can be refused.
-    if reach == Reach::Untouched && asked.origin().scheme == Scheme::Https {
-        return Some(untouched(policy));
+    if unnamed.is_some() && asked.origin().scheme == Scheme::Https {
+        return unnamed;
     }
     if let Some(never) = policy::never_forwarded(asked.method(), asked.protocol()) {
         return Some(simple("deny", Some(never.code), never.reason));
     }
-    (reach == Reach::Untouched).then(|| untouched(policy))
+    unnamed
 }
 
-fn untouched(policy: &PolicySet) -> control::Explanation {
-    simple("tunnel", None, format!("no grant names this host; `unknown_host` is `{}`", policy.unknown_host()))
+/// A host that no grant names.
+fn unnamed(verdict: &str, code: Option<RefusalCode>, policy: &PolicySet) -> control::Explanation {
+    simple(verdict, code, format!("no grant names this host; `unknown_host` is `{}`", policy.unknown_host()))
 }
 
 /// A verdict in which no layer had a say.

@@ -17,6 +17,8 @@ pub enum Reach {
         /// The step that mends it.
         fix: String,
     },
+    /// No grant names the host; a person is asked, and then bytes pass untouched.
+    Asked,
     /// No grant names the host; bytes pass untouched.
     Untouched,
 }
@@ -38,6 +40,7 @@ impl PolicySet {
                 (format!("a grant names `{host}`, but not port {port}"), fix)
             }
             (false, _, UnknownHost::Deny) => (format!("no grant names `{host}`"), "secrets policy list".to_owned()),
+            (false, _, UnknownHost::Ask) => return Reach::Asked,
             (false, _, UnknownHost::Tunnel) => return Reach::Untouched,
         };
         Reach::Refused { reason, fix }

@@ -11,7 +11,7 @@ use super::{
     passthrough::PassThrough,
     shared::Shared,
     sieve::{Sieve, Stops},
-    stray,
+    stray, way,
 };
 use crate::{
     base::{Authority, RefusalCode, Scheme},
@@ -51,13 +51,18 @@ pub(super) async fn open(
         Err(refusal) => return Err(Refused::Before(Box::new(notes), refusal)),
     };
     notes.authority = Some(authority.clone());
-    let policy = shared.broker.policy();
-    let mode = match policy.reach(Scheme::Https, &authority) {
-        Reach::Granted => intercept(shared, entrance, authority, notes).await?,
-        Reach::Untouched => pass_through(shared, &entrance, &authority, notes).await?,
-        Reach::Refused { reason, fix } => {
-            return Err(Refused::Before(Box::new(notes), Refusal::new(RefusalCode::HostDenied, reason, fix)));
+    let reach = || shared.broker.policy().reach(Scheme::Https, &authority);
+    let (notes, reach) = match reach() {
+        Reach::Asked => {
+            let notes = Box::pin(way::ask_for_tunnel(&shared.broker, &entrance, &authority, Box::new(notes))).await?;
+            (*notes, reach()) // files may have changed while it was held
         }
+        reach => (notes, reach),
+    };
+    let mode = match reach {
+        Reach::Granted => intercept(shared, entrance, authority, notes).await?,
+        Reach::Untouched | Reach::Asked => pass_through(shared, &entrance, &authority, notes).await?,
+        Reach::Refused { reason, fix } => return Err(Refused::Before(Box::new(notes), way::closed(reason, fix))),
     };
     Ok((Response::new(AnswerBody::from(Bytes::new())), Tunnel { client, mode }))
 }

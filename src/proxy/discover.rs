@@ -124,11 +124,16 @@ fn markdown(manifest: &Value) -> String {
     let mut lines = vec![format!("# What `{}` may do", text(&manifest["client_id"]))];
     for service in manifest["services"].as_array().into_iter().flatten() {
         lines.push(format!("\n## {} (`{}`)\n", text(&service["name"]), text(&service["service"])));
-        lines.push(format!("- hosts: {}", list(&service["hosts"])));
-        lines.push(format!("- the lease is in: {}", list(&service["env"])));
+        for (what, names) in [("hosts", list(&service["hosts"])), ("the lease is in", list(&service["env"]))] {
+            lines.extend((!names.is_empty()).then(|| format!("- {what}: {names}")));
+        }
         lines.push(format!("- until {}", text(&service["expires_at"])));
         for only in service["only"].as_array().into_iter().flatten() {
-            lines.push(format!("- only `{}` in: {}", text(&only["param"]), list(&only["values"])));
+            let (param, values) = (text(&only["param"]), list(&only["values"]));
+            lines.push(match &*values {
+                "" => format!("- `{param}` may have no value"),
+                _ => format!("- only `{param}` in: {values}"),
+            });
         }
         for limit in service["limits_left"].as_array().into_iter().flatten() {
             let next = match limit["next_in_s"].as_u64() {
@@ -145,4 +150,23 @@ fn markdown(manifest: &Value) -> String {
     }
     lines.push(format!("\nWhat is missing here can be asked for, with `POST {}`.", need::PLACE));
     lines.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_list_is_said_in_words_or_not_at_all() {
+        let service = |hosts: &[&str], values: &[&str]| {
+            let only = serde_json::json!([{ "param": "repo", "values": values }]);
+            serde_json::json!({ "services": [{ "hosts": hosts, "env": [], "only": only }] })
+        };
+        let text = markdown(&service(&[], &[]));
+        assert!(text.contains("- `repo` may have no value\n"), "{text}");
+        assert!(!text.contains("hosts") && !text.contains("the lease is in") && !text.contains(": \n"), "{text}");
+        let text = markdown(&service(&["api.acme.test"], &["acme/*", "acme/web"]));
+        assert!(text.contains("- hosts: api.acme.test\n- until"), "{text}");
+        assert!(text.contains("- only `repo` in: acme/*, acme/web\n"), "{text}");
+    }
 }

@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::{
-    HeaderMap, Method, Request, Response,
-    header::{HOST, PROXY_AUTHORIZATION},
-};
+use http::{HeaderMap, Method, Request, Response, header::PROXY_AUTHORIZATION};
 use hyper::body::Incoming;
 
 use super::{
@@ -22,7 +19,6 @@ use super::{
 use crate::{
     base::{Authority, RefusalCode, Scheme},
     broker::Refusal,
-    policy::Reach,
 };
 
 /// One connection to the proxy's port.
@@ -108,33 +104,12 @@ impl Front {
             scheme: Scheme::Http,
             authority,
         };
-        if let Err(refusal) = self.plain_host(&request, &site.authority) {
-            let notes = notes();
-            let (parts, _) = request.into_parts();
-            // A lease out of place is the graver fault.
-            let refusal = stray::search_head(&site, &parts, std::iter::empty()).err().unwrap_or(refusal);
-            return Refused::Before(notes, refusal).answer(&self.shared.broker);
+        let written = request.uri().authority().map_or("", http::uri::Authority::as_str);
+        if self.shared.broker.leases().find_stray(written.as_bytes()).is_some() {
+            return Refused::Before(notes(), stray::refusal("another host", "the host name"))
+                .answer(&self.shared.broker);
         }
         exchange(Arc::new(site), request).await
-    }
-}
-
-impl Front {
-    /// Whether clear text may go to this host at all.
-    fn plain_host(&self, request: &Request<Incoming>, authority: &Authority) -> Result<(), Refusal> {
-        let broker = &self.shared.broker;
-        let written = request.uri().authority().map_or("", http::uri::Authority::as_str);
-        if broker.leases().find_stray(written.as_bytes()).is_some() {
-            return Err(stray::refusal("another host", "the host name"));
-        }
-        let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or(written);
-        if Authority::parse(host, Some(80)).as_ref() != Ok(authority) {
-            return Ok(()); // the walk refuses it before anything is dialled
-        }
-        match broker.policy().reach(Scheme::Http, authority) {
-            Reach::Granted | Reach::Untouched => Ok(()),
-            Reach::Refused { reason, fix } => Err(Refusal::new(RefusalCode::HostDenied, reason, fix)),
-        }
     }
 }
 

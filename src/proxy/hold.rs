@@ -16,17 +16,16 @@ use super::{
     hop::Upgrading,
     outcome::Notes,
     peek::{self, Unread},
-    reconsider, request, shown, stray,
+    reconsider, request,
+    shown::{self, Hash, cut},
+    stray,
 };
 use crate::{
-    base::{CutReason, RefusalCode, Scheme, harmless, hex, sha256},
+    base::{CutReason, RefusalCode, Scheme, sha256},
     broker::{Ask, Broker, Refusal, Taken},
     inject::Held,
     policy::{Body, Peek, Until},
 };
-
-/// How much of the target is shown, in characters.
-const TARGET: usize = 1024;
 
 /// Lets a request pass that asks nobody; holds any other until a person says yes, and has it judged again then.
 pub(super) async fn hold(site: &Site, decided: Decided, taken: Option<Box<Taken>>) -> Result<Counted, Refused> {
@@ -38,15 +37,13 @@ pub(super) async fn hold(site: &Site, decided: Decided, taken: Option<Box<Taken>
 }
 
 async fn held(site: &Site, mut decided: Box<Decided>) -> Result<Decided, Refused> {
-    // A client that goes away drops this future, and its request was refused all the same.
-    let mut left = Left { broker: Arc::clone(&site.broker), notes: None };
     let notes = std::mem::replace(&mut decided.received.notes, Notes::blank());
-    left.notes = Some(Box::new(notes));
-    let held = ask(site, &mut decided, left.notes.as_deref()).await;
-    let Some(mut notes) = left.notes.take() else { return Ok(*decided) }; // it is there
+    let left = Left::new(&site.broker, Box::new(notes));
+    let held = ask(site, &mut decided, left.notes()).await;
+    let mut notes = left.back();
     match held {
         Ok(id) => {
-            notes.approval = Some(format!("approval {id}").into());
+            notes.let_pass(&id);
             decided.received.notes = *notes;
             Ok(*decided)
         }
@@ -59,10 +56,26 @@ async fn held(site: &Site, mut decided: Box<Decided>) -> Result<Decided, Refused
     }
 }
 
-/// Records the refusal of a request whose client did not wait for it.
-struct Left {
+/// Records the refusal of what a person was asked about and whose client did not wait for it: a client that goes away
+/// drops the future that holds this.
+pub(super) struct Left {
     broker: Arc<Broker>,
     notes: Option<Box<Notes>>,
+}
+
+impl Left {
+    pub(super) fn new(broker: &Arc<Broker>, notes: Box<Notes>) -> Self {
+        Self { broker: Arc::clone(broker), notes: Some(notes) }
+    }
+
+    pub(super) fn notes(&self) -> Option<&Notes> {
+        self.notes.as_deref()
+    }
+
+    /// The notes: it was answered, and whoever has them records what comes of it.
+    pub(super) fn back(mut self) -> Box<Notes> {
+        self.notes.take().unwrap_or_else(|| Box::new(Notes::blank())) // they are there
+    }
 }
 
 impl Drop for Left {
@@ -95,10 +108,11 @@ async fn ask(site: &Site, decided: &mut Decided, notes: Option<&Notes>) -> Resul
         client: lease.client.clone(),
         session: site.entrance.session_id(),
         project: site.entrance.project().map(std::path::Path::to_owned),
-        lease: lease.id,
+        lease: Some(lease.id),
         asks: decided.asks.clone(),
         method: cut(received.parts.method.as_str(), shown::FIELD),
-        origin: format!("{}://{}", scheme(site, received.upgrading), site.authority),
+        origin: origin(site, received.upgrading),
+        authority: site.authority.clone(),
         target: target(decided),
         shown: if shows_body { shown::fields(decided, &body) } else { Vec::new() },
         body_len: body.len(),
@@ -122,12 +136,13 @@ async fn ask(site: &Site, decided: &mut Decided, notes: Option<&Notes>) -> Resul
 }
 
 /// How people know the origin: a WebSocket by its own scheme.
-const fn scheme(site: &Site, upgrading: Upgrading) -> &'static str {
-    match (upgrading, site.scheme) {
+pub(super) fn origin(site: &Site, upgrading: Upgrading) -> String {
+    let scheme = match (upgrading, site.scheme) {
         (Upgrading::No, scheme) => scheme.as_str(),
         (Upgrading::WebSocket, Scheme::Http) => "ws",
         (Upgrading::WebSocket, Scheme::Https) => "wss",
-    }
+    };
+    format!("{scheme}://{}", site.authority)
 }
 
 const UPGRADE: &str = "(a WebSocket: what will be said on it cannot be shown)";
@@ -182,34 +197,16 @@ fn target(decided: &Decided) -> String {
     }
     let query = String::from_utf8_lossy(&query);
     let mark = if query.is_empty() { "" } else { "?" };
-    cut(&format!("{path}{mark}{query}"), TARGET)
+    cut(&format!("{path}{mark}{query}"), shown::TARGET)
 }
 
-/// The beginning of a text of the client's, safe to show.
-pub(super) fn cut(text: &str, most: usize) -> String {
-    let shown: String = text.chars().take(most).collect();
-    let more = if shown.len() < text.len() { "…" } else { "" };
-    harmless(&shown) + more
-}
-
-/// SHA-256 over head and body, each part with its length before it.
+/// Of head and body.
 fn hash(site: &Site, decided: &Decided, body: &[u8]) -> String {
-    let parts = &decided.received.parts;
-    let mut all = Vec::new();
-    let mut put = |part: &[u8]| {
-        all.extend_from_slice(&(part.len() as u64).to_be_bytes());
-        all.extend_from_slice(part);
-    };
-    put(parts.method.as_str().as_bytes());
-    put(site.scheme.as_str().as_bytes());
-    put(site.authority.to_string().as_bytes());
-    put(parts.uri.path().as_bytes());
-    put(parts.uri.query().unwrap_or_default().as_bytes());
-    let trailers = decided.received.body.trailers();
-    for (name, value) in parts.headers.iter().chain(trailers.into_iter().flatten()) {
-        put(name.as_str().as_bytes());
-        put(value.as_bytes());
+    let mut hash = Hash::of_head(site.scheme, &site.authority, &decided.received.parts);
+    for (name, value) in decided.received.body.trailers().into_iter().flatten() {
+        hash.put(name.as_str().as_bytes());
+        hash.put(value.as_bytes());
     }
-    put(&sha256(body));
-    hex(&sha256(&all))
+    hash.put(&sha256(body));
+    hash.finish()
 }

@@ -8,6 +8,7 @@
 //! | 2 | CONNECT | `connect.rs` (clear text: `front.rs`) |
 //! | 3 | TLS accept | `tls.rs` |
 //! | 4 | parse | `request.rs`, with `hop.rs` and `stray.rs` |
+//! | between | the way to a host that no grant names: open, closed, or a person is asked | `way.rs`, also for station 2 |
 //! | 5, 6, 7 | authorise, decide, open the record | `admit.rs`, with `places.rs`, and `peek.rs` where rules look into bodies |
 //! | between | limits, then a person where policy asks one, and policy once more | `count.rs`, `hold.rs` with `shown.rs`, `reconsider.rs` |
 //! | 8, 9, 10 | credential, inject, forward; once more after a 401 | `forward.rs`, with `again.rs` |
@@ -63,6 +64,7 @@ mod turns;
 mod upgrade;
 mod upload;
 mod usage;
+mod way;
 mod wording;
 
 use std::{

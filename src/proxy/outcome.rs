@@ -61,6 +61,11 @@ impl Notes {
         }
     }
 
+    /// A person let it pass.
+    pub(super) fn let_pass(&mut self, approval: &str) {
+        self.approval = Some(format!("approval {approval}").into());
+    }
+
     /// Notes of nothing, where others were taken out.
     pub(super) fn blank() -> Self {
         Self::new(Kind::Request, Method::GET, Uri::default(), None)

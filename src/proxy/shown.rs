@@ -2,15 +2,59 @@
 //!
 //! Invariant: a field that two readers could find in two places is not shown as either.
 
+use http::request::Parts;
 use serde_json::Value;
 
-use super::{admit::Decided, hold::cut};
-use crate::{base::harmless, policy::Body};
+use super::admit::Decided;
+use crate::{
+    base::{Authority, Scheme, harmless, hex, sha256},
+    policy::Body,
+};
 
 /// How much of a body is shown, in bytes.
 const PREVIEW: usize = 2048;
+/// How much of a target is shown, in characters.
+pub(super) const TARGET: usize = 1024;
 /// How much of one field is shown, in characters.
 pub(super) const FIELD: usize = 200;
+
+/// The beginning of a text of the client's, safe to show.
+pub(super) fn cut(text: &str, most: usize) -> String {
+    let shown: String = text.chars().take(most).collect();
+    let more = if shown.len() < text.len() { "…" } else { "" };
+    harmless(&shown) + more
+}
+
+/// SHA-256 over what is shown, each part with its length before it.
+#[derive(Default)]
+pub(super) struct Hash(Vec<u8>);
+
+impl Hash {
+    /// Over a request line and its fields.
+    pub(super) fn of_head(scheme: Scheme, authority: &Authority, parts: &Parts) -> Self {
+        let mut hash = Self::default();
+        hash.put(parts.method.as_str().as_bytes());
+        hash.put(scheme.as_str().as_bytes());
+        hash.put(authority.to_string().as_bytes());
+        hash.put(parts.uri.path().as_bytes());
+        hash.put(parts.uri.query().unwrap_or_default().as_bytes());
+        for (name, value) in &parts.headers {
+            hash.put(name.as_str().as_bytes());
+            hash.put(value.as_bytes());
+        }
+        hash
+    }
+
+    pub(super) fn put(&mut self, part: &[u8]) {
+        self.0.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        self.0.extend_from_slice(part);
+    }
+
+    /// In hex.
+    pub(super) fn finish(self) -> String {
+        hex(&sha256(&self.0))
+    }
+}
 
 /// What the capabilities want shown of a body of JSON.
 pub(super) fn fields(decided: &Decided, body: &[u8]) -> Vec<(String, String)> {

@@ -115,6 +115,48 @@ fn a_person_sees_and_answers_what_an_agent_wants_and_the_agent_cannot() {
     assert!(!noticed.contains("amount") && !noticed.contains(SECRET), "{noticed}");
 }
 
+#[test]
+fn a_person_sees_and_answers_to_which_host_an_agent_wants() {
+    let (Some(shell), Some(_)) = (find_program("sh"), find_program("curl")) else { return };
+    let (origin, hand) = world();
+    let defaults = "schema = 1\nkind = \"policy\"\n[defaults]\nunknown_host = \"ask\"\n";
+    fs::write(hand.home.join("policies/defaults.toml"), defaults).unwrap();
+    let (code, reloaded) = hand.envelope(&["policy", "reload"], b"");
+    assert_eq!(code, 0, "{reloaded}");
+    let ask = "curl -sk -o said -D head https://elsewhere.test/x; true";
+    let mut command = hand.command(&["exec", "--secret", "acme_key", "--client-id", "web", "--"]);
+    let running = Program::start(command.arg(shell).args(["-c", ask]));
+    let id = waiting(&hand);
+    let (code, shown) = hand.envelope(&["approvals", "show", &id], b"");
+    let entry = &shown["result"];
+    assert_eq!(
+        (code, &entry["method"], &entry["origin"]),
+        (0, &"CONNECT".into(), &"https://elsewhere.test:443".into())
+    );
+    assert_eq!((entry.get("lease_id"), &entry["capabilities"]), (None, &serde_json::json!([])), "{shown}");
+    let human = |words: &[&str]| {
+        let run = hand.run(&[&["--output", "human"], words].concat(), b"");
+        String::from_utf8(run.stdout).unwrap()
+    };
+    let list = human(&["approvals"]);
+    assert!(
+        list.contains("a host that no grant names") && list.contains("CONNECT https://elsewhere.test:443"),
+        "{list}"
+    );
+    let details = human(&["approvals", "show", &id]);
+    assert!(details.contains("no credential goes there") && !details.contains("body"), "{details}");
+    let (code, denied) = hand.envelope(&["approvals", "deny", &id], b"");
+    assert_eq!(code, 0, "{denied}");
+    let _out = running.finish().expect_success();
+    let head = fs::read_to_string(hand.work.join("head")).unwrap().to_ascii_lowercase();
+    assert!(head.contains("x-leasehold-code: approval_denied"), "{head}");
+    assert!(origin.connections().is_empty(), "nothing was dialled");
+    until_blocking("the desktop was told", || {
+        fs::read_to_string(hand.work.join("noticed"))
+            .is_ok_and(|text| text.contains("web wants to reach elsewhere.test:443"))
+    });
+}
+
 /// One user of this machine is one person, however often it answers.
 #[test]
 fn the_same_person_counts_once_where_two_must_allow() {

@@ -152,6 +152,16 @@ fn past_requests_that_would_be_decided_otherwise_are_shown_and_nothing_is_sent()
         "{torn}"
     );
 
+    // Requests in a file that was rolled over count like the others.
+    let (first, rest) =
+        whole.split_at(whole.rfind("\"request_ended\"").and_then(|at| whole[..at].rfind('\n')).unwrap() + 1);
+    let last: serde_json::Value = serde_json::from_str(first.lines().last().unwrap()).unwrap();
+    fs::write(apart.join(format!("audit.log.{:012}", last["seq"].as_u64().unwrap())), first).unwrap();
+    fs::write(apart.join("audit.log"), rest).unwrap();
+    let (code, rolled) = hand.envelope(&elsewhere, b"");
+    let found = (&rolled["result"]["requests"], &rolled["result"]["changes"]);
+    assert_eq!((code, found), (0, (&3.into(), &result["changes"])), "{rolled}");
+
     let (code, missing) = hand.envelope(&["policy", "diff", "nowhere"], b"");
     assert_ne!(code, 0, "{missing}");
     fs::write(empty.join("broken.toml"), "schema = 2").unwrap();

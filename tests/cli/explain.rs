@@ -140,6 +140,33 @@ fn explain_and_proxy_agree() {
 }
 
 #[test]
+fn explain_and_proxy_agree_about_a_host_that_a_person_is_asked_about() {
+    let (Some(shell), Some(_)) = (find_program("sh"), find_program("curl")) else { return };
+    let (origin, hand) = world();
+    let defaults = "schema = 1\nkind = \"policy\"\n[defaults]\nunknown_host = \"ask\"\n";
+    fs::write(hand.home.join("policies/defaults.toml"), defaults).unwrap();
+    let (code, reloaded) = hand.envelope(&["policy", "reload"], b"");
+    assert_eq!(code, 0, "{reloaded}");
+    let requests = [
+        ("GET", "https://tunnel.test/echo"),
+        ("GET", "http://tunnel.test/echo"),
+        ("GET", "https://api.acme.test:8443/"),
+    ];
+    let curls = requests.iter().enumerate().map(|(at, (method, url))| curl(at, (method, url, false, "")));
+    let mut command = hand.command(&["exec", "--secret", "acme_key", "--"]);
+    let _out = Program::start(command.arg(shell).args(["-c", &curls.collect::<String>()])).finish().expect_success();
+    for (at, expected) in ["needs_approval", "needs_approval", "host_denied"].into_iter().enumerate() {
+        let (method, url) = requests[at];
+        assert_eq!(explained(&hand, &[method, url]), expected, "explained: {method} {url}");
+        assert_eq!(done(&hand, at), expected, "done: {method} {url}");
+    }
+    assert!(origin.connections().is_empty());
+    assert_eq!(hand.records_of("approval_expired").len(), 2, "{:?}", hand.records());
+    let (_, list) = hand.envelope(&["policy", "list"], b"");
+    assert_eq!(list["result"]["unknown_host"], "ask");
+}
+
+#[test]
 fn explain_is_asked_in_a_folder_as_exec_is_run_in_one() {
     let (_origin, hand) = world();
     let elsewhere = hand.work.parent().unwrap().join("elsewhere");

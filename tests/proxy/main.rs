@@ -41,5 +41,6 @@ mod roots;
 mod scrub;
 mod streaming;
 mod swap;
+mod unknown_hosts;
 mod ways_in;
 mod websocket;

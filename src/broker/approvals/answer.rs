@@ -77,16 +77,43 @@ impl Broker {
             return Err(ApprovalError::Audit(error).into());
         }
         let mut state = self.approvals.lock();
-        if state.era == era {
+        let mut same = Vec::new();
+        if state.era == era && remember > Remember::Never {
             state.remember(&entry, remember, &self.parts.clock);
+            same = state.same();
         }
         drop(state);
         let _ = tell.send(Given { id: entry.id.clone(), is_allowed: true }); // it may have gone
+        for (pending, given) in same {
+            self.let_same_pass(pending, given);
+        }
         Ok(entry)
+    }
+
+    /// Lets pass what waited when the same was allowed for longer than once.
+    pub(super) fn let_same_pass(&self, pending: Pending, given: String) {
+        let details = same_words(&given);
+        let event = event_of(&pending.entry, Action::ApprovalAllowed).details(&details);
+        let recorded = self.parts.audit.append(&event);
+        let _ = pending.tell.send(Given { id: given, is_allowed: recorded.is_ok() }); // it may have gone
+        self.approvals.changed();
     }
 }
 
+/// Why something passes that nobody answered by itself.
+pub(super) fn same_words(given: &str) -> String {
+    format!("`{given}` was remembered for the same")
+}
+
 impl State {
+    /// Takes out what waits and is answered by what is remembered, with the answer's id.
+    fn same(&mut self) -> Vec<(Pending, String)> {
+        let asked = self.waiting.iter().filter(|pending| pending.is_asked);
+        let same = asked.filter_map(|pending| Some((pending.entry.id.clone(), self.recall(&pending.entry.ask)?)));
+        let same: Vec<(String, String)> = same.collect();
+        same.into_iter().filter_map(|(id, given)| Some((self.take(&id, &same_words(&given))?, given))).collect()
+    }
+
     /// Counts a person's yes. Whoever brings the last one that is needed takes the entry out of the list.
     fn allow(&mut self, id: &str, remember: Remember, by: &Answerer, clock: &Clock) -> Result<Allowed, ApprovalError> {
         let pending = self.asked(id)?;

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use crate::{
-    base::{ClientId, LeaseId, RequestId, ServiceId, SessionId, TimeToLive, Timestamp},
+    base::{Authority, ClientId, LeaseId, RequestId, ServiceId, SessionId, TimeToLive, Timestamp},
     policy::{Asking, Remember},
 };
 
@@ -18,14 +18,16 @@ pub struct Ask {
     pub session: Option<SessionId>,
     /// In which folder.
     pub project: Option<PathBuf>,
-    /// With which lease.
-    pub lease: LeaseId,
-    /// Every capability that asks, with its service; never empty.
+    /// With which lease; without one where the host itself is asked about, to which no credential goes.
+    pub lease: Option<LeaseId>,
+    /// Every capability that asks, with its service; empty where the host itself is asked about.
     pub asks: Vec<(ServiceId, Asking)>,
     /// The method.
     pub method: String,
     /// Scheme, host and port.
     pub origin: String,
+    /// The same host and port.
+    pub authority: Authority,
     /// Path and query.
     pub target: String,
     /// What the capabilities want shown of the body: pointer and value.
@@ -45,9 +47,22 @@ impl Ask {
         names.join(",")
     }
 
-    /// The longest that an answer may be remembered: what every one of them permits.
+    /// Whether it is about a host that no grant names, and not about capabilities.
+    pub const fn is_about_host(&self) -> bool {
+        self.asks.is_empty()
+    }
+
+    /// Why a person is asked.
+    pub(super) fn why(&self) -> String {
+        if self.is_about_host() {
+            return format!("no grant names `{}`, so a person is asked first", self.origin);
+        }
+        format!("capability `{}` asks a person first", self.capabilities())
+    }
+
+    /// The longest that an answer may be remembered: what every one of them permits. A host carries no credential.
     pub fn longest(&self) -> Remember {
-        self.asks.iter().map(|(_, asking)| asking.longest()).min().unwrap_or(Remember::Never)
+        self.asks.iter().map(|(_, asking)| asking.longest()).min().unwrap_or(Remember::Session)
     }
 
     /// How many different people must allow it: as many as the one that wants the most of them.

@@ -153,7 +153,7 @@ impl Broker {
         let entry = Arc::new(Entry { id, ask, asked_at: now, expires_at: now.plus(within), allowed_by: Vec::new() });
         if let Some(given) = state.recall(&entry.ask) {
             drop(state);
-            let details = format!("`{given}` was remembered for the same");
+            let details = answer::same_words(&given);
             self.parts
                 .audit
                 .append(&event_of(&entry, Action::ApprovalAllowed).details(&details))
@@ -172,11 +172,18 @@ impl Broker {
             self.approvals.take(&entry.id, "it could not be recorded");
             return Err(unrecorded(&error));
         }
-        let notice = self.approvals.lock().show(&entry, &self.parts.clock);
+        let mut state = self.approvals.lock();
+        let notice = state.show(&entry, &self.parts.clock);
+        // The same may have been allowed while this was being recorded.
+        let given = state.recall(&entry.ask);
+        let same = given.and_then(|given| Some((state.take(&entry.id, &answer::same_words(&given))?, given)));
+        drop(state);
         let waiting = Waiting::new(Arc::clone(self), Arc::clone(&entry), told, (within, ends));
         self.approvals.changed();
-        if let Some(notice) = notice {
-            notice.give();
+        match (same, notice) {
+            (Some((pending, given)), _) => self.let_same_pass(pending, given),
+            (None, Some(notice)) => notice.give(),
+            (None, None) => {}
         }
         Ok(waiting)
     }
@@ -216,7 +223,10 @@ impl Broker {
 
 fn event_of(entry: &Entry, action: Action) -> Event<'_> {
     let ask = &entry.ask;
-    let mut event = Event::new(action).request(ask.request).client(&ask.client).lease(ask.lease);
+    let mut event = Event::new(action).request(ask.request).client(&ask.client).authority(&ask.authority);
+    if let Some(lease) = ask.lease {
+        event = event.lease(lease);
+    }
     if let Some(session) = ask.session {
         event = event.session(session);
     }
@@ -259,8 +269,11 @@ impl State {
     fn show(&mut self, entry: &Entry, clock: &crate::base::Clock) -> Option<notice::Notice> {
         let pending = self.waiting.iter_mut().find(|pending| pending.entry.id == entry.id)?;
         pending.is_asked = true;
-        let service = entry.ask.asks.first().map_or("", |(service, _)| service.as_str());
-        self.notice(&entry.ask.client, &format!("wants to use {service}"), &entry.id, clock)
+        let wants = match entry.ask.asks.first() {
+            Some((service, _)) => format!("wants to use {service}"),
+            None => format!("wants to reach {}", entry.ask.authority),
+        };
+        self.notice(&entry.ask.client, &wants, &entry.id, clock)
     }
 
     /// One that people see.

@@ -17,6 +17,8 @@ pub(super) struct Remembered {
     client: ClientId,
     session: Option<SessionId>,
     asked: Vec<Shown>,
+    /// Where it was about a host: which.
+    host: Option<String>,
     /// For how long those who answered wanted it.
     remember: Remember,
     /// How many they were.
@@ -37,6 +39,11 @@ fn asked(ask: &Ask) -> Vec<Shown> {
     asked
 }
 
+/// The host that is asked about.
+fn host(ask: &Ask) -> Option<&str> {
+    ask.is_about_host().then_some(&*ask.origin)
+}
+
 impl State {
     /// The answer that holds for exactly what is asked, if there is one, and if the grants as they are now let it.
     pub(super) fn recall(&self, ask: &Ask) -> Option<String> {
@@ -44,6 +51,7 @@ impl State {
         let mut remembered = self.remembered.iter();
         let found = remembered.find(|one| {
             let is_same = one.client == ask.client && one.session == ask.session && one.asked == asked;
+            let is_same = is_same && one.host.as_deref() == host(ask);
             is_same && one.remember <= longest && one.people >= quorum
         });
         found.map(|one| one.id.clone())
@@ -62,6 +70,7 @@ impl State {
             client: entry.ask.client.clone(),
             session: entry.ask.session,
             asked: asked(&entry.ask),
+            host: host(&entry.ask).map(str::to_owned),
             remember,
             people: entry.allowed_by.len(),
             id: entry.id.clone(),

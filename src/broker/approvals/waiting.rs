@@ -98,8 +98,7 @@ impl Waiting {
         let details = format!("{}, {who} in time", entry.id);
         let event = event_of(entry, Action::ApprovalExpired);
         self.broker.parts.audit.append_lazily(&event.outcome(Outcome::Refused).details(&details));
-        let (capabilities, within) = (entry.ask.capabilities(), self.within.as_secs());
-        let detail = format!("capability `{capabilities}` asks a person first, and {who} within {within} s");
+        let detail = format!("{}, and {who} within {} s", entry.ask.why(), self.within.as_secs());
         Refusal::new(RefusalCode::NeedsApproval, detail, LIST)
     }
 

@@ -129,10 +129,16 @@ async fn list(context: &Context) -> Result<Outcome, Report> {
 }
 
 fn capabilities(entry: &ApprovalEntry) -> (String, String) {
+    if entry.capabilities.is_empty() {
+        return (UNNAMED.to_owned(), String::new());
+    }
     let joined = |texts: Vec<String>| texts.join(", ");
     let names = entry.capabilities.iter().map(|cap| format!("{}/{}", cap.service, cap.name)).collect();
     (joined(names), joined(entry.capabilities.iter().map(|cap| cap.risk.clone()).collect()))
 }
+
+/// What is asked about where it is no capability.
+pub(super) const UNNAMED: &str = "a host that no grant names";
 
 /// How many of how many people allow it.
 pub(super) fn tally(entry: &ApprovalEntry) -> String {
@@ -150,16 +156,20 @@ pub(super) fn details(entry: &ApprovalEntry) -> String {
     if let Some(project) = &entry.project {
         lines.push(("project", project.display().to_string()));
     }
-    lines.extend([("method", entry.method.clone()), ("host", entry.origin.clone()), ("path", entry.target.clone())]);
+    lines.extend([("method", entry.method.clone()), ("host", entry.origin.clone())]);
+    lines.extend((!entry.target.is_empty()).then(|| ("path", entry.target.clone())));
+    if entry.capabilities.is_empty() {
+        lines.push(("what", format!("{UNNAMED}: no credential goes there, and what passes is not looked at")));
+    }
     for cap in &entry.capabilities {
         lines.push(("capability", format!("{}/{}: {}", cap.service, cap.name, cap.about)));
         lines.push(("risk", cap.risk.clone()));
         lines.extend(cap.params.iter().map(|param| ("parameter", format!("{} = {}", param.name, param.value))));
     }
     lines.extend(entry.shown.iter().map(|field| ("shown", format!("{} = {}", field.name, field.value))));
-    lines.push(("body", format!("{} bytes", entry.body_bytes)));
-    if !entry.body.is_empty() {
-        lines.push(("preview", entry.body.clone()));
+    if !entry.capabilities.is_empty() {
+        lines.push(("body", format!("{} bytes", entry.body_bytes)));
+        lines.extend((!entry.body.is_empty()).then(|| ("preview", entry.body.clone())));
     }
     lines.extend([
         ("sha256", entry.sha256.clone()),

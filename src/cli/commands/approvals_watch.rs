@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{
-    approvals::{details, request, tally},
+    approvals::{UNNAMED, details, request, tally},
     needs,
 };
 use crate::cli::{context::Context, printer::Outcome, report::Report, sanitize};
@@ -89,11 +89,12 @@ async fn ask(
 ) -> Result<bool, Report> {
     let capabilities: Vec<String> =
         entry.capabilities.iter().map(|cap| format!("{}/{} ({})", cap.service, cap.name, cap.risk)).collect();
+    let what = if capabilities.is_empty() { UNNAMED.to_owned() } else { capabilities.join(", ") };
     let mut text = format!(
         "\n{} {} wants {}\n  {}\n",
         sanitize::line(&entry.id),
         sanitize::line(entry.client_id.as_str()),
-        sanitize::line(&capabilities.join(", ")),
+        sanitize::line(&what),
         sanitize::line(&request(entry))
     );
     for field in &entry.shown {

@@ -149,9 +149,12 @@ pub struct ApprovalEntry {
     pub project: Option<PathBuf>,
     /// The id of the request in the record.
     pub request_id: RequestId,
-    /// With which lease.
-    pub lease_id: LeaseId,
-    /// Every capability that asks; the answer is for all of them.
+    /// With which lease; none where the host itself is asked about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_id: Option<LeaseId>,
+    /// Every capability that asks; the answer is for all of them. Empty: no grant names the host, to which no credential
+    /// goes, and `unknown_host` asks about it.
+    #[serde(default, deserialize_with = "null_is_default")]
     pub capabilities: Vec<AskingCapability>,
     /// The method.
     pub method: String,

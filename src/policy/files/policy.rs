@@ -20,6 +20,8 @@ use crate::policy::{
 pub enum UnknownHost {
     /// Refused.
     Deny,
+    /// The same as [`UnknownHost::Tunnel`], once a person lets it pass.
+    Ask,
     /// An untouched, recorded tunnel; the default, so that an agent can still reach everything else.
     #[default]
     Tunnel,
@@ -113,13 +115,7 @@ pub(in crate::policy) fn read_policy(mut file: Table<'_>, known: Known<'_>) -> (
 }
 
 fn read_unknown_host(defaults: &mut Table<'_>) -> UnknownHost {
-    let asks = defaults.text("unknown_host").filter(|text| text.value == "ask");
-    if let Some(text) = asks {
-        let message = "`unknown_host = \"ask\"` is not built yet";
-        defaults.source().fault(text.span, message, "write `\"deny\"`, or `\"tunnel\"` for an untouched tunnel");
-        return UnknownHost::Deny;
-    }
-    let words = [("tunnel", UnknownHost::Tunnel), ("deny", UnknownHost::Deny)];
+    let words = [("tunnel", UnknownHost::Tunnel), ("ask", UnknownHost::Ask), ("deny", UnknownHost::Deny)];
     defaults.choice("unknown_host", &words).unwrap_or_default()
 }
 

@@ -205,10 +205,12 @@ fn hosts_are_known_only_when_a_grant_names_their_service() {
 fn a_host_that_a_block_leaves_out_is_another_host() {
     let tunnel = set("");
     let deny = set("[defaults]\nunknown_host = \"deny\"\n");
+    let asks = set("[defaults]\nunknown_host = \"ask\"\n");
     for out in ["www.acme.example", "a_b.acme.example"] {
         let here = authority(out);
         for scheme in [Scheme::Https, Scheme::Http] {
             assert_eq!(tunnel.reach(scheme, &here), Reach::Untouched, "{out}");
+            assert_eq!(asks.reach(scheme, &here), Reach::Asked, "{out}");
         }
         assert!(tunnel.host(Scheme::Https, &here).is_none(), "{out}: nobody looks inside, so nothing is written there");
         let refused = deny.reach(Scheme::Https, &here);

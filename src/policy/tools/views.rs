@@ -17,6 +17,7 @@ impl fmt::Display for UnknownHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Deny => "deny",
+            Self::Ask => "ask",
             Self::Tunnel => "tunnel",
         })
     }
