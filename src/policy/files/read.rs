@@ -52,7 +52,14 @@ impl Display for What<'_> {
 /// Tables of at most as many keys are looked through; most are.
 const SMALL: usize = 8;
 
+/// As many keys as a rule is asked for.
+const KEYS: usize = 24;
+
 impl<'a> Table<'a> {
+    fn of(source: &'a Source, content: &'a DeTable<'a>, span: Span, what: What<'a>) -> Self {
+        Self { source, content, span, what, known: Vec::with_capacity(KEYS) }
+    }
+
     pub(in crate::policy) fn span(&self) -> Span {
         self.span.clone()
     }
@@ -179,7 +186,7 @@ impl<'a> Table<'a> {
             self.wrong(value, key, "a text or a list of texts");
             return Vec::new();
         };
-        let mut texts = Vec::new();
+        let mut texts = Vec::with_capacity(list.len());
         for item in list {
             match item.get_ref().as_str() {
                 Some(text) => texts.push(At { value: text, span: item.span() }),
@@ -280,7 +287,7 @@ impl<'a> Table<'a> {
             self.wrong(value, key, "a table");
             return None;
         };
-        Some(Table { source: self.source, content: table, span: value.span(), what, known: Vec::new() })
+        Some(Table::of(self.source, table, value.span(), what))
     }
 
     /// A list of tables: `[[grant]]`, or inline ones.
@@ -331,7 +338,7 @@ impl<'a> Table<'a> {
 
 impl Source {
     pub(in crate::policy) fn root<'a>(&'a self, table: &'a Spanned<DeTable<'a>>) -> Table<'a> {
-        Table { source: self, content: table.get_ref(), span: 0..0, what: What::File, known: Vec::new() }
+        Table::of(self, table.get_ref(), 0..0, What::File)
     }
 }
 
