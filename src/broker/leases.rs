@@ -204,6 +204,7 @@ impl Broker {
         // Its leases after it: one that is issued meanwhile sees its end, or is seen here.
         let closed = self.sessions.close(id, reason);
         self.end_needs("its session has ended", |need| need.session.id() == id);
+        self.approvals.forget_session(id);
         let revoked = self.parts.leases.revoke_where(|lease| lease.session == Some(id), reason);
         for lease in &revoked {
             self.parts.audit.append_lazily(&Self::revoke_event(lease, reason));

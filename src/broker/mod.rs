@@ -41,7 +41,7 @@ pub use sessions::{Around, Session, Tunnels};
 
 use crate::{
     audit::{Action, AuditLog, Event},
-    base::{Clock, CutReason, Home, Timestamp},
+    base::{Clock, CutReason, CutWatch, Home, Timestamp},
     killswitch::KillSwitch,
     lease::{LeaseBounds, LeaseTable},
     net::Errands,
@@ -164,9 +164,11 @@ impl Broker {
         self.sessions.all().len()
     }
 
-    /// The tunnels of a way in.
-    pub fn tunnels<'a>(&'a self, session: Option<&'a Session>) -> &'a Tunnels {
-        session.map_or(&self.main_tunnels, Session::tunnels)
+    /// What ends whatever comes by a way in and carries no lease: of a session its own end, too, as connections that are
+    /// open by then live on.
+    pub fn ends_of_way(&self, session: Option<&Session>) -> Vec<CutWatch> {
+        session
+            .map_or_else(|| vec![self.main_tunnels.watch()], |session| vec![session.watch(), session.tunnels().watch()])
     }
 
     /// Ends leases on time, for as long as it is polled. One task of the daemon runs it. Its first look finds those that

@@ -31,14 +31,16 @@ pub(super) async fn check_environment(
     Err(Report { fix: wanted.map_or(report.fix, again), ..report })
 }
 
-/// The environment that the nearest file which names one wants; for what to do next, since the daemon has the say.
+/// The environment that the files want, if they agree; for what to do next, since the daemon has the say.
 fn wanted_environment(folder: &Path) -> Option<Environment> {
     let read = |path: PathBuf| {
         let (bytes, _) = read_bounded(&path, MAX_FILE).ok()?;
         let table: toml::Table = toml::from_str(std::str::from_utf8(&bytes).ok()?).ok()?;
         table.get("environment")?.as_str()?.parse().ok()
     };
-    project::find(folder).ok()?.narrowing.into_iter().find_map(read)
+    let mut wanted = project::find(folder).ok()?.narrowing.into_iter().filter_map(read);
+    let first = wanted.next()?;
+    wanted.all(|other| other == first).then_some(first)
 }
 
 /// The largest project file that is read.

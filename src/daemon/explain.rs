@@ -81,6 +81,14 @@ fn asked(explain: &control::ExplainPolicy) -> Result<Asked, String> {
 
 /// What is decided before a lease is looked at; in the proxy's order: CONNECT comes before the request.
 fn without_lease(asked: &Asked, policy: &PolicySet) -> Option<control::Explanation> {
+    let never = || {
+        let never = policy::never_forwarded(asked.method(), asked.protocol())?;
+        Some(simple("deny", Some(never.code), never.reason))
+    };
+    // In clear text there is no CONNECT before the request.
+    if let Some(never) = (asked.origin().scheme == Scheme::Http).then(never).flatten() {
+        return Some(never);
+    }
     let reach = policy.reach(asked.origin().scheme, &asked.origin().authority);
     let unnamed = match reach {
         Reach::Refused { reason, .. } => return Some(simple("deny", Some(RefusalCode::HostDenied), reason)),
@@ -92,10 +100,7 @@ fn without_lease(asked: &Asked, policy: &PolicySet) -> Option<control::Explanati
     if unnamed.is_some() && asked.origin().scheme == Scheme::Https {
         return unnamed;
     }
-    if let Some(never) = policy::never_forwarded(asked.method(), asked.protocol()) {
-        return Some(simple("deny", Some(never.code), never.reason));
-    }
-    unnamed
+    never().or(unnamed)
 }
 
 /// A host that no grant names.

@@ -31,17 +31,14 @@ impl Desk {
     ) -> Result<Around, Failure> {
         let found = project::find(folder).map_err(|error| Failure::new(FailureCode::Settings, error.to_string()))?;
         let policy = self.broker.policy();
-        let mut narrows = Vec::new();
+        let (mut narrows, mut wanted) = (Vec::new(), Vec::new());
         let mut take = |file: Option<&Path>, read: Result<policy::Project, policy::LoadErrors>| {
             let place = &file.map_or_else(|| "narrow".to_owned(), |file| file.display().to_string());
             let read = read.map_err(|errors| project_failure(file, errors.brief()))?;
             for one in &read.narrows {
                 policy.check_narrow(one).map_err(|why| project_failure(file, format!("{place}: {why}")))?;
             }
-            // A file that comes with the code selects no environment, or it could select a broader grant than none.
-            if let Some(wanted) = read.environment.filter(|wanted| Some(wanted) != environment) {
-                return Err(other_environment(place, &wanted, environment));
-            }
+            wanted.extend(read.environment.map(|wanted| (place.clone(), wanted)));
             narrows.extend(read.narrows);
             Ok::<_, Failure>(())
         };
@@ -51,6 +48,7 @@ impl Desk {
         if let Some(text) = narrow {
             take(None, policy.parse_project("narrow", text))?;
         }
+        check_environment(&wanted, environment)?;
         let project = found.folder().unwrap_or(folder).to_owned();
         Ok(Around { project: Some(project), narrow: narrows, environment: environment.cloned(), ..Around::default() })
     }
@@ -158,11 +156,25 @@ pub(super) fn easy_service(easy: control::EasyBinding) -> Result<EasyService, Fa
     Ok(EasyService { id, origin, place: easy_place(easy.place)?, env: Vec::new() })
 }
 
-fn other_environment(place: &str, wanted: &Environment, is: Option<&Environment>) -> Failure {
+/// Whether it is the environment that the project's files want. One that comes with the code selects none, or it could
+/// select a broader grant than none.
+fn check_environment(wanted: &[(String, Environment)], is: Option<&Environment>) -> Result<(), Failure> {
+    let Some((place, first)) = wanted.first() else { return Ok(()) };
+    if let Some((other, second)) = wanted.iter().find(|(_, other)| other != first) {
+        let message = format!(
+            "{place} wants the environment `{first}` and {other} wants `{second}`, so the project can be worked on in none"
+        );
+        return Err(
+            Failure::new(FailureCode::Settings, message).with_fix(format!("${{EDITOR:-vi}} {}", shell_word(place)))
+        );
+    }
+    if Some(first) == is {
+        return Ok(());
+    }
     let is = is.map_or_else(|| "none was said".to_owned(), |is| format!("this is `{is}`"));
-    let message = format!("{place}: the project is worked on in the environment `{wanted}` only, and {is}");
-    let again = format!("secrets exec --environment {} -- sh", shell_word(wanted.as_str()));
-    Failure::new(FailureCode::Policy, message).with_fix(again)
+    let message = format!("{place}: the project is worked on in the environment `{first}` only, and {is}");
+    let again = format!("secrets exec --environment {} -- sh", shell_word(first.as_str()));
+    Err(Failure::new(FailureCode::Policy, message).with_fix(again))
 }
 
 /// The fault of a project's file, which may lie in a folder above.

@@ -330,7 +330,8 @@ pub(super) fn open_record(site: &Site, decided: Decided, counted: Option<Box<Tak
         hop::ask_for_readable_answers(&mut parts.headers);
     }
     let flow = Flow::new(watches(site, &permits));
-    if let Err(refusal) = site.broker.ready() {
+    let ended = flow.cut().filter(|_| permits.is_empty()).map(Refusal::of_cut);
+    if let Some(refusal) = site.broker.ready().err().or(ended) {
         return Err(Refused::Before(Box::new(notes), refusal));
     }
     match notes.begin(site.broker.audit().clone(), Arc::clone(&flow), site.broker.clock().clone()) {
@@ -365,7 +366,7 @@ pub(super) fn open_record(site: &Site, decided: Decided, counted: Option<Box<Tak
 /// What cuts the exchange: its leases, or the way in that an anonymous request came by.
 fn watches(site: &Site, permits: &[Permit]) -> Vec<CutWatch> {
     if permits.is_empty() {
-        return vec![site.broker.tunnels(site.entrance.session()).watch()];
+        return site.broker.ends_of_way(site.entrance.session());
     }
     permits.iter().map(|permit| permit.watch().clone()).collect()
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     answer::AnswerBody,
+    discover,
     entrance::Entrance,
     exchange::{Refused, Site},
     flow::Flow,
@@ -51,6 +52,11 @@ pub(super) async fn open(
         Err(refusal) => return Err(Refused::Before(Box::new(notes), refusal)),
     };
     notes.authority = Some(authority.clone());
+    if discover::is_for_us(&authority) {
+        let detail = format!("`{}` is this proxy itself, which answers in clear text", authority.host);
+        let refusal = Refusal::new(RefusalCode::HostDenied, detail, "curl http://leasehold.internal/v1/me");
+        return Err(Refused::Before(Box::new(notes), refusal));
+    }
     let reach = || shared.broker.policy().reach(Scheme::Https, &authority);
     let (notes, reach) = match reach() {
         Reach::Asked => {
@@ -125,8 +131,8 @@ async fn pass_through(
     authority: &Authority,
     notes: Notes,
 ) -> Result<Mode, Refused> {
-    let flow = Flow::new(vec![shared.broker.tunnels(entrance.session()).watch()]);
-    if let Err(refusal) = shared.broker.ready() {
+    let flow = Flow::new(shared.broker.ends_of_way(entrance.session()));
+    if let Some(refusal) = shared.broker.ready().err().or_else(|| flow.cut().map(Refusal::of_cut)) {
         return Err(Refused::Before(Box::new(notes), refusal));
     }
     let begun = notes.begin(shared.broker.audit().clone(), Arc::clone(&flow), shared.broker.clock().clone());

@@ -62,7 +62,7 @@ async fn walk(site: &Site, mut request: Request<Incoming>) -> Result<Response<An
     let places = granted.as_ref().map_or(&[][..], |granted| granted.places());
 
     let received = request::receive(site, places, request)?;
-    let received = way::open(site, granted.as_ref(), received).await?;
+    let received = way::open(site, &policy, granted.as_ref(), received).await?;
     let received = peek::find(site, places, received).await?;
     let admitted = admit::authorize(site, granted.as_ref(), received)?;
     let admitted = peek::look(&policy, site, admitted).await?;

@@ -16,7 +16,8 @@ use super::{
     hop::Upgrading,
     outcome::Notes,
     peek::{self, Unread},
-    reconsider, request,
+    reconsider,
+    request::{self, Received},
     shown::{self, Hash, cut},
     stray,
 };
@@ -92,8 +93,9 @@ async fn ask(site: &Site, decided: &mut Decided, notes: Option<&Notes>) -> Resul
     let body = tokio::select! {
         biased;
         reason = ends.wait() => return Err(Refusal::of_cut(reason)),
-        body = read(site, decided) => body?,
+        body = read(site, &mut decided.received, decided.body_max, &decided.command) => body?,
     };
+    decided.seen = Body::read(body.clone(), &decided.received.parts.headers); // what is judged once more is what is shown
     let Some((notes, permit)) = notes.zip(decided.permits.first()) else {
         return Err(Refusal::new(RefusalCode::NoLease, "nobody can be asked without a lease", "secrets exec -- sh"));
     };
@@ -121,7 +123,7 @@ async fn ask(site: &Site, decided: &mut Decided, notes: Option<&Notes>) -> Resul
             Upgrading::No if received.is_searched => HIDDEN.to_owned(),
             Upgrading::No => shown::preview(&body),
         },
-        hash: hash(site, decided, &body),
+        hash: hash(site, &decided.received, &body),
     };
     let mut waiting = site.broker.hold(asked)?;
     let given = tokio::select! {
@@ -145,29 +147,31 @@ pub(super) fn origin(site: &Site, upgrading: Upgrading) -> String {
     format!("{scheme}://{}", site.authority)
 }
 
-const UPGRADE: &str = "(a WebSocket: what will be said on it cannot be shown)";
+pub(super) const UPGRADE: &str = "(a WebSocket: what will be said on it cannot be shown)";
 const HIDDEN: &str = "(not shown: the lease token stands in it)";
 
-/// Reads the whole body, and puts it back as all there is.
-async fn read(site: &Site, decided: &mut Decided) -> Result<Bytes, Refusal> {
-    let received = &mut decided.received;
+/// Reads the whole body, and puts it back as all there is. `rule` bounds what a rule lets pass; `command` explains it.
+pub(super) async fn read(
+    site: &Site,
+    received: &mut Received,
+    rule: Option<u64>,
+    command: &str,
+) -> Result<Bytes, Refusal> {
     if received.upgrading != Upgrading::No {
         return Ok(Bytes::new());
     }
-    let rule = decided.body_max.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
+    let rule = rule.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
     let most = site.limits.approval_body.min(rule);
     let peek = Peek { most, until: Until::End };
     let read = timeout(site.limits.peek_time, peek::read(site, &mut received.body, peek)).await;
     let ahead = read.unwrap_or(Err(Unread::Slow)).map_err(|why| match why {
         Unread::Broken => request::broken_body(),
-        Unread::NoRoom => {
-            Refusal::new(RefusalCode::Limit, "too many bodies are being read at once", decided.command.clone())
-        }
+        Unread::NoRoom => Refusal::new(RefusalCode::Limit, "too many bodies are being read at once", command),
         Unread::Slow => {
             let detail = "the body, which a person must approve first, did not come in time";
-            Refusal::new(RefusalCode::BadRequest, detail, decided.command.clone())
+            Refusal::new(RefusalCode::BadRequest, detail, command)
         }
-        Unread::TooLong if rule <= site.limits.approval_body => too_long(decided.command.clone()),
+        Unread::TooLong if rule <= site.limits.approval_body => too_long(command),
         Unread::TooLong => {
             let detail = format!(
                 "a person must approve this request, and its body has more than the {most} bytes of \
@@ -177,7 +181,6 @@ async fn read(site: &Site, decided: &mut Decided) -> Result<Bytes, Refusal> {
         }
     })?;
     let body = ahead.front.clone();
-    decided.seen = Body::read(body.clone(), &received.parts.headers); // what is judged once more is what is shown
     received.expects_continue = false; // whoever waited for it has got it
     received.body.put_back(ahead);
     Ok(body)
@@ -201,9 +204,9 @@ fn target(decided: &Decided) -> String {
 }
 
 /// Of head and body.
-fn hash(site: &Site, decided: &Decided, body: &[u8]) -> String {
-    let mut hash = Hash::of_head(site.scheme, &site.authority, &decided.received.parts);
-    for (name, value) in decided.received.body.trailers().into_iter().flatten() {
+pub(super) fn hash(site: &Site, received: &Received, body: &[u8]) -> String {
+    let mut hash = Hash::of_head(site.scheme, &site.authority, &received.parts);
+    for (name, value) in received.body.trailers().into_iter().flatten() {
         hash.put(name.as_str().as_bytes());
         hash.put(value.as_bytes());
     }

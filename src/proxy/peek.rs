@@ -69,7 +69,7 @@ pub(super) async fn find(site: &Site, places: &[ListedPlace], mut received: Rece
     if !received.held.is_empty() || received.upgrading != Upgrading::No || !places.iter().any(fits) {
         return Ok(received);
     }
-    let flow = Flow::new(vec![site.broker.tunnels(site.entrance.session()).watch()]);
+    let flow = Flow::new(site.broker.ends_of_way(site.entrance.session()));
     let peek = Peek { most: site.limits.credential_body, until: Until::End };
     let read = tokio::select! {
         biased;

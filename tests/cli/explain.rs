@@ -45,7 +45,7 @@ allow = [{ method = "DELETE" }]
 "#;
 
 /// A request, whether it carries its lease, and the verdict with its code.
-const REQUESTS: [(&str, &str, bool, &str); 17] = [
+const REQUESTS: [(&str, &str, bool, &str); 18] = [
     ("GET", "https://api.acme.test/echo", true, "allow"),
     ("GET", "https://api.acme.test/echo?a=b", true, "allow"),
     ("GET", "https://api.acme.test", true, "allow"),
@@ -59,6 +59,7 @@ const REQUESTS: [(&str, &str, bool, &str); 17] = [
     ("GET", "https://api.acme.test/a/%2e%2e/echo", true, "bad_request"),
     ("GET", "https://api.acme.test:8443/echo", false, "host_denied"),
     ("GET", "http://api.acme.test/echo", false, "host_denied"),
+    ("TRACE", "http://api.acme.test/echo", false, "method_denied"),
     ("GET", "https://tunnel.test/echo", false, "tunnel"),
     ("GET", "wss://api.acme.test/ws", true, "allow"),
     ("GET", "wss://api.acme.test/other", true, "cap_denied"),

@@ -128,6 +128,33 @@ fn a_project_file_asks_for_an_environment_and_selects_none() {
 }
 
 #[test]
+fn files_that_want_different_environments_are_told_as_that() {
+    let (_origin, hand) = world();
+    let inner = hand.work.join("inner");
+    std::fs::create_dir(&inner).unwrap();
+    for (folder, environment) in [(&hand.work, "dev"), (&inner, "prod")] {
+        let text = format!("schema = 1\nkind = \"project\"\nenvironment = \"{environment}\"\n");
+        std::fs::write(folder.join(".secrets.toml"), text).unwrap();
+    }
+    for environment in ["dev", "prod"] {
+        for words in [
+            ["exec", "--environment", environment, "--", "true"],
+            ["lease", "acme_key", "--token", "--environment", environment],
+        ] {
+            let ran = crate::support::Program::start(hand.command(&words).current_dir(&inner)).finish();
+            let told = ran.stderr.clone();
+            assert!(
+                !ran.status.success() && told.contains("so the project can be worked on in none"),
+                "{words:?}: {ran:?}"
+            );
+            assert!(told.contains("wants the environment `prod` and") && told.contains("wants `dev`"), "{told}");
+            assert!(told.contains("fix: ${EDITOR:-vi} ") && !told.contains("--environment"), "{told}");
+        }
+    }
+    assert!(hand.records_of("session_open").is_empty() && hand.records_of("lease_acquire").is_empty());
+}
+
+#[test]
 fn env_and_tokens_keep_to_the_environment_of_the_project() {
     let (_origin, hand) = world();
     std::fs::write(hand.work.join(".secrets.toml"), "schema = 1\nkind = \"project\"\nenvironment = \"dev\"\n").unwrap();
@@ -163,7 +190,7 @@ fn env_and_tokens_keep_to_the_environment_of_the_project() {
         .unwrap();
     let ran = inside(&hand, &["--environment", "dev"], script).finish().expect_success();
     assert!(hand.work.join("token").metadata().unwrap().len() > 0, "{ran:?}");
-    assert!(ran.stdout == "1\n" && ran.stderr.contains("in the environment `prod` only, and this is `dev`"), "{ran:?}");
+    assert!(ran.stdout == "64\n" && ran.stderr.contains("can be worked on in none"), "{ran:?}");
     std::fs::write(elsewhere.join(".secrets.toml"), "schema = 1\n").unwrap();
     let mut broken = hand.command(&["lease", "acme_key", "--token"]);
     let broken = Hand::feed(broken.current_dir(&elsewhere), b"");

@@ -1,10 +1,11 @@
 //! `unknown_host = "ask"`: the way to a host that no grant names is held until a person opens it, and no credential goes there.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use leasehold::{
-    base::CutReason,
+    base::{Clock, CutReason},
     broker::{Answer, Around, Entry, Session},
+    control::{Client, OpenSession},
     killswitch::{Plan as KillPlan, Tripper},
     policy::Remember,
 };
@@ -12,7 +13,7 @@ use leasehold::{
 use crate::{
     approvals::me,
     house::{AUTHORITY, HOST, House, SECRET},
-    kit::{H1, assert_paired, assert_problem, bearer, proxy_credentials, records},
+    kit::{H1, Yard, assert_paired, assert_problem, bearer, proxy_credentials, records},
     support::{self, Answer as Reply, RawClient},
 };
 
@@ -56,6 +57,17 @@ async fn plain(house: &House, session: &Session, headers: &str) -> Reply {
         ))
         .await;
     client.read_answer().await
+}
+
+/// A daemon in front of an origin without TLS that asks about unknown hosts, and a session.
+async fn plain_yard(origin: &support::Origin) -> (Yard, Arc<Session>) {
+    let hosts = [("tunnel.test", origin.address())];
+    let yard = Yard::new(&support::TestCa::new(), &hosts, "", Clock::system()).await;
+    let text = "schema = 1\nkind = \"policy\"\n[defaults]\nunknown_host = \"ask\"\n";
+    std::fs::write(yard.home.policies().join("defaults.toml"), text).unwrap();
+    yard.broker().live_policy().reload().unwrap();
+    let session = yard.broker().open_session("agent".parse().unwrap(), Around::default()).unwrap();
+    (yard, session)
 }
 
 async fn waiting(house: &House) -> Arc<Entry> {
@@ -109,14 +121,8 @@ async fn a_tunnel_to_an_unknown_host_opens_when_a_person_lets_it_pass() {
 #[tokio::test]
 async fn a_request_in_clear_text_to_an_unknown_host_is_held_and_sent_as_it_was_shown() {
     let origin = support::Origin::clear();
-    let hosts = [("tunnel.test", origin.address())];
-    let clock = leasehold::base::Clock::system();
-    let yard = crate::kit::Yard::new(&support::TestCa::new(), &hosts, "", clock).await;
-    let text = "schema = 1\nkind = \"policy\"\n[defaults]\nunknown_host = \"ask\"\n";
-    std::fs::write(yard.home.policies().join("defaults.toml"), text).unwrap();
-    yard.broker().live_policy().reload().unwrap();
-    let session = yard.broker().open_session("agent".parse().unwrap(), Around::default()).unwrap();
-    let send = async || {
+    let (yard, session) = plain_yard(&origin).await;
+    let post = async || {
         let mut client = RawClient::connect(yard.proxy()).await;
         let credentials = proxy_credentials(&session);
         let head = format!(
@@ -135,16 +141,16 @@ async fn a_request_in_clear_text_to_an_unknown_host_is_held_and_sent_as_it_was_s
         yard.broker().answer_approval(&entry.id, given, &me()).unwrap();
         sent
     };
-    let (answer, sent) = tokio::join!(send(), person(Answer::Deny));
+    let (answer, sent) = tokio::join!(post(), person(Answer::Deny));
     assert_problem(&answer, 403, "approval_denied");
-    let (answer, before) = tokio::join!(send(), person(Answer::Allow(Remember::Session)));
+    let (answer, before) = tokio::join!(post(), person(Answer::Allow(Remember::Session)));
     assert_eq!((answer.status, sent, before), (200, 0, 0), "{answer:?}");
     let request = origin.only_request();
     assert_eq!(
         (&*request.target, &*request.body, request.header("proxy-authorization")),
         ("/echo?q=1", &b"body"[..], None)
     );
-    assert_eq!(send().await.status, 200, "it is not asked again in this session");
+    assert_eq!(post().await.status, 200, "it is not asked again in this session");
     yard.ended(2).await;
     assert_eq!(yard.records_of("request_refused").len(), 1);
     assert_paired(&records(yard.broker(), &yard.home));
@@ -244,6 +250,78 @@ async fn a_question_about_a_host_ends_with_its_client_its_session_and_the_kill_s
     assert!(house.origin.connections().is_empty(), "nothing was dialled");
     assert_eq!(house.records_of("tunnel_refused").len(), 3);
     assert_paired(&records(house.broker(), &house.home));
+}
+
+/// Connections live on when their session has ended.
+#[tokio::test]
+async fn a_connection_of_a_session_that_has_ended_gets_no_way_and_asks_nobody() {
+    let (house, session) = asking().await;
+    let allow = async { answer(&house, &*waiting(&house).await, Answer::Allow(Remember::Session)) };
+    let ((_, opened), ()) = tokio::join!(connect(&house, &session, TUNNEL), allow);
+    assert_eq!(opened.status, 200);
+    let mut control = Client::connect(&house.home.socket(), Duration::from_mins(1)).await.unwrap();
+    let other =
+        OpenSession { client_id: Some("other".parse().unwrap()), project_dir: "/".into(), ..OpenSession::default() };
+    let other = control.call(other).await.unwrap();
+    let port = SocketAddr::from(([127, 0, 0, 1], other.proxy_port));
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        clients.push(RawClient::connect(port).await);
+    }
+    // One of them is let pass for the session, so that what it asked is remembered.
+    let allow = async {
+        let entry = waiting(&house).await;
+        assert!(entry.ask.shown[0].1.contains("which any program on this machine can use"), "{entry:?}");
+        answer(&house, &entry, Answer::Allow(Remember::Session));
+    };
+    let (opened, ()) = tokio::join!(clients[0].ask_connect(TUNNEL), allow);
+    assert_eq!(opened.status, 200);
+    support::until("both are there", || house.origin.connections().len() == 2).await;
+    house.broker().end_session(other.session_id, CutReason::SessionEnded);
+    assert_problem(&clients[1].ask_connect(TUNNEL).await, 403, "token_foreign_session");
+    set(&house, "tunnel");
+    assert_problem(&clients[2].ask_connect(TUNNEL).await, 403, "token_foreign_session");
+    assert!(house.broker().approvals().1.is_empty());
+    assert_eq!(house.origin.connections().len(), 2, "nothing more was dialled");
+    assert_eq!(house.records_of("tunnel_refused").len(), 2);
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_behind_a_body_takes_its_question_along() {
+    let origin = support::Origin::clear();
+    let (yard, session) = plain_yard(&origin).await;
+    let credentials = proxy_credentials(&session);
+    for (framing, body) in [
+        ("Content-Length: 200000", "x".repeat(200_000)),
+        ("Transfer-Encoding: chunked", "4\r\nbody\r\n0\r\n\r\n".to_owned()),
+        ("Expect: 100-continue\r\nContent-Length: 4", "body".to_owned()),
+    ] {
+        let mut client = RawClient::connect(yard.proxy()).await;
+        let head = format!(
+            "POST http://tunnel.test/echo HTTP/1.1\r\nHost: tunnel.test\r\nProxy-Authorization: {credentials}\r\n{framing}\r\n\r\n"
+        );
+        client.write(head + &body).await;
+        support::until("a request waits", || !yard.broker().approvals().1.is_empty()).await;
+        let entry = Arc::clone(&yard.broker().approvals().1[0]);
+        assert!(entry.ask.body_len == body.len() || entry.ask.preview == "body", "{framing}: {entry:?}");
+        drop(client);
+        support::until("it is withdrawn", || yard.broker().approvals().1.is_empty()).await;
+    }
+    support::until("all is recorded", || yard.records_of("request_refused").len() == 3).await;
+    assert_eq!(yard.records_of("approval_withdrawn").len(), 3);
+    assert!(origin.connections().is_empty());
+    assert_paired(&records(yard.broker(), &yard.home));
+}
+
+#[tokio::test]
+async fn the_proxy_itself_is_no_unknown_host() {
+    let (house, session) = asking().await;
+    for authority in ["leasehold.internal:443", "lease.localhost:80"] {
+        let (_, refused) = connect(&house, &session, authority).await;
+        assert_problem(&refused, 403, "host_denied");
+        assert_eq!(refused.json()["fix"], "curl http://leasehold.internal/v1/me");
+    }
+    assert!(house.records_of("approval_asked").is_empty());
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Answer, Answerer, ApprovalError, Broker, Entry, Given, OVER, Pending, State, event_of};
+use super::{Answer, Answerer, ApprovalError, Broker, Entry, Given, OVER, Pending, State, event_of, waiting::How};
 use crate::{
     audit::{Action, Outcome},
     base::Clock,
@@ -40,7 +40,7 @@ impl Broker {
         let details = format!("{id}, denied, {by}");
         let event = event_of(&entry, Action::ApprovalDenied).outcome(Outcome::Refused).details(&details);
         let recorded = self.parts.audit.append(&event);
-        let _ = tell.send(Given { id: entry.id.clone(), is_allowed: false }); // it may have gone
+        let _ = tell.send(Given { id: entry.id.clone(), how: How::Denied }); // it may have gone
         recorded.map_err(ApprovalError::Audit)?;
         Ok(entry)
     }
@@ -60,7 +60,7 @@ impl Broker {
         let event = event_of(&entry, Action::ApprovalCounted).details(&details);
         if let Err(error) = self.parts.audit.append(&event) {
             if let Some(pending) = self.approvals.take(&entry.id, "an answer could not be recorded") {
-                let _ = pending.tell.send(Given { id: entry.id.clone(), is_allowed: false });
+                let _ = pending.tell.send(Given { id: entry.id.clone(), how: How::Unrecorded });
             }
             return Err(ApprovalError::Audit(error).into());
         }
@@ -73,17 +73,17 @@ impl Broker {
         let tally = if entry.ask.quorum() > 1 { format!("{}, ", entry.tally()) } else { String::new() };
         let details = format!("{}, {tally}{}, {}", entry.id, words(remember), all.join("; "));
         if let Err(error) = self.parts.audit.append(&event_of(&entry, Action::ApprovalAllowed).details(&details)) {
-            let _ = tell.send(Given { id: entry.id.clone(), is_allowed: false });
+            let _ = tell.send(Given { id: entry.id.clone(), how: How::Unrecorded });
             return Err(ApprovalError::Audit(error).into());
         }
         let mut state = self.approvals.lock();
         let mut same = Vec::new();
         if state.era == era && remember > Remember::Never {
             state.remember(&entry, remember, &self.parts.clock);
-            same = state.same();
+            same = state.same(&self.parts.clock);
         }
         drop(state);
-        let _ = tell.send(Given { id: entry.id.clone(), is_allowed: true }); // it may have gone
+        let _ = tell.send(Given { id: entry.id.clone(), how: How::Allowed }); // it may have gone
         for (pending, given) in same {
             self.let_same_pass(pending, given);
         }
@@ -95,7 +95,8 @@ impl Broker {
         let details = same_words(&given);
         let event = event_of(&pending.entry, Action::ApprovalAllowed).details(&details);
         let recorded = self.parts.audit.append(&event);
-        let _ = pending.tell.send(Given { id: given, is_allowed: recorded.is_ok() }); // it may have gone
+        let how = recorded.map_or(How::Unrecorded, |()| How::Allowed);
+        let _ = pending.tell.send(Given { id: given, how }); // it may have gone
         self.approvals.changed();
     }
 }
@@ -107,8 +108,8 @@ pub(super) fn same_words(given: &str) -> String {
 
 impl State {
     /// Takes out what waits and is answered by what is remembered, with the answer's id.
-    fn same(&mut self) -> Vec<(Pending, String)> {
-        let asked = self.waiting.iter().filter(|pending| pending.is_asked);
+    fn same(&mut self, clock: &Clock) -> Vec<(Pending, String)> {
+        let asked = self.waiting.iter().filter(|pending| pending.is_asked && !pending.ends.is_past(clock));
         let same = asked.filter_map(|pending| Some((pending.entry.id.clone(), self.recall(&pending.entry.ask)?)));
         let same: Vec<(String, String)> = same.collect();
         same.into_iter().filter_map(|(id, given)| Some((self.take(&id, &same_words(&given))?, given))).collect()

@@ -31,6 +31,7 @@ pub use entry::{Answer, Answerer, ApprovalError, Ask, Entry};
 pub use need::{Cure, Need, NeedOf, NewNeed};
 pub use notice::{Notified, Notify};
 use remembered::Remembered;
+use waiting::How;
 pub use waiting::{Given, Waiting};
 
 /// How many requests of one client wait at once.
@@ -158,7 +159,7 @@ impl Broker {
                 .audit
                 .append(&event_of(&entry, Action::ApprovalAllowed).details(&details))
                 .map_err(|error| unrecorded(&error))?;
-            let given = Given { id: given, is_allowed: true };
+            let given = Given { id: given, how: How::Allowed };
             return Ok(Waiting::answered(Arc::clone(self), entry, given));
         }
         state.room_for(&entry.ask)?;
@@ -173,10 +174,11 @@ impl Broker {
             return Err(unrecorded(&error));
         }
         let mut state = self.approvals.lock();
-        let notice = state.show(&entry, &self.parts.clock);
+        state.forget(&self.parts.clock);
         // The same may have been allowed while this was being recorded.
         let given = state.recall(&entry.ask);
         let same = given.and_then(|given| Some((state.take(&entry.id, &answer::same_words(&given))?, given)));
+        let notice = if same.is_none() { state.show(&entry, &self.parts.clock) } else { None };
         drop(state);
         let waiting = Waiting::new(Arc::clone(self), Arc::clone(&entry), told, (within, ends));
         self.approvals.changed();
@@ -253,7 +255,9 @@ const KILLED: &str = "the kill switch was tripped";
 impl State {
     /// Refuses what would be one too many; other clients' places are not one client's to take.
     fn room_for(&self, ask: &Ask) -> Result<(), Refusal> {
-        let of_client = self.waiting.iter().filter(|pending| pending.entry.ask.client == ask.client).count();
+        // A session's port is anybody's: questions about hosts must not take the places of those about capabilities.
+        let is_like = |other: &Ask| other.client == ask.client && other.is_about_host() == ask.is_about_host();
+        let of_client = self.waiting.iter().filter(|pending| is_like(&pending.entry.ask)).count();
         let detail = if of_client >= PER_CLIENT {
             format!("{} of `{}` wait for approval already", counted(of_client as u64, "request"), ask.client)
         } else if self.waiting.len() >= TOGETHER {
@@ -271,7 +275,7 @@ impl State {
         pending.is_asked = true;
         let wants = match entry.ask.asks.first() {
             Some((service, _)) => format!("wants to use {service}"),
-            None => format!("wants to reach {}", entry.ask.authority),
+            None => "wants to reach a host that no grant names".to_owned(),
         };
         self.notice(&entry.ask.client, &wants, &entry.id, clock)
     }

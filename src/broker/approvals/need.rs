@@ -270,12 +270,16 @@ fn facts<'a>(session: &'a Session, record: &'a SecretRecord, binding: &'a Bindin
 
 fn unknown(error: &NoLack) -> Refusal {
     let code = match error {
-        NoLack::Capability { .. } | NoLack::Nothing(_) | NoLack::Service(_) => RefusalCode::NeedUnknown,
+        NoLack::Capability { .. } | NoLack::Hidden { .. } | NoLack::Nothing(_) | NoLack::Service(_) => {
+            RefusalCode::NeedUnknown
+        }
         NoLack::Never(_) => RefusalCode::MethodDenied,
         NoLack::Wildcard(_) => RefusalCode::BadRequest,
     };
     let fix = match error {
-        NoLack::Capability { service, .. } => format!("secrets policy show {}", shell_word(service.as_str())),
+        NoLack::Capability { service, .. } | NoLack::Hidden { service, .. } => {
+            format!("secrets policy show {}", shell_word(service.as_str()))
+        }
         _ => "secrets policy list".to_owned(),
     };
     Refusal::new(code, error.to_string(), fix)

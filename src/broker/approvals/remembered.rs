@@ -1,6 +1,6 @@
 //! Answers that hold for more than one request, and never for anything wider than what was asked about.
 
-use super::{Ask, Entry, State};
+use super::{Approvals, Ask, Entry, State};
 use crate::{
     base::{ClientId, Clock, Deadline, ServiceId, SessionId},
     policy::Remember,
@@ -78,8 +78,20 @@ impl State {
         });
     }
 
+    /// Drops what was answered for a session that has ended.
+    fn forget_session(&mut self, id: SessionId) {
+        self.remembered.retain(|one| one.session != Some(id));
+    }
+
     /// Drops what is over.
     pub(super) fn forget(&mut self, clock: &Clock) {
         self.remembered.retain(|one| one.until.is_none_or(|until| !until.is_past(clock)));
+    }
+}
+
+impl Approvals {
+    /// Forgets what was answered for a session that has ended.
+    pub(in crate::broker) fn forget_session(&self, id: SessionId) {
+        self.lock().forget_session(id);
     }
 }

@@ -16,7 +16,16 @@ use crate::{
 pub struct Given {
     /// The id of the question that it answers.
     pub id: String,
-    pub(super) is_allowed: bool,
+    pub(super) how: How,
+}
+
+/// What it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    Allowed,
+    Denied,
+    /// It was allowed, and that could not be recorded.
+    Unrecorded,
 }
 
 /// Until the time is over, by the timer or by the clock.
@@ -80,11 +89,17 @@ impl Waiting {
             return Err(killed.unwrap_or_else(|| Refusal::of_cut(CutReason::Drained)));
         };
         self.told = None;
-        if given.is_allowed {
-            return Ok(given);
+        match given.how {
+            How::Allowed => Ok(given),
+            How::Denied => {
+                let detail = format!("a person denied the request (approval {})", given.id);
+                Err(Refusal::new(RefusalCode::ApprovalDenied, detail, LIST))
+            }
+            How::Unrecorded => {
+                let detail = format!("a person's answer cannot be recorded (approval {})", given.id);
+                Err(Refusal::new(RefusalCode::AuditUnavailable, detail, "secrets doctor"))
+            }
         }
-        let detail = format!("a person denied the request (approval {})", given.id);
-        Err(Refusal::new(RefusalCode::ApprovalDenied, detail, LIST))
     }
 
     /// Records that the time is over; says who has answered by then.

@@ -159,7 +159,7 @@ pub(super) fn details(entry: &ApprovalEntry) -> String {
     lines.extend([("method", entry.method.clone()), ("host", entry.origin.clone())]);
     lines.extend((!entry.target.is_empty()).then(|| ("path", entry.target.clone())));
     if entry.capabilities.is_empty() {
-        lines.push(("what", format!("{UNNAMED}: no credential goes there, and what passes is not looked at")));
+        lines.push(("what", format!("{UNNAMED}; no credential goes there")));
     }
     for cap in &entry.capabilities {
         lines.push(("capability", format!("{}/{}: {}", cap.service, cap.name, cap.about)));
@@ -167,10 +167,8 @@ pub(super) fn details(entry: &ApprovalEntry) -> String {
         lines.extend(cap.params.iter().map(|param| ("parameter", format!("{} = {}", param.name, param.value))));
     }
     lines.extend(entry.shown.iter().map(|field| ("shown", format!("{} = {}", field.name, field.value))));
-    if !entry.capabilities.is_empty() {
-        lines.push(("body", format!("{} bytes", entry.body_bytes)));
-        lines.extend((!entry.body.is_empty()).then(|| ("preview", entry.body.clone())));
-    }
+    lines.push(("body", format!("{} bytes", entry.body_bytes)));
+    lines.extend((!entry.body.is_empty()).then(|| ("preview", entry.body.clone())));
     lines.extend([
         ("sha256", entry.sha256.clone()),
         ("remember", entry.remember.clone()),

@@ -34,6 +34,10 @@ allow = [{ method = "POST", path = "/repos/{repo}/issues" }]
 about = "Change through one path"
 risk = "write"
 allow = [{ method = "PATCH", path = "/rpc", json = { "/op" = ["set"] } }]
+[cap.signed]
+about = "What is signed in its head"
+risk = "read"
+allow = [{ method = "PUSH", path = "/signed", header = { x-op = "get" } }]
 [cap.whoami]
 about = "Who"
 risk = "read"
@@ -83,6 +87,11 @@ fn the_lowest_risk_and_then_the_fewest_rules_fit() {
         assert!(matches!(found(call), Err(NoLack::Nothing(_))), "{call}");
     }
     assert!(matches!(found("TRACE https://api.acme.example/me"), Err(NoLack::Never(_))));
+    let hidden = found("PUSH https://api.acme.example/signed").unwrap_err();
+    assert_eq!(
+        hidden.to_string(),
+        "which capability of `acme` gives `PUSH https://api.acme.example/signed` is not told by its method and URL alone; name the capability"
+    );
     let star = found("POST https://api.acme.example/repos/*/*/issues").unwrap_err();
     assert_eq!(star, NoLack::Wildcard("repo".to_owned()), "it would be written as a pattern");
 }

@@ -48,6 +48,16 @@ pub enum NoLack {
         /// What was meant.
         near: String,
     },
+    /// A service has the host, and its rules look at more than a method and a URL.
+    #[error(
+        "which capability of `{service}` gives `{call}` is not told by its method and URL alone; name the capability"
+    )]
+    Hidden {
+        /// The service.
+        service: ServiceId,
+        /// What was asked for, safe to show.
+        call: String,
+    },
     /// The method goes nowhere.
     #[error("{0}")]
     Never(String),
@@ -113,12 +123,22 @@ impl PolicySet {
             (!is_used(&service.id), *hangs_on_body, capability.risk, capability.allow.len(), &service.id)
         });
         let Fit { service, capability, params, hangs_on_body } =
-            smallest.ok_or_else(|| NoLack::Nothing(call(&asked)))?;
+            smallest.ok_or_else(|| self.no_fit(&asked, is_used))?;
         if let Some((name, _)) = params.iter().find(|(_, value)| value.contains('*')) {
             return Err(NoLack::Wildcard(name.to_string()));
         }
         let capabilities = vec![((*capability.name).into(), capability.risk)];
         Ok(Lack { service: service.id.clone(), capabilities, params, asked: Some(asked), hangs_on_body })
+    }
+
+    /// Why nothing gives a request.
+    fn no_fit(&self, asked: &Asked, is_used: impl Fn(&ServiceId) -> bool) -> NoLack {
+        let hidden = self.services().filter(|service| is_hidden(service, asked));
+        let hidden = hidden.min_by_key(|service| (!is_used(&service.id), &service.id));
+        match hidden {
+            Some(service) => NoLack::Hidden { service: service.id.clone(), call: call(asked) },
+            None => NoLack::Nothing(call(asked)),
+        }
     }
 
     /// Whether a lease with these facts has it.
@@ -178,6 +198,17 @@ fn fit<'a>(service: &'a Service, index: usize, capability: &'a Capability, asked
     let bench = Bench { service, grant: &grant, narrow: &[], call, origin };
     let is_open = bench.hit(index, capability).met == Met::Unread;
     is_open.then(|| Fit { service, capability, params: Vec::new(), hangs_on_body: true })
+}
+
+/// Whether some rule would have to see more of a request.
+fn is_hidden(service: &Service, asked: &Asked) -> bool {
+    let request = asked.facts(Content::unknown());
+    let Some((block, host, _)) = service.block(request.scheme, request.authority) else { return false };
+    let Ok(path) = NormalPath::parse_with(request.path, host.slash) else { return false };
+    let loose = path.loose();
+    let call = Call::new(block, &request, path.as_str(), &loose);
+    let mut rules = service.capabilities.iter().flat_map(|capability| &capability.allow);
+    rules.any(|rule| !rule.matchers.is_empty() && rule.takes_head(&call))
 }
 
 fn decide(service: &Service, grant: &Grant, credential: &str, asked: &Asked) -> Option<Decision> {
