@@ -11,7 +11,7 @@ use leasehold::{
 };
 
 use crate::{
-    approvals::me,
+    approvals::{BODY, bank, me, send},
     house::{AUTHORITY, HOST, House, SECRET},
     kit::{H1, Yard, assert_paired, assert_problem, bearer, proxy_credentials, records},
     support::{self, Answer as Reply, RawClient},
@@ -36,14 +36,14 @@ fn set(house: &House, unknown_host: &str) {
 /// Asks for a tunnel by a session's way in.
 async fn connect(house: &House, session: &Session, authority: &str) -> (RawClient, Reply) {
     let mut client = RawClient::connect(house.proxy()).await;
-    let credentials = proxy_credentials(session);
-    client
-        .write(format!(
-            "CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\nProxy-Authorization: {credentials}\r\n\r\n"
-        ))
-        .await;
+    client.write(asked_of(session, authority)).await;
     let answer = client.read_answer_to("CONNECT").await;
     (client, answer)
+}
+
+fn asked_of(session: &Session, authority: &str) -> String {
+    let credentials = proxy_credentials(session);
+    format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\nProxy-Authorization: {credentials}\r\n\r\n")
 }
 
 /// A request in clear text by a session's way in.
@@ -311,6 +311,34 @@ async fn a_client_that_goes_away_behind_a_body_takes_its_question_along() {
     assert_eq!(yard.records_of("approval_withdrawn").len(), 3);
     assert!(origin.connections().is_empty());
     assert_paired(&records(yard.broker(), &yard.home));
+}
+
+/// A port is anybody's, so that whoever knows one must not keep the session's own requests from being asked about.
+#[tokio::test]
+async fn questions_about_hosts_take_no_places_of_those_about_capabilities() {
+    let (house, lease) = bank(support::Speaks::Http1, "", "").await;
+    set(&house, "ask");
+    let session = house.broker().open_session("test-agent".parse().unwrap(), Around::default()).unwrap();
+    let mut clients = Vec::new();
+    for _ in 0..8 {
+        let mut client = RawClient::connect(house.proxy()).await;
+        client.write(asked_of(&session, TUNNEL)).await;
+        clients.push(client);
+    }
+    support::until("eight wait", || house.broker().approvals().1.len() == 8).await;
+    let (_, ninth) = connect(&house, &session, TUNNEL).await;
+    assert_problem(&ninth, 403, "needs_approval");
+    assert!(ninth.text().contains("as many as may"), "{ninth:?}");
+    let person = async {
+        support::until("the request waits too", || house.broker().approvals().1.len() == 9).await;
+        let all = house.broker().approvals().1;
+        let entry = all.iter().find(|entry| !entry.ask.is_about_host()).unwrap();
+        assert_eq!(entry.ask.client.as_str(), "test-agent");
+        answer(&house, entry, Answer::Allow(Remember::Never));
+    };
+    let (sent, ()) = tokio::join!(send(&house, H1, "POST", "/echo", &lease, BODY), person);
+    assert_eq!(sent.status, 200, "{sent:?}");
+    assert_eq!(house.broker().approvals().1.len(), 8);
 }
 
 #[tokio::test]
