@@ -146,7 +146,13 @@ impl Clock {
 
     /// The end of a period of this length that begins now, on both clocks.
     pub fn deadline(&self, after: Duration) -> Deadline {
-        Deadline { wall: self.now().plus(after), boot: self.boot() + after }
+        self.deadline_from(self.now(), after)
+    }
+
+    /// The same for whoever keeps the beginning too: on the wall clock the period is exactly `after` long, which with
+    /// two looks at the clock is now and then a millisecond less or more.
+    pub fn deadline_from(&self, now: Timestamp, after: Duration) -> Deadline {
+        Deadline { wall: now.plus(after), boot: self.boot() + after }
     }
 
     /// The end of a period whose wall-clock end is known, as after a restart; never later than `ends`.
@@ -229,6 +235,10 @@ mod tests {
         let end = clock.deadline(Duration::from_mins(1));
         clock.set_wall(clock.now().plus(Duration::from_secs(61))); // set forward: the wall end wins
         assert!(end.is_past(&clock));
+
+        let system = Clock::system();
+        let began = system.now();
+        assert_eq!(system.deadline_from(began, Duration::from_mins(1)).wall().since(began), Duration::from_mins(1));
     }
 
     #[test]

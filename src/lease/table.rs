@@ -110,7 +110,8 @@ impl LeaseTable {
     }
 
     fn lease(&self, new: NewLease, token: Option<&LeaseToken>) -> Lease {
-        let deadline = self.0.clock.deadline(new.ttl.get());
+        let now = self.0.clock.now();
+        let deadline = self.0.clock.deadline_from(now, new.ttl.get());
         Lease {
             id: LeaseId::generate(),
             secret: new.secret,
@@ -119,7 +120,7 @@ impl LeaseTable {
             session: new.session,
             asked_by: new.asked_by,
             terms: new.terms,
-            created_at: self.0.clock.now(),
+            created_at: now,
             deadline,
             hash: token.map(|token| self.0.key.hash(token.expose().as_bytes())),
             boot_end: self.boot_end(deadline),

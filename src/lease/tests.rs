@@ -69,6 +69,18 @@ fn a_lease_is_found_by_its_token_until_it_is_revoked() {
 }
 
 #[test]
+fn a_lease_lives_exactly_as_long_as_was_asked() {
+    let table = LeaseTable::new(Clock::system(), HashKey::generate());
+    let raw = NewLease { right: Right::Raw, ..new("gh", "agent") };
+    let began = Clock::system().now();
+    while Clock::system().now().since(began) < Duration::from_millis(250) {
+        // a system clock that ticks between two looks at it was told as `59m59s999ms`
+        let lease = table.issue(raw.clone()).unwrap().lease;
+        assert_eq!(lease.deadline.wall().since(lease.created_at), HOUR);
+    }
+}
+
+#[test]
 fn attack_43_only_the_whole_token_is_one() {
     let (_, table) = table();
     let (_, token) = issue(&table, new("gh", "agent"));
