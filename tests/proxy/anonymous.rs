@@ -1,12 +1,15 @@
 //! Requests that carry no lease, where a service lets those pass: they get no credential, and what its answers must not show
 //! is withheld from them too.
 
-use leasehold::base::hex;
+use leasehold::{
+    base::{CutReason, hex},
+    broker::Around,
+};
 
 use crate::{
-    house::House,
-    kit::{H1, H2, assert_paired, assert_problem, get, records, with_service},
-    support::Speaks,
+    house::{AUTHORITY, HOST, House},
+    kit::{H1, H2, assert_paired, assert_problem, get, proxy_credentials, records, with_service},
+    support::{self, RawClient, Speaks},
 };
 
 fn service(rest: &str) -> String {
@@ -97,4 +100,35 @@ async fn a_path_of_two_readings_is_no_way_round_what_hands_out_a_credential() {
     let house = house_of("", Speaks::Http1).await;
     assert_eq!(get(&house, H1, "/a//b", &[]).await.status, 404);
     assert_eq!(house.origin.requests().len(), 1);
+}
+
+/// Connections live on when their session has ended.
+#[tokio::test]
+async fn a_connection_of_a_session_that_has_ended_carries_nothing_without_a_lease_either() {
+    for alpn in [H1, H2] {
+        let house = house_of("", Speaks::Both).await;
+        let session = house.broker().open_session("agent".parse().unwrap(), Around::default()).unwrap();
+        let mut client = RawClient::connect(house.proxy()).await;
+        let credentials = proxy_credentials(&session);
+        let connect = format!("CONNECT {AUTHORITY} HTTP/1.1\r\nProxy-Authorization: {credentials}\r\n\r\n");
+        client.write(connect).await;
+        assert_eq!(client.read_answer_to("CONNECT").await.status, 200);
+        let mut client = client.start_tls(HOST, &house.roots, alpn).await.unwrap();
+        let end = || house.broker().end_session(session.id(), CutReason::SessionEnded);
+        let refused = if alpn == H2 {
+            let client = client.h2(HOST).await;
+            assert_eq!(client.get("/echo", &[]).await.status, 200);
+            end();
+            client.get("/echo", &[]).await
+        } else {
+            assert_eq!(client.get(HOST, "/echo", &[]).await.status, 200);
+            end();
+            client.get(HOST, "/echo", &[]).await
+        };
+        assert_problem(&refused, 403, "token_foreign_session");
+        assert_eq!(house.origin.requests().len(), 1, "nothing more was forwarded");
+        support::until("it is recorded", || !house.records_of("request_refused").is_empty()).await;
+        assert_eq!(house.records_of("request_refused")[0].code.as_deref(), Some("token_foreign_session"));
+        assert_paired(&records(house.broker(), &house.home));
+    }
 }

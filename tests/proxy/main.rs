@@ -20,6 +20,7 @@ mod anonymous;
 mod approvals;
 mod approvals_change;
 mod approvals_people;
+mod approvals_record;
 mod blocks;
 mod bodies;
 #[expect(clippy::print_stderr, reason = "how long each cut took is for whoever reads the run")]

@@ -13,6 +13,9 @@ use crate::{
     policy::Remember,
 };
 
+/// How a request ends that people let pass when that cannot be recorded: it does not.
+const UNRECORDED: &str = "an answer to it could not be recorded";
+
 /// What one more person's yes makes of a request.
 enum Allowed {
     /// More people must allow it.
@@ -59,7 +62,7 @@ impl Broker {
         let details = format!("{}, {}, {}, {by}", entry.id, entry.tally(), words(remember));
         let event = event_of(&entry, Action::ApprovalCounted).details(&details);
         if let Err(error) = self.parts.audit.append(&event) {
-            if let Some(pending) = self.approvals.take(&entry.id, "an answer could not be recorded") {
+            if let Some(pending) = self.approvals.take(&entry.id, UNRECORDED) {
                 let _ = pending.tell.send(Given { id: entry.id.clone(), how: How::Unrecorded });
             }
             return Err(ApprovalError::Audit(error).into());
@@ -73,6 +76,7 @@ impl Broker {
         let tally = if entry.ask.quorum() > 1 { format!("{}, ", entry.tally()) } else { String::new() };
         let details = format!("{}, {tally}{}, {}", entry.id, words(remember), all.join("; "));
         if let Err(error) = self.parts.audit.append(&event_of(&entry, Action::ApprovalAllowed).details(&details)) {
+            self.approvals.lock().ended_otherwise(&entry.id, UNRECORDED);
             let _ = tell.send(Given { id: entry.id.clone(), how: How::Unrecorded });
             return Err(ApprovalError::Audit(error).into());
         }

@@ -293,6 +293,13 @@ impl State {
         Some(pending)
     }
 
+    /// Says better how one ended that was taken out of the list.
+    fn ended_otherwise(&mut self, id: &str, how: &str) {
+        if let Some((_, known)) = self.ended.iter_mut().find(|(ended, _)| ended == id) {
+            how.clone_into(known);
+        }
+    }
+
     fn note_end(&mut self, id: &str, how: &str) {
         self.ended.push_back((id.to_owned(), how.to_owned()));
         if self.ended.len() > ENDED {

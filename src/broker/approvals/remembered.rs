@@ -95,3 +95,46 @@ impl Approvals {
         self.lock().forget_session(id);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Authority, RequestId, Timestamp};
+
+    /// A question about a host, in a session.
+    fn entry(session: SessionId) -> Entry {
+        let ask = Ask {
+            request: RequestId::next(),
+            client: "agent".parse().unwrap(),
+            session: Some(session),
+            project: None,
+            lease: None,
+            asks: Vec::new(),
+            method: "CONNECT".to_owned(),
+            origin: "https://tunnel.test:443".to_owned(),
+            authority: Authority::parse("tunnel.test:443", None).unwrap(),
+            target: String::new(),
+            shown: Vec::new(),
+            body_len: 0,
+            preview: String::new(),
+            hash: String::new(),
+        };
+        let at = Timestamp::from_millis(0);
+        Entry { id: "0000000a".to_owned(), ask, asked_at: at, expires_at: at, allowed_by: Vec::new() }
+    }
+
+    #[test]
+    fn answers_for_a_session_take_no_room_after_it() {
+        let (approvals, clock) = (Approvals::default(), Clock::manual(Timestamp::from_millis(0)));
+        let (ends, stays) = (entry(SessionId::generate()), entry(SessionId::generate()));
+        for entry in [&ends, &stays] {
+            let mut forever = entry.clone();
+            forever.allowed_by.push(super::super::Answerer { uid: 1, user: None, pid: None, client: None });
+            approvals.lock().remember(&forever, Remember::Session, &clock);
+        }
+        approvals.forget_session(ends.ask.session.unwrap());
+        let state = approvals.lock();
+        assert_eq!((state.recall(&ends.ask), state.recall(&stays.ask).is_some()), (None, true));
+        assert_eq!(state.remembered.len(), 1);
+    }
+}
