@@ -33,6 +33,7 @@ mod signature;
 mod suggestion;
 mod time_to_live;
 mod touch;
+mod variable;
 mod wipe;
 
 pub use atomic_file::{AtomicFileError, FileLock, open_regular, read_bounded, replace};
@@ -66,4 +67,5 @@ pub use signature::{Ed25519Key, Ed25519KeyError};
 pub use suggestion::expected;
 pub use time_to_live::{Span, TimeToLive, TimeToLiveError};
 pub use touch::touch;
+pub use variable::{MANIFEST_VARIABLE, SESSION_VARIABLE, VariableName};
 pub use wipe::wipe;

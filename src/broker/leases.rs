@@ -1,6 +1,6 @@
 //! Issuing leases: tokens for the proxy, raw values for what is no HTTP, sessions for commands.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use super::{Around, Broker, Error, Session};
 use crate::{
@@ -22,6 +22,8 @@ pub struct TokenIssued {
     pub replaced: Option<LeaseId>,
     /// The variables that programs look for it in.
     pub env: Vec<String>,
+    /// Variables that go along with those, with their texts.
+    pub beside: BTreeMap<String, String>,
     /// The hosts that take it.
     pub hosts: Vec<String>,
 }
@@ -135,6 +137,7 @@ impl Broker {
             token,
             replaced: issued.replaced.map(|replaced| replaced.id),
             env: credential.map(|c| c.env().map(str::to_owned).collect()).unwrap_or_default(),
+            beside: credential.map(Credential::beside_owned).unwrap_or_default(),
             hosts: service.map(|service| service.origins().collect()).unwrap_or_default(),
         })
     }

@@ -3,6 +3,7 @@
 //! Floor 6. Stateless: every command but `serve` and `demo` is a conversation with the daemon over its control socket.
 
 mod autostart;
+mod beside;
 mod child;
 mod commands;
 mod context;

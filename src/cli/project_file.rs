@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::{context::Context, exit::ExitStatus, report::Report, sanitize::shell_word};
 use crate::{
-    base::{Environment, read_bounded},
-    control::{CheckProject, Client, MANIFEST_VARIABLE, SESSION_VARIABLE},
-    project::{self, ProjectFile, ProviderSource, VariableName},
+    base::{Environment, SESSION_VARIABLE, VariableName, read_bounded},
+    control::{CheckProject, Client},
+    project::{self, ProjectFile, ProviderSource},
 };
 
 /// The nearest project file at or above a folder; `None` when there is none.
@@ -57,31 +57,13 @@ pub(super) fn example(secret: &str) -> String {
 pub(super) fn variable_for(secret: &str) -> String {
     let fitting = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
     let name: String = secret.chars().take(100).map(fitting).collect();
-    if name.starts_with(|c: char| c.is_ascii_digit()) || is_obeyed(&name) { format!("SECRET_{name}") } else { name }
+    let is_free = name.parse::<VariableName>().is_ok_and(|name| !name.is_obeyed());
+    if is_free { name } else { format!("SECRET_{name}") }
 }
 
 /// Whether a text can name a variable: letters, digits and `_`, no digit first.
 pub(super) fn check_variable(name: &str) -> Result<(), String> {
     name.parse::<VariableName>().map(|_| ())
-}
-
-/// Variables that decide what a program runs or loads. A project file comes with a repository; a token there does no more
-/// than break things, but a name there was never meant well (attack 95).
-pub(super) fn is_obeyed(name: &str) -> bool {
-    const NAMES: [&str; 11] = [
-        "BASH_ENV",
-        "ENV",
-        "HOME",
-        "IFS",
-        "NODE_OPTIONS",
-        "PATH",
-        "PERL5OPT",
-        "PYTHONPATH",
-        "SHELL",
-        MANIFEST_VARIABLE,
-        SESSION_VARIABLE,
-    ];
-    NAMES.contains(&name) || name.starts_with("LD_") || name.starts_with("DYLD_") || name.starts_with("GIT_CONFIG")
 }
 
 /// The error for such a name.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     context::Context,
-    project_file::{self, edit, is_obeyed, obeyed},
+    project_file::{self, edit, obeyed},
     report::Report,
 };
 use crate::{
@@ -23,7 +23,7 @@ pub(super) async fn pull(
     wants: &ProviderProject,
 ) -> Result<Vec<Variable>, Report> {
     let variables = project::pull(wants, file.folder(), PATIENCE).await.map_err(project_file::report)?;
-    if let Some((name, _)) = variables.iter().find(|(name, _)| is_obeyed(name.as_str())) {
+    if let Some((name, _)) = variables.iter().find(|(name, _)| name.is_obeyed()) {
         return Err(obeyed(name.as_str(), edit(&file.path)));
     }
     let names = variables.iter().map(|(name, _)| name.clone()).collect();

@@ -69,6 +69,7 @@ impl Desk {
             replaces: issued.replaced,
             client_id: Some(session.client().clone()),
             env: variables(issued.env, &lease.secret_name),
+            beside: issued.beside,
             hosts: issued.hosts,
         }
         .into())

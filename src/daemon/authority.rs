@@ -18,9 +18,9 @@ use rustix::{
 };
 
 use crate::{
-    base::{self, Known, Process, Rank, SessionId, hex, sha256},
+    base::{self, Known, Process, Rank, SESSION_VARIABLE, SessionId, hex, sha256},
     broker::Broker,
-    control::{Peer, SESSION_VARIABLE},
+    control::Peer,
 };
 
 /// With whose authority a call is made.

@@ -44,7 +44,7 @@ fn words(note: &Note) -> (Action, String) {
             (Action::EnvWrite, format!("{}, {kind}", counted(*variables, "variable")))
         }
         Note::ProviderPull { source, scope, names } => {
-            let listed: Vec<&str> = names.iter().map(crate::project::VariableName::as_str).collect();
+            let listed: Vec<&str> = names.iter().map(crate::base::VariableName::as_str).collect();
             let (source, scope) = (source.as_str(), scope.as_str());
             (Action::ProviderPull, format!("{source} {scope}, {} raw values: {}", names.len(), listed.join(" ")))
         }

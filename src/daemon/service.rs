@@ -292,6 +292,7 @@ impl Desk {
             replaces: issued.replaced,
             client_id: None,
             env: variables(issued.env, &lease.secret_name),
+            beside: issued.beside,
             hosts: issued.hosts,
         }
         .into())

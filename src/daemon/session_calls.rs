@@ -117,6 +117,7 @@ impl Desk {
         Ok(SessionLease {
             secret: wanted.name,
             env: wanted.env_var.map_or(usual, |var| vec![var]),
+            beside: issued.beside,
             token: (&issued.token).into(),
             lease_id: issued.lease.id,
             expires_at: issued.lease.deadline.wall(),

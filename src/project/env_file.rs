@@ -13,11 +13,11 @@ use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use super::{
-    Error, Variable, VariableName,
+    Error, Variable,
     cleanup::overwrite,
     quote::{Reach, write_value},
 };
-use crate::base::{LeaseId, Timestamp, replace};
+use crate::base::{LeaseId, Timestamp, VariableName, replace};
 
 /// Variables to be written to a file that ends with the earliest of its leases. The values are wiped on drop.
 pub struct EnvFile {

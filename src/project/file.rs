@@ -12,8 +12,8 @@ use serde::{
     de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use super::{Error, VariableName};
-use crate::base::{ClientId, SecretName, TimeToLive, expected, read_bounded};
+use super::Error;
+use crate::base::{ClientId, SecretName, TimeToLive, VariableName, expected, read_bounded};
 
 const MAX_LEN: u64 = 1 << 20;
 

@@ -50,7 +50,7 @@ async fn pull_by(
     };
     let late = |_| Error::Keeper { program: name, how: format!("did not end within {} s", patience.as_secs()) };
     let variables = tokio::time::timeout(patience, run).await.map_err(late)??;
-    let has = |wanted: &&super::VariableName| !variables.iter().any(|(variable, _)| variable == *wanted);
+    let has = |wanted: &&crate::base::VariableName| !variables.iter().any(|(variable, _)| variable == *wanted);
     let lacking: Vec<String> = project.required_vars.iter().filter(has).map(ToString::to_string).collect();
     if lacking.is_empty() { Ok(variables) } else { Err(Error::Lacking { program: name, names: lacking }) }
 }

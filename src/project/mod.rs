@@ -11,7 +11,6 @@ mod find;
 mod keeper;
 mod parse_env;
 mod quote;
-mod variable;
 
 #[cfg(test)]
 mod tests;
@@ -23,4 +22,3 @@ pub use file::{ProjectFile, ProviderProject, ProviderScope, ProviderSource, Stor
 pub use find::{Project, find};
 pub use keeper::pull;
 pub use parse_env::{EnvHeader, ParsedEnvFile, Variable, rewritten, variables_of};
-pub use variable::VariableName;

@@ -4,11 +4,8 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::{
-    VariableName,
-    quote::{Read, read_value, write_value},
-};
-use crate::base::{LeaseId, Timestamp};
+use super::quote::{Read, read_value, write_value};
+use crate::base::{LeaseId, Timestamp, VariableName};
 
 /// What the comments at the beginning of an env file say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

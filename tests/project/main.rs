@@ -6,6 +6,7 @@ mod hand;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod beside;
 mod cleanup;
 mod env;
 mod exec;

@@ -7,6 +7,7 @@ use std::{fmt::Write as _, path::Path};
 
 use clap::{Args, ValueEnum as _};
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use super::env_leases::{self, Leases};
 use crate::cli::{
@@ -23,7 +24,7 @@ use crate::cli::{
     sanitize,
 };
 use crate::{
-    base::{ClientId, Clock, LeaseId, Timestamp, counted},
+    base::{ClientId, Clock, LeaseId, Timestamp, VariableName, counted},
     control::{Client, ListSecrets, Note, RevokeLease},
     project::{EnvFile, Existing, ProjectFile, ProviderProject, StoreProject, Variable, Wants},
 };
@@ -197,6 +198,10 @@ async fn make(
     env_leases::take(context, client, wants, asked, leases).await?;
     let way_in = if arguments.raw { None } else { Some(env_leases::way_in(context, client, &leases.hosts).await?) };
     let proxies = way_in.as_ref().map(|way_in| way_in.variables.as_slice()).unwrap_or_default();
+    let has = |all: &[Variable], name: &VariableName| all.iter().any(|(taken, _)| taken == name);
+    let beside =
+        std::mem::take(&mut leases.beside).over(|name| has(proxies, name), |name| has(&leases.variables, name))?;
+    leases.variables.extend(beside.into_iter().map(|(name, text)| (name, Zeroizing::new(text.into_bytes()))));
     let variables: Vec<&Variable> = proxies.iter().chain(&leases.variables).collect();
     if arguments.print {
         return printed(arguments, &variables);
@@ -300,7 +305,7 @@ fn written(
     next: Vec<NextAction>,
 ) -> Outcome {
     let vars: Vec<&str> = file.names().collect();
-    let odd: Vec<&str> = file.only_for_shells().into_iter().map(crate::project::VariableName::as_str).collect();
+    let odd: Vec<&str> = file.only_for_shells().into_iter().map(VariableName::as_str).collect();
     let until = ends.map(|ends| format!(", good until {ends}")).unwrap_or_default();
     let count = counted(vars.len() as u64, "variable");
     let mut human = format!("wrote {} with {count}{until}\n", sanitize::line(&path.to_string_lossy()));

@@ -10,13 +10,14 @@ use zeroize::Zeroizing;
 
 use super::env::Arguments;
 use crate::cli::{
+    beside::Beside,
     context::{Context, longest},
     envelope::NextAction,
     exit::ExitStatus,
     globals::GivenTtl,
     narrow::less_of,
     parts::TrustRequest,
-    project_file::{edit, is_obeyed, obeyed},
+    project_file::{edit, obeyed},
     report::Report,
 };
 use crate::{
@@ -35,6 +36,7 @@ pub(super) struct Leases {
     pub(super) ids: Vec<LeaseId>,
     pub(super) ends: Option<Timestamp>,
     pub(super) hosts: Vec<String>,
+    pub(super) beside: Beside,
 }
 
 /// How to lease.
@@ -56,7 +58,7 @@ pub(super) async fn take(
     asked: &Asked<'_>,
     leases: &mut Leases,
 ) -> Result<(), Report> {
-    if let Some(wish) = wants.secrets.iter().find(|wish| is_obeyed(wish.variable.as_str())) {
+    if let Some(wish) = wants.secrets.iter().find(|wish| wish.variable.is_obeyed()) {
         return Err(obeyed(wish.variable.as_str(), edit(asked.file)));
     }
     let services =
@@ -124,6 +126,7 @@ async fn lease(
             None => report,
         }
     };
+    let mut beside = BTreeMap::new();
     let (lease_id, expires_at, value) = if asked.raw {
         let answer = client.call(LeaseSecret { secret_name, client_id, ttl }).await.map_err(failed)?;
         (answer.lease_id, answer.expires_at, answer.value.reveal().to_vec())
@@ -132,9 +135,11 @@ async fn lease(
         let token = LeaseToken { ttl, environment, narrow_to, ..LeaseToken::of(secret_name, client_id) };
         let answer = client.call(token).await.map_err(failed)?;
         leases.hosts.extend(answer.hosts);
+        beside = answer.beside;
         (answer.lease_id, answer.expires_at, answer.token.reveal().as_bytes().to_vec())
     };
     leases.ids.push(lease_id);
+    leases.beside.add(&wish.name, &beside)?;
     leases.variables.push((wish.variable.clone(), Zeroizing::new(value)));
     leases.ends = Some(leases.ends.map_or(expires_at, |ends| ends.min(expires_at)));
     leases
@@ -166,7 +171,7 @@ pub(super) async fn way_in(context: &Context, client: &mut Client, hosts: &[Stri
     let mut names = BTreeSet::new();
     let mut variables = Vec::new();
     for (name, value) in pairs {
-        let name = name.to_str().and_then(|name| name.parse::<crate::project::VariableName>().ok());
+        let name = name.to_str().and_then(|name| name.parse::<crate::base::VariableName>().ok());
         let name = name.ok_or_else(|| Report::internal("a variable of the proxy has an odd name"))?;
         if names.insert(name.clone()) {
             variables.push((name, Zeroizing::new(value.into_encoded_bytes())));

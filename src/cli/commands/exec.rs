@@ -14,6 +14,7 @@ use std::{
 use clap::{Args, Parser};
 
 use crate::cli::{
+    beside::Beside,
     child,
     context::{Context, longest},
     exit::ExitStatus,
@@ -21,17 +22,14 @@ use crate::cli::{
     narrow::NarrowFlags,
     parts::TrustRequest,
     printer::Outcome,
-    project_file::{self, check_variable, edit, is_obeyed, obeyed},
+    project_file::{self, check_variable, edit, obeyed},
     provider,
     report::Report,
     sanitize::shell_word,
 };
 use crate::{
-    base::{ClientId, SecretName, TimeToLive},
-    control::{
-        Client, Error, FailureCode, ListSecrets, MANIFEST_VARIABLE, OpenSession, SESSION_VARIABLE, SessionOpened,
-        SessionSecret,
-    },
+    base::{ClientId, MANIFEST_VARIABLE, SESSION_VARIABLE, SecretName, TimeToLive, VariableName},
+    control::{Client, Error, FailureCode, ListSecrets, OpenSession, SessionOpened, SessionSecret},
     project::{ProjectFile, Variable, Wants},
 };
 
@@ -316,8 +314,8 @@ fn variables(
             return Err(zero_byte(secret));
         }
         for name in names {
-            check_variable(name).map_err(Report::internal)?;
-            if ways_in.contains(OsStr::new(name)) || is_obeyed(name) {
+            let variable: VariableName = name.parse().map_err(Report::internal)?;
+            if ways_in.contains(OsStr::new(name)) || variable.is_obeyed() {
                 let wish = format!("{secret}={}", project_file::variable_for(secret.as_str()));
                 let others = arguments.named().filter(|other| !other.starts_with(&format!("{secret}=")));
                 let fix = || arguments.again(others.chain([wish.as_str()]), arguments.raw, arguments.ttl.0);
@@ -333,6 +331,12 @@ fn variables(
             variables.insert(name.into(), OsString::from_vec(value.clone()));
         }
     }
+    let mut beside = Beside::default();
+    session.leases.iter().try_for_each(|lease| beside.add(&lease.secret, &lease.beside))?;
+    let holds_token = |name: &VariableName| taken.keys().any(|taken| *taken == name.as_str());
+    let leads = |name: &VariableName| ways_in.contains(OsStr::new(name.as_str()));
+    let beside = beside.over(leads, holds_token)?;
+    variables.extend(beside.into_iter().map(|(name, text)| (name.as_str().into(), text.into())));
     for (name, value) in pulled.variables {
         if value.contains(&0) {
             return Err(project_file::report(crate::project::Error::ZeroByte(name.to_string())));

@@ -23,10 +23,10 @@ use crate::cli::{
     sanitize::{self, shell_word},
 };
 use crate::{
-    base::{ClientId, LeaseId, SecretBytes, SecretName, ServiceId, constant_time_eq, read_bounded},
+    base::{ClientId, LeaseId, SecretBytes, SecretName, ServiceId, VariableName, constant_time_eq, read_bounded},
     control::{AddSecret, Client, Error, FailureCode, LeaseSecret, LeaseToken, RevokeLease, WireValue},
     policy::PolicySet,
-    project::{EnvHeader, Variable, VariableName, exchange, rewritten, variables_of},
+    project::{EnvHeader, Variable, exchange, rewritten, variables_of},
     scan::{Found, Patterns, is_env_file},
 };
 

@@ -98,6 +98,7 @@ impl Service for Fake {
                 replaces: None,
                 client_id: None,
                 env: vec!["A_KEY".into()],
+                beside: BTreeMap::new(),
                 hosts: vec!["api.test".into()],
             }
             .into(),
@@ -115,6 +116,7 @@ impl Service for Fake {
                 let lease = |wish: &crate::control::SessionSecret| SessionLease {
                     secret: wish.name.clone(),
                     env: vec![wish.env_var.clone().unwrap_or_else(|| "A_KEY".into())],
+                    beside: BTreeMap::new(),
                     token: WireToken::new(format!("lse_{}", wish.name)),
                     lease_id: ID.parse().unwrap(),
                     expires_at: time(),

@@ -41,8 +41,7 @@ pub use secrets::{
     RawAccess, RevokeAll, RevokeLease, Revoked, SecretEntry, SecretList, Stored, UpdateSecret,
 };
 pub use session::{
-    LeaseToken, MANIFEST_VARIABLE, OpenSession, Revoke, SESSION_VARIABLE, SessionLease, SessionOpened, SessionSecret,
-    SessionValue, TokenLeased,
+    LeaseToken, OpenSession, Revoke, SessionLease, SessionOpened, SessionSecret, SessionValue, TokenLeased,
 };
 pub use value::{WireToken, WireValue};
 

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    base::{ClientId, SecretName},
-    project::{ProviderScope, ProviderSource, VariableName},
+    base::{ClientId, SecretName, VariableName},
+    project::{ProviderScope, ProviderSource},
 };
 
 /// `audit.note`: a command did something that the daemon had no part in; answered when it is recorded. Only `scan` is

@@ -1,6 +1,6 @@
 //! Sessions of `secrets exec`, lease tokens, and ending rights by client, secret or session.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -53,18 +53,12 @@ pub struct SessionSecret {
     pub ttl: Option<TimeToLive>,
 }
 
-/// The variable that marks every process of a session with [`SessionOpened::mark`].
-pub const SESSION_VARIABLE: &str = "LEASEHOLD_SESSION";
-
-/// The variable that says where [`SessionOpened::manifest`] is.
-pub const MANIFEST_VARIABLE: &str = "SECRETS_MANIFEST";
-
 /// The answer to `session.open`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionOpened {
     /// The session.
     pub session_id: SessionId,
-    /// What [`SESSION_VARIABLE`] is set to, so that the daemon knows the session's processes even when their parents
+    /// What [`crate::base::SESSION_VARIABLE`] is set to, so that the daemon knows the session's processes even when their parents
     /// are gone. No secret: having it takes rights away and gives none.
     pub mark: String,
     /// Its own port of the proxy on 127.0.0.1.
@@ -96,6 +90,9 @@ pub struct SessionLease {
     pub secret: SecretName,
     /// The variables that hold the token.
     pub env: Vec<String>,
+    /// Variables that go along with it, with the texts that its service gives them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub beside: BTreeMap<String, String>,
     /// What the agent presents.
     pub token: WireToken,
     /// The lease.
@@ -167,6 +164,9 @@ pub struct TokenLeased {
     pub client_id: Option<ClientId>,
     /// The variables under which clients of the service look for it.
     pub env: Vec<String>,
+    /// Variables that go along with it, with the texts that its service gives them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub beside: BTreeMap<String, String>,
     /// The hosts that it is for.
     #[serde(default, deserialize_with = "null_is_default")]
     pub hosts: Vec<String>,

@@ -4,6 +4,7 @@ mod methods;
 mod misbehave;
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{
         Arc,
@@ -142,6 +143,7 @@ impl Service for Fake {
                 replaces: None,
                 client_id: None,
                 env: vec!["X_KEY".into()],
+                beside: BTreeMap::new(),
                 hosts: vec![],
             }
             .into()),

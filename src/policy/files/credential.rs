@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::recipe::TokenShape;
+use crate::{
+    base::{VariableName, is_hostile},
+    recipe::TokenShape,
+};
 
 use super::{
     check::read_check,
@@ -63,7 +66,7 @@ pub(in crate::policy) fn read_credential(name: &At<&str>, mut table: Table<'_>) 
         let message = "a credential of the type `certificate` has one value: certificate and key in PEM";
         table.fault(message, "leave `fields` out; `cred.cert` is the whole of it");
     }
-    let env = read_env(&mut table, name);
+    let (env, beside) = read_env(&mut table, name);
     if let Some(file) = table.table("file") {
         let span = file.span();
         for (variable, texts) in file.all_texts() {
@@ -100,7 +103,7 @@ pub(in crate::policy) fn read_credential(name: &At<&str>, mut table: Table<'_>) 
     let (check, span) = check.map_or((None, None), |check| (Some(check.value), Some(check.span)));
     let is_certificate = kind == Kind::Certificate;
     let name = name.value.into();
-    (Credential { name, env, accept, shape, check, on_unauthorized, is_certificate, not_yet }, span)
+    (Credential { name, env, beside, accept, shape, check, on_unauthorized, is_certificate, not_yet }, span)
 }
 
 /// How many of the fields are secret and needed.
@@ -132,46 +135,66 @@ fn read_fields(table: &mut Table<'_>, name: &At<&str>) -> Option<(usize, Span)> 
     Some((secrets, span))
 }
 
-/// The variables that get the token: a list of names, or a table whose value is `{lease}`.
-fn read_env(table: &mut Table<'_>, name: &At<&str>) -> Vec<Box<str>> {
+/// Variables, each with its text.
+type Texts = Vec<(Box<str>, Box<str>)>;
+
+/// The variables that get the token, a list of names or a table with `{lease}` for their value, and those of the table
+/// that have a text of their own.
+fn read_env(table: &mut Table<'_>, name: &At<&str>) -> (Vec<Box<str>>, Texts) {
     let source = table.source();
     if !table.value("env").is_some_and(|value| value.get_ref().is_table()) {
         let variables = table.texts("env").unwrap_or_default();
         for variable in &variables {
             check_variable(source, variable);
         }
-        return variables.into_iter().map(|variable| variable.value.into()).collect();
+        return (variables.into_iter().map(|variable| variable.value.into()).collect(), Vec::new());
     }
-    let Some(inner) = table.table("env") else { return Vec::new() };
-    let mut env: Vec<Box<str>> = Vec::new();
+    let (mut env, mut beside) = (Vec::new(), Vec::new());
+    let Some(inner) = table.table("env") else { return (env, beside) };
+    let (span, mut unwritten) = (inner.span(), 0);
     for (variable, texts) in inner.all_texts() {
         check_variable(source, &variable);
         match texts.as_slice() {
             [text] if text.value == "{lease}" => env.push(variable.value.into()),
-            [text] => {
+            [text] if text.value.contains(['{', '}']) => {
                 let what = format!(
                     "`{}` as the value of a variable of `[credential.{}]`",
                     text.value.escape_debug(),
                     name.value
                 );
                 source.not_yet(text.span.clone(), what);
+                unwritten += 1;
             }
+            [text] if text.value.len() > MAX_TEXT || text.value.contains(is_hostile) => {
+                let message = format!("the text of `{}` is not one line of at most {MAX_TEXT} bytes", variable.value);
+                source.fault(text.span.clone(), message, "write a shorter one, without control characters");
+            }
+            [text] => beside.push((variable.value.into(), text.value.into())),
             _ => source.fault(variable.span, "a variable has one value", "write `NAME = \"{lease}\"`"),
         }
     }
-    env
+    if env.is_empty() && unwritten == 0 {
+        let message = format!("no variable of `[credential.{}]` holds its token", name.value);
+        source.fault(span, message, "write `NAME = \"{lease}\"` for the one that tools look in");
+    }
+    (env, beside)
 }
 
+/// The longest text of a variable beside the token's, in bytes.
+const MAX_TEXT: usize = 1024;
+
 fn check_variable(source: &Source, variable: &At<&str>) {
-    let usable = !variable.value.is_empty()
-        && !variable.value.starts_with(|c: char| c.is_ascii_digit())
-        && variable.value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    if !usable {
-        source.fault(
-            variable.span.clone(),
-            format!("`{}` is no variable name", variable.value.escape_debug()),
-            "write it like `OPENAI_API_KEY`",
-        );
+    const FIX: &str = "write it like `OPENAI_API_KEY`";
+    match variable.value.parse::<VariableName>() {
+        Err(why) => source.fault(variable.span.clone(), why, FIX),
+        Ok(name) if name.is_obeyed() => {
+            source.fault(
+                variable.span.clone(),
+                format!("programs obey `{name}`, so that no file of a service may set it"),
+                FIX,
+            );
+        }
+        Ok(_) => {}
     }
 }
 

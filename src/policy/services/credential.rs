@@ -1,6 +1,6 @@
 //! A credential as a service file declares it: its variables, its looks, and how to tell whether a value works.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use http::Method;
 
@@ -12,6 +12,7 @@ use crate::{base::Authority, recipe::TokenShape};
 pub struct Credential {
     pub(in crate::policy) name: Arc<str>,
     pub(in crate::policy) env: Vec<Box<str>>,
+    pub(in crate::policy) beside: Vec<(Box<str>, Box<str>)>,
     pub(in crate::policy) accept: Accept,
     pub(in crate::policy) shape: TokenShape,
     pub(in crate::policy) check: Option<Check>,
@@ -70,6 +71,17 @@ impl Credential {
     /// The variables that agents' tools read it from, the usual one first.
     pub fn env(&self) -> impl Iterator<Item = &str> {
         self.env.iter().map(|variable| &**variable)
+    }
+
+    /// Variables that go along with those, each with the text that it always has: what a tool wants to find besides the
+    /// credential, such as a second key that nothing looks at.
+    pub fn beside(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.beside.iter().map(|(variable, text)| (&**variable, &**text))
+    }
+
+    /// The same as texts of their own.
+    pub fn beside_owned(&self) -> BTreeMap<String, String> {
+        self.beside().map(|(variable, text)| (variable.to_owned(), text.to_owned())).collect()
     }
 
     /// What the real value looks like.

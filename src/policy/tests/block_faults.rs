@@ -50,6 +50,9 @@ fn unusable_hosts_and_credentials_say_why() {
             ("password = \"secret\" }", "password = \"secrt\" }", "did you mean `secret`?"),
             ("user = \"public\", password = \"secret\"", "user = \"public\"", "has no field that is `secret`"),
             ("PGUSER =", "\"PG-USER\" =", "is no variable name"),
+            ("PGUSER =", "LD_PRELOAD =", "programs obey `LD_PRELOAD`"),
+            ("\"disable\"", "\"a\\nb\"", "the text of `PGSSLMODE` is not one line of at most 1024 bytes"),
+            ("\"disable\"", &*format!("\"{}\"", "x".repeat(1025)), "the text of `PGSSLMODE` is not one line"),
             ("accept = [\"scram-sha-256\"", "accept = [\"scram-sha-1\"", "`accept` cannot be `scram-sha-1`"),
             ("upstream =", "upsteam =", "did you mean `upstream`?"),
         ],
@@ -58,6 +61,11 @@ fn unusable_hosts_and_credentials_say_why() {
     assert_told(
         signed,
         &[
+            (
+                "LEDGER_KEY_ID = \"{lease}\"",
+                "LEDGER_KEY_ID = \"x\"",
+                "no variable of `[credential.signing]` holds its token",
+            ),
             ("\"cred.cert\"", "\"cert\"", "names no field of a credential"),
             ("pattern = \"[a-z0-9-]{1,40}\"", "pattern = \"(a|b)*[x]\"", "is no character pattern"),
             ("lease_at = [{ header = \"x-acme-key\" }]", "lease_at = []", "`lease_at` lists no usable place"),

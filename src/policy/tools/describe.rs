@@ -1,5 +1,7 @@
 //! A service in words, for `secrets policy show`: everything that its file says but the vectors.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::policy::{
@@ -49,6 +51,9 @@ pub struct CredentialView {
     pub name: String,
     /// The variables that programs read it from.
     pub env: Vec<String>,
+    /// The variables that go along, with their texts.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub beside: BTreeMap<String, String>,
     /// Where in a request.
     pub places: Vec<String>,
 }
@@ -80,7 +85,7 @@ impl Service {
             let mut places: Vec<String> = self.places_of(credential.name()).map(ToString::to_string).collect();
             places.dedup();
             let env = credential.env().map(str::to_owned).collect();
-            CredentialView { name: credential.name().to_owned(), env, places }
+            CredentialView { name: credential.name().to_owned(), env, beside: credential.beside_owned(), places }
         });
         ServiceView {
             id: self.id.to_string(),

@@ -3,11 +3,8 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
 use crate::{
-    base::Timestamp,
-    project::{
-        EnvFile, EnvHeader, Error, Existing, ParsedEnvFile, VariableName, exchange, find_expired, rewritten,
-        variables_of,
-    },
+    base::{Timestamp, VariableName},
+    project::{EnvFile, EnvHeader, Error, Existing, ParsedEnvFile, exchange, find_expired, rewritten, variables_of},
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_764_000_000_000);

@@ -19,7 +19,8 @@ use crate::cli::{
     sanitize::{self, shell_word},
 };
 use crate::{
-    control::{AcceptProposal, SESSION_VARIABLE},
+    base::SESSION_VARIABLE,
+    control::AcceptProposal,
     policy::{PolicySet, Proposal, Standing, proposals},
 };
 

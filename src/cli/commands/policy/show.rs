@@ -58,7 +58,9 @@ fn hosts(view: &ServiceView) -> String {
     }
     let mut credentials = Table::new(&["credential", "variables", "places"]);
     for credential in &view.credentials {
-        credentials.row([&*credential.name, &credential.env.join(", "), &credential.places.join(", ")]);
+        let beside = credential.beside.iter().map(|(variable, text)| format!("{variable}={text}"));
+        let variables: Vec<String> = credential.env.iter().cloned().chain(beside).collect();
+        credentials.row([&*credential.name, &variables.join(", "), &credential.places.join(", ")]);
     }
     format!("{}\n{}", hosts.render("no hosts"), credentials.render("no credentials"))
 }
