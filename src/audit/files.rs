@@ -11,13 +11,11 @@ use std::{
 
 use super::{
     Error,
-    lines::{Backwards, RawLine, RawLines, open},
+    lines::{Backwards, RawLine, RawLines, TRIES, open, settled_len, wait_for_a_writer},
 };
 
 /// At least so many digits stand behind the log's name; no log of ours outgrows them within its disk's life.
 const DIGITS: usize = 12;
-/// How often a log whose file is missing is looked for again: it may be rolled over right now.
-const TRIES: u32 = 200;
 
 /// A file that was rolled over.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,7 +86,7 @@ pub(super) struct Files {
 impl Files {
     /// Opens the log and finds its rolled files. A log of which there is no file at all is an error.
     pub(super) fn find(log: &Path) -> Result<Self, Error> {
-        let mut tries = TRIES;
+        let mut tries = TRIES; // a log whose file is missing may be rolled over right now
         loop {
             let live = open(log);
             let is_missing = live.as_ref().is_err_and(Error::is_missing);
@@ -98,7 +96,7 @@ impl Files {
             };
             tries = tries.saturating_sub(1);
             match live {
-                Err(_) if is_missing && !rolled.is_empty() && tries > 0 => std::thread::yield_now(),
+                Err(_) if is_missing && !rolled.is_empty() && tries > 0 => wait_for_a_writer(tries),
                 Err(_) if is_missing && !rolled.is_empty() => {
                     return Ok(Self { rolled, live: None, log: log.to_owned() });
                 }
@@ -214,7 +212,7 @@ impl BackwardsOver {
             }
             let Some(mut source) = self.files.pop() else { return Ok(None) };
             let Some(file) = source.open()? else { continue };
-            let size = file.metadata().map_err(Error::io("read", &source.path))?.len();
+            let size = settled_len(&file).map_err(Error::io("read", &source.path))?;
             self.open = Some((source.path, Backwards::new(file, size)));
         }
     }

@@ -7,6 +7,7 @@ use std::{
     io::{self, BufRead as _, BufReader},
     os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::Path,
+    time::Duration,
 };
 
 use rustix::fs::OFlags;
@@ -20,7 +21,9 @@ use super::{
 pub(super) const MAX_LINE: usize = 64 << 20;
 const CHUNK: usize = 64 << 10;
 /// How often an unfinished last line is read again before it counts as torn: the daemon may be writing it right now.
-const TRIES: u32 = 200;
+pub(super) const TRIES: u32 = 200;
+/// Of these, how many come at once; a writer that was put aside needs a moment before the others.
+const AT_ONCE: u32 = 50;
 
 /// One line of the log.
 #[derive(Clone, Debug)]
@@ -102,6 +105,36 @@ pub(super) fn open(path: &Path) -> Result<File, Error> {
     if is_file { Ok(file) } else { Err(Error::NotAFile(path.to_owned())) }
 }
 
+/// Lets whoever writes go on, when so many of [`TRIES`] are left.
+pub(super) fn wait_for_a_writer(tries: u32) {
+    if tries > TRIES - AT_ONCE {
+        std::thread::yield_now();
+    } else {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// How long a file is once its last line is whole, or once that is waited for in vain.
+pub(super) fn settled_len(file: &File) -> io::Result<u64> {
+    settled(file, wait_for_a_writer)
+}
+
+fn settled(file: &File, mut wait: impl FnMut(u32)) -> io::Result<u64> {
+    let mut tries = TRIES;
+    loop {
+        let length = file.metadata()?.len();
+        let mut last = [b'\n'];
+        if length > 0 {
+            file.read_exact_at(&mut last, length - 1)?;
+        }
+        tries = tries.saturating_sub(1);
+        if last == *b"\n" || tries == 0 {
+            return Ok(length);
+        }
+        wait(tries);
+    }
+}
+
 /// Reads raw lines forwards.
 #[derive(Debug)]
 pub(super) struct RawLines<R> {
@@ -128,7 +161,7 @@ impl<R: io::Read> RawLines<R> {
                 }
                 tries = tries.saturating_sub(1);
                 if tries > 0 {
-                    std::thread::yield_now();
+                    wait_for_a_writer(tries);
                     continue;
                 }
                 line.end = End::Torn;
@@ -248,5 +281,31 @@ impl Backwards {
         chunk.append(&mut self.buffer);
         self.buffer = chunk;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    /// A reader from the end took a line that was being written for a damaged one.
+    #[test]
+    fn the_end_of_a_line_that_is_being_written_is_waited_for() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"whole\nha").unwrap();
+        let mut writer = file.try_clone().unwrap();
+        let length = settled(&file, |tries| {
+            if tries == TRIES - 3 {
+                writer.write_all(b"lf\n").unwrap();
+            }
+        });
+        assert_eq!(length.unwrap(), 11);
+        file.write_all(b"torn").unwrap();
+        let mut waited = 0;
+        assert_eq!(settled(&file, |_| waited += 1).unwrap(), 15, "what stays torn is read all the same");
+        assert_eq!(waited, TRIES - 1);
+        assert_eq!(settled(&tempfile::tempfile().unwrap(), |_| panic!("nothing is waited for")).unwrap(), 0);
     }
 }

@@ -184,7 +184,8 @@ fn create(folder: &Path, sealer: &dyn Sealer, clock: &Clock, scope: &NameScope) 
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::OrganizationName, &profile.organization);
     params.distinguished_name.push(DnType::CommonName, profile.common_name(&hex(&random::<8>())));
-    set_period(&mut params, minus(clock.now(), profile.backdated()), clock.now().plus(profile.lifetime()));
+    let now = clock.now();
+    set_period(&mut params, minus(now, profile.backdated()), now.plus(profile.lifetime()));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(profile.path_length));
     params.key_usages = profile.usages();
     params.name_constraints = scope.constraints();

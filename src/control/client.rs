@@ -41,8 +41,9 @@ const AGENT_SECRETS_SAYS: &str = "method \"daemon.ping\" not found";
 impl Client {
     /// The longest answer that is read: lists and audit tails may be longer than requests.
     const MAX_ANSWER: usize = 16 * 1024 * 1024;
-    /// How long the end of a connection is waited for.
-    const LEAVE: Duration = Duration::from_secs(2);
+    /// How long the end of a connection is waited for, so that a session has ended when its command has; only a daemon
+    /// that hangs takes that long.
+    const LEAVE: Duration = Duration::from_secs(15);
     /// Between two attempts while the daemon's queue is full.
     const PAUSE: Duration = Duration::from_millis(20);
 

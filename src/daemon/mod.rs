@@ -205,7 +205,7 @@ fn peers(access: &control::SocketAccess) -> control::Peers {
 }
 
 /// How long the home's lock is waited for: whoever writes to the record without a daemon holds it as briefly.
-const MOMENT: Duration = Duration::from_millis(250);
+const MOMENT: Duration = Duration::from_secs(1);
 
 fn lock(home: &Home) -> Result<FileLock, Error> {
     let lock = blocking(|| FileLock::acquire_within(&home.daemon_lock(), MOMENT));

@@ -173,9 +173,13 @@ async fn attack_57_a_name_that_leads_inside_is_denied() {
         let is_inside = found.iter().any(|address: &std::net::SocketAddr| {
             address.ip().is_loopback() || matches!(address.ip(), std::net::IpAddr::V4(v4) if v4.is_private())
         });
-        let expected = if is_inside { (403, "address_denied") } else { (502, "upstream_failed") };
         for answer in [connect(&house, &authority).await, clear(&house, &authority).await] {
-            assert_eq!((answer.status, &*code(&answer)), expected, "{authority}: {answer:?}");
+            let is_expected = match (answer.status, &*code(&answer)) {
+                (403, "address_denied") => is_inside,
+                (502, "upstream_failed") | (504, "upstream_timeout") => !is_inside, // as fast as its name service says so
+                _ => false,
+            };
+            assert!(is_expected, "{authority}: {answer:?}");
         }
         assert!(!bait.is_touched(), "{authority} was dialled");
     }

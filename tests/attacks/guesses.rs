@@ -75,8 +75,11 @@ async fn attack_48_one_session_that_guesses_puts_off_no_other() {
     let (noisy, quiet) = (session(&house, "noisy"), session(&house, "quiet"));
     guess_on(&mut client_of(&house, &noisy).await, &lease).await;
     let mut again = client_of(&house, &noisy).await; // a new connection is the same session
-    let answers = [ask(&mut again, &guess(&lease, 1)).await, ask(&mut again, &guess(&lease, 2)).await];
-    assert!(answers.iter().any(|answer| code(answer) == "limit"), "{answers:?}");
+    let mut answers = Vec::new();
+    while answers.last().is_none_or(|last| last != "limit") && answers.len() < 20 {
+        answers.push(code(&ask(&mut again, &guess(&lease, 1)).await)); // each second gives one more
+    }
+    assert!(answers.last().is_some_and(|last| last == "limit"), "{answers:?}");
     assert_refused(&ask(&mut client_of(&house, &quiet).await, &guess(&lease, 1)).await, 403, "token_unknown");
     assert_refused(&ask(&mut house.http1().await, &guess(&lease, 1)).await, 403, "token_unknown");
     house.assert_nothing_left(&lease);

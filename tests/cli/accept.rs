@@ -164,7 +164,8 @@ fn a_person_on_a_terminal_sees_all_of_it_harmless_and_says_yes_or_no() {
     let Some(script) = find_program("script") else { return };
     let hand = Hand::with_home();
     propose(&hand, "Delete\\u001b[2J\\u202egnihton");
-    let line = format!("'{}' --home '{}' policy accept", env!("CARGO_BIN_EXE_secrets"), hand.home.display());
+    let line =
+        format!("'{}' --timeout 60 --home '{}' policy accept", env!("CARGO_BIN_EXE_secrets"), hand.home.display());
     let person = |answer: &str| {
         let (typed, said) = (hand.work.join("typed"), hand.work.join("said"));
         fs::write(&typed, format!("{answer}\n")).unwrap();

@@ -23,7 +23,8 @@ fn world() -> (Origin, Hand) {
 /// Runs a script under `exec` with `s` as the program at this home.
 fn inside(hand: &Hand, flags: &[&str], script: &str) -> Program {
     let program = env!("CARGO_BIN_EXE_secrets");
-    let script = format!("s() {{ '{program}' --home '{}' --no-autostart \"$@\"; }}\n{script}", hand.home.display());
+    let script =
+        format!("s() {{ '{program}' --timeout 60 --home '{}' --no-autostart \"$@\"; }}\n{script}", hand.home.display());
     let flags = [&["exec"], flags, &["--"]].concat();
     Program::start(hand.command(&flags).arg(find_program("sh").unwrap()).args(["-c", &script]))
 }

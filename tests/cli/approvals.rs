@@ -68,7 +68,7 @@ fn a_person_sees_and_answers_what_an_agent_wants_and_the_agent_cannot() {
     let (origin, hand) = world();
     let ask = "curl -sk -H \"Authorization: Bearer $ACME_KEY\" -d '{\"amount\":7}' https://api.acme.test/echo";
     let script = format!(
-        "s() {{ '{}' --home '{}' --no-autostart \"$@\"; }}\n{ask} -o first & \n\
+        "s() {{ '{}' --timeout 60 --home '{}' --no-autostart \"$@\"; }}\n{ask} -o first & \n\
          until [ -e id ]; do sleep .05; done\n\
          s approvals allow \"$(cat id)\" > refused; s approvals list >> refused; touch tried; wait\n{ask} > second\n",
         env!("CARGO_BIN_EXE_secrets"),
@@ -215,7 +215,7 @@ fn a_person_who_watches_answers_each_request_as_it_comes() {
         return;
     };
     let (origin, hand) = world();
-    let secrets = format!("'{}' --home '{}'", env!("CARGO_BIN_EXE_secrets"), hand.home.display());
+    let secrets = format!("'{}' --timeout 60 --home '{}'", env!("CARGO_BIN_EXE_secrets"), hand.home.display());
     fs::write(hand.work.join("typed"), "a\nd\n").unwrap();
     let watch = format!("exec '{}' -qefc \"{secrets} approvals --watch\" /dev/null < typed > said", script.display());
     let _person = Program::start(std::process::Command::new(&shell).args(["-c", &watch]).current_dir(&hand.work));

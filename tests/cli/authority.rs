@@ -183,7 +183,7 @@ fn an_agent_sees_that_there_is_a_hook_and_not_which() {
     assert_eq!(hand.envelope(&["update", "acme_key", "--rotate-via", "vault read canary"], b"").0, 0);
     let (_, listed) = hand.envelope(&["list"], b"");
     assert_eq!(listed["result"]["secrets"][0]["has_rotation"], true, "{listed}");
-    let script = format!("'{}' --home '{}' list", env!("CARGO_BIN_EXE_secrets"), hand.home.display());
+    let script = format!("'{}' --timeout 60 --home '{}' list", env!("CARGO_BIN_EXE_secrets"), hand.home.display());
     let finished = Program::start(&mut exec(&hand, &script)).finish().expect_success();
     assert!(finished.stdout.contains("\"has_rotation\": true"), "{finished:?}");
     let Some(python) = find_program("python3") else { return };

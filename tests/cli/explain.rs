@@ -101,15 +101,15 @@ pub(crate) fn explained(hand: &Hand, arguments: &[&str]) -> String {
 /// One request of a shell script; its answer's heads go to a file.
 fn curl(at: usize, (method, url, leased, _): (&str, &str, bool, &str)) -> String {
     let lease = if leased { "-H \"Authorization: Bearer $ACME_KEY\"" } else { "" };
-    let (url, upgrade) = match url.strip_prefix("wss://") {
-        Some(rest) => (
-            format!("https://{rest}"),
-            "--http1.1 --max-time 2 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' \
-             -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='",
-        ),
-        None => (url.to_owned(), ""),
-    };
-    format!("curl -sk --path-as-is -o /dev/null -D head.{at} -X {method} {lease} {upgrade} '{url}' || true\n")
+    let curl = format!("curl -sk --path-as-is -o /dev/null -D head.{at} -X {method} {lease}");
+    let Some(rest) = url.strip_prefix("wss://") else { return format!("{curl} '{url}' || true\n") };
+    // One that is let pass stays open: it ends once the heads are there, the tunnel's and the answer's.
+    format!(
+        "{curl} --http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' \
+         -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' 'https://{rest}' &\n\
+         while kill -0 $! 2> /dev/null && [ \"$(cat head.{at} 2> /dev/null | grep -c '^.$')\" -lt 2 ]; do sleep .02; done\n\
+         kill $! 2> /dev/null; wait $! || true\n"
+    )
 }
 
 /// What the proxy made of it, in the words of [`explained`].
@@ -204,8 +204,11 @@ fn a_refusal_names_the_command_that_explains_it() {
     let fix = problem["fix"].as_str().unwrap();
     let arguments = fix.strip_prefix("secrets policy explain ").unwrap();
     assert!(arguments.contains("--client 'its me'") && arguments.contains("--project "), "{fix}");
-    let run =
-        format!("'{}' --home '{}' policy explain {arguments}", env!("CARGO_BIN_EXE_secrets"), hand.home.display());
+    let run = format!(
+        "'{}' --timeout 60 --home '{}' policy explain {arguments}",
+        env!("CARGO_BIN_EXE_secrets"),
+        hand.home.display()
+    );
     let shown = Program::start(std::process::Command::new(shell).args(["-c", &run])).finish().expect_success();
     assert!(shown.stdout.contains("cap_denied") && shown.stdout.contains("project"), "{shown:?}");
 }

@@ -1,14 +1,17 @@
 //! Every fix is one command that can be typed as it is: each is run in a shell, where it may fail but is no misuse.
 
 use std::{
-    os::unix::fs::{PermissionsExt as _, symlink},
+    os::unix::fs::symlink,
     path::PathBuf,
     process::{Command, Output, Stdio},
 };
 
 use serde_json::Value;
 
-use crate::{hand::Hand, support::until_blocking};
+use crate::{
+    hand::Hand,
+    support::{until_blocking, write_script},
+};
 
 /// A home that has to be named, and a shell that finds the program and, for what else fixes name, something harmless.
 struct Desk {
@@ -31,8 +34,7 @@ impl Desk {
 
     fn program(&self, name: &str, does: &str) {
         let path = self.programs.join(name);
-        std::fs::write(&path, format!("#!/bin/sh\n{does}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        write_script(&path, &format!("#!/bin/sh\n{does}\n"));
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -48,7 +50,7 @@ impl Desk {
 
     fn types(&self, arguments: &[&str], input: &str) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_secrets"));
-        command.arg("--home").arg(&self.hand.home).args(arguments);
+        command.args(["--timeout", "60"]).arg("--home").arg(&self.hand.home).args(arguments);
         Hand::feed(&mut self.around(command), input.as_bytes())
     }
 

@@ -62,7 +62,8 @@ fn need(hand: &Hand) -> serde_json::Value {
 fn a_person_sees_a_need_with_the_lines_that_give_it_and_the_agent_has_it_once_they_are_written() {
     let (Some(shell), Some(_)) = (find_program("sh"), find_program("curl")) else { return };
     let (origin, hand) = world();
-    let secrets = format!("'{}' --home '{}' --no-autostart", env!("CARGO_BIN_EXE_secrets"), hand.home.display());
+    let secrets =
+        format!("'{}' --timeout 60 --home '{}' --no-autostart", env!("CARGO_BIN_EXE_secrets"), hand.home.display());
     let need_of = r#"{"method":"GET","url":"https://api.acme.test/status/201","why":"to look at 201"}"#;
     let script = format!(
         "curl -s -d '{need_of}' http://leasehold.internal/v1/needs > asked\n\
@@ -112,7 +113,7 @@ fn whoever_watches_is_told_of_a_need_and_dismisses_it() {
         return;
     };
     let (_origin, hand) = world();
-    let secrets = format!("'{}' --home '{}'", env!("CARGO_BIN_EXE_secrets"), hand.home.display());
+    let secrets = format!("'{}' --timeout 60 --home '{}'", env!("CARGO_BIN_EXE_secrets"), hand.home.display());
     fs::write(hand.work.join("typed"), "a\n?\nd\n").unwrap(); // nothing allows a need
     let watch = format!("exec '{}' -qefc \"{secrets} approvals --watch\" /dev/null < typed > said", script.display());
     let _person = Program::start(std::process::Command::new(&shell).args(["-c", &watch]).current_dir(&hand.work));

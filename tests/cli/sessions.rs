@@ -38,7 +38,7 @@ fn a_session_ends_when_exec_is_killed() {
 fn attack_97_a_raw_value_is_not_to_be_had_under_exec() {
     let (_origin, hand) = world();
     let program = env!("CARGO_BIN_EXE_secrets");
-    let script = format!("'{program}' --home '{}' lease acme_key; echo \"code $?\"", hand.home.display());
+    let script = format!("'{program}' --timeout 60 --home '{}' lease acme_key; echo \"code $?\"", hand.home.display());
     let mut command = hand.command(&["exec", "--secret", "acme_key=ACME_KEY", "--"]);
     let finished = Program::start(command.arg(shell()).args(["-c", &script])).finish().expect_success();
     assert!(finished.stdout.starts_with("code ") && !finished.stdout.contains("code 0"), "{finished:?}");

@@ -30,7 +30,8 @@ pub(crate) fn ask(method: &str, variable: &str) -> String {
 /// Runs a script under `exec` with `s` as the program at this home.
 pub(crate) fn inside(hand: &Hand, flags: &[&str], script: &str) -> Program {
     let program = env!("CARGO_BIN_EXE_secrets");
-    let script = format!("s() {{ '{program}' --home '{}' --no-autostart \"$@\"; }}\n{script}", hand.home.display());
+    let script =
+        format!("s() {{ '{program}' --timeout 60 --home '{}' --no-autostart \"$@\"; }}\n{script}", hand.home.display());
     let flags = [&["exec", "--secret", "acme_key=ACME"], flags, &["--"]].concat();
     Program::start(hand.command(&flags).arg(find_program("sh").unwrap()).args(["-c", &script]))
 }

@@ -96,6 +96,7 @@ fn a_daemon_that_cannot_be_reached_follows_the_file() {
     assert_eq!((code, tried(&killed)), (1, vec![("latch", true), ("record", false)]), "{killed}");
     until_blocking("the daemon latches", || hand.envelope(&["status"], b"").1["result"]["kill"]["state"] == "tripped");
     assert_latched(&hand);
+    until_blocking("it records all of it", || steps(&hand.records()).len() >= 4);
     assert_eq!(steps(&hand.records()), ["latch", "revoke_all", "cut", "keep"], "it records it itself");
 }
 

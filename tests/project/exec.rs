@@ -136,7 +136,7 @@ fn a_program_in_a_session_may_have_its_scans_recorded_and_nothing_else() {
     let path = put(&hand, "old.env", expired);
     let inside = |line: &[&str]| {
         let home = hand.home.to_str().unwrap();
-        hand.run(&[&["exec", "--", program, "--home", home], line].concat(), b"").status.code()
+        hand.run(&[&["exec", "--", program, "--timeout", "60", "--home", home], line].concat(), b"").status.code()
     };
     assert_eq!(inside(&["scan"]), Some(0));
     assert_eq!(hand.records_of("scan").len(), 1);

@@ -100,8 +100,8 @@ fn a_program_with_a_keeper_s_values_runs_in_a_session_as_any_other() {
     let (program, home) = (env!("CARGO_BIN_EXE_secrets"), kept.hand.home.display());
     let script = format!(
         "printf '%s\n' \"$KEPT\" \"$HTTPS_PROXY\" \"$LEASEHOLD_SESSION\" \"$NODE_EXTRA_CA_CERTS\"
-         '{program}' --home '{home}' lease acme_key; echo \"code $?\"
-         '{program}' --home '{home}' lease acme_key --token"
+         '{program}' --timeout 60 --home '{home}' lease acme_key; echo \"code $?\"
+         '{program}' --timeout 60 --home '{home}' lease acme_key --token"
     );
     let output = kept.run(&["exec", "--client-id", "web", "--", "sh", "-c", &script]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -224,6 +224,7 @@ async fn a_quorum_that_is_half_full_when_its_time_is_over_lets_nothing_pass() {
         assert!(late.to_string().ends_with("its time was over"), "{late}");
         assert_paired(&records(house.broker(), &house.home));
         // What the one allowed is not remembered either.
+        regrant(&house, &grant("ask = [\"note\"]\napprove = { quorum = 2, within = \"1m\" }"));
         let (answer, ()) = tokio::join!(send(&house, H1, "PUT", "/upload", &lease, "x"), deny_next(&house));
         assert_problem(&answer, 403, "approval_denied");
         return;

@@ -63,7 +63,7 @@ fn a_secret_is_rotated_by_name_and_its_value_is_said_nowhere() {
 fn a_failed_hook_ends_with_1_and_a_hanging_one_with_65() {
     let script = Script::new();
     let hand = Hand::with_home();
-    std::fs::write(hand.home.join("config.toml"), "rotation_timeout = \"400ms\"\n").unwrap();
+    std::fs::write(hand.home.join("config.toml"), "rotation_timeout = \"3s\"\n").unwrap();
     add(&hand, "fails", &script.hook("echo canary; exit 3"), &[]);
     add(&hand, "hangs", &script.hook("echo canary; sleep 1000"), &[]);
     add(&hand, "works", &script.hook(&format!("echo {NEW}")), &[]);
@@ -203,7 +203,9 @@ fn an_agent_cannot_run_hooks() {
     let secrets = env!("CARGO_BIN_EXE_secrets");
     let home = hand.home.to_str().unwrap().to_owned();
     for arguments in [["rotate", "acme_key"], ["rotate", "--all"]] {
-        let inside = [&["exec", "--secret", "acme_key", "--", secrets, "--home", &home], &arguments[..]].concat();
+        let inside =
+            [&["exec", "--secret", "acme_key", "--", secrets, "--timeout", "60", "--home", &home], &arguments[..]]
+                .concat();
         let output = hand.run(&inside, b"");
         assert!(!output.status.success(), "{output:?}");
         assert!(String::from_utf8_lossy(&output.stdout).contains("inside a session"), "{output:?}");

@@ -164,7 +164,7 @@ impl Broker {
         }
         state.room_for(&entry.ask)?;
         let entry_of_list = Arc::clone(&entry);
-        let ends = self.parts.clock.deadline(within);
+        let ends = self.parts.clock.deadline_from(now, within);
         state.waiting.push(Pending { entry: entry_of_list, remember: Remember::Session, is_asked: false, ends, tell });
         drop(state);
         // Recorded before anybody can see it, so that no answer stands before its question.

@@ -44,7 +44,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<Outc
 
 /// Waits for a daemon that is not the old one: its supervisor's, or else our own.
 async fn until_another(context: &Context, old: u32) -> Result<Pong, Report> {
-    let begun = Instant::now();
+    let mut begun = Instant::now();
     let mut ours = false;
     while begun.elapsed() < PATIENCE {
         match ping(context).await {
@@ -52,6 +52,7 @@ async fn until_another(context: &Context, old: u32) -> Result<Pong, Report> {
             Err(Error::NotRunning(_)) if !ours && begun.elapsed() >= SUPERVISOR => {
                 ours = true;
                 autostart::start(context).await?;
+                begun = Instant::now(); // it is ready; what it took is no time of the answer
             }
             Ok(_) | Err(_) => sleep(PAUSE).await,
         }

@@ -233,7 +233,7 @@ async fn one_run_does_not_end_what_another_started() {
         up.display(),
         go.display()
     );
-    let first = format!("{wait} >/dev/null; until test -e {0}.v; do sleep 0.01; done; cat {0}.v", up.display());
+    let first = format!("{wait} >/dev/null; until test -s {0}.v; do sleep 0.01; done; cat {0}.v", up.display());
     let first = tokio::spawn(async move { value(&first).await });
     while !up.exists() {
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -1,8 +1,9 @@
 //! Files that are missing, loose, foreign, damaged or swapped: refused with the fix, and never overwritten.
 
-use std::os::unix::fs::symlink;
+use std::{os::unix::fs::symlink, time::Duration};
 
 use super::*;
+use crate::base::FileLock;
 
 #[test]
 fn a_newer_format_is_refused_with_the_fix() {
@@ -158,6 +159,9 @@ fn attack_104_a_kill_between_link_and_rename_leaves_a_store_that_opens() {
     std::fs::remove_file(&previous).unwrap();
     std::fs::hard_link(house.home.store(), &previous).unwrap(); // as the killed write left it
     write(&house.home.folder().join("secrets.age.8899aabbccddeeff.tmp"), b"half");
+    // A child that another test is just starting has the lock, too, until it runs its program.
+    let lock = house.home.folder().join("secrets.age.lock");
+    drop(FileLock::acquire_within(&lock, Duration::from_mins(1)).unwrap());
     let reopened = house.open().unwrap();
     assert_eq!(value(&reopened, "k"), b"v");
     assert_eq!(house.files(), ["identity.age", "secrets.age", "secrets.age.lock", "secrets.age.previous"]);
