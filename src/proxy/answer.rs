@@ -185,6 +185,13 @@ impl Download {
         self.state == State::Ended && self.ready.is_empty()
     }
 
+    /// To a client of HTTP/1 an answer ends with its length, and nobody asks for the end that HTTP/2 sends by itself.
+    fn is_whole_without_its_end(&self) -> bool {
+        let Source::Plain(incoming) = &self.source else { return false };
+        let has_come = self.scrub.is_none() && incoming.size_hint().exact() == Some(0);
+        has_come && self.state == State::Open && self.ready.is_empty() && self.flow.cut().is_none()
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Polled {
         if let Some(reason) = self.poll_cut(cx) {
             return Poll::Ready(Some(Err(BodyError::Cut(reason))));
@@ -297,6 +304,16 @@ impl Download {
             && self.flow.is_request_done()
         {
             seat.give_back();
+        }
+    }
+}
+
+impl Drop for AnswerBody {
+    fn drop(&mut self) {
+        if let Self::Stream(download) = self
+            && download.is_whole_without_its_end()
+        {
+            download.end();
         }
     }
 }

@@ -132,3 +132,32 @@ async fn a_connection_of_a_session_that_has_ended_carries_nothing_without_a_leas
         assert_paired(&records(house.broker(), &house.home));
     }
 }
+
+/// A client of HTTP/1 has all of it once its length is there, and the body is not asked for its end.
+#[tokio::test]
+async fn an_answer_that_is_whole_before_its_end_is_there_is_recorded_as_whole() {
+    for (alpn, speaks) in [(H1, Speaks::Http1), (H1, Speaks::Http2), (H2, Speaks::Http2)] {
+        let house = house_of("", speaks).await;
+        let gate = house.origin.gate("end");
+        let all_but_the_end = || house.origin.requests().iter().any(|one| one.answer_bytes == 5);
+        let client = house.client(alpn).await;
+        let answer = if alpn == H2 {
+            let client = client.h2(HOST).await;
+            let end = async {
+                support::until("all but the end is sent", all_but_the_end).await;
+                gate.finish();
+            };
+            tokio::join!(client.get("/late-end?gate=end", &[]), end).0
+        } else {
+            let mut client = client;
+            client.get(HOST, "/late-end?gate=end", &[]).await
+        };
+        assert_eq!(
+            (answer.status, &*answer.text(), answer.header("content-length").as_deref()),
+            (200, "whole", Some("5"))
+        );
+        let ended = house.ended(1).await;
+        assert!(ended[0].success && ended[0].bytes_received == Some(5), "{speaks:?}: {ended:?}");
+        gate.finish();
+    }
+}

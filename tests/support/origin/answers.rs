@@ -132,6 +132,13 @@ impl Case {
                 Response::new(full("released"))
             }
             ["hang", "body"] => Response::new(hanging(gate)),
+            ["late-end"] => Response::new(body::produced(Some(5), |out| async move {
+                out.data("whole").await?;
+                if let Some(mut gate) = gate {
+                    gate.recv().await; // over h2 the end comes in a frame of its own
+                }
+                Ok(())
+            })),
             ["close", "body"] => Response::new(body::produced(Some(100), |out| async move {
                 out.data("half a bo").await?;
                 out.abort().await
