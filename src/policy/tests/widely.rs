@@ -26,6 +26,7 @@ allow = [{ path = "/**" }, { path = "/**", upgrade = "websocket" }]
 deny = [
   { path = "/form", form = { role = "admin*" } },
   { path = "/json", json = { "/role" = "admin" } },
+  { path = "/both", form = { role = "admin*" }, json = { "/role" = "admin*" } },
   { path = "/query", query = { role = "admin*" } },
   { path = "/field", header = { x-role = "admin" } },
   { path = "/graphql", graphql = { operation = "mutation" } },
@@ -79,6 +80,23 @@ const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded")
 const PARTS: (&str, &str) = ("content-type", "multipart/form-data; boundary=x");
 const TEXT: (&str, &str) = ("content-type", "text/plain");
 const CODED: (&str, &str) = ("content-encoding", "br");
+
+/// An endpoint that takes a form and JSON: each is read as what it says it is, and anything else is taken.
+#[test]
+fn a_rule_with_form_and_json_takes_away_from_both() {
+    let set = set("all");
+    for (fields, body, verdict) in [
+        (&[FORM][..], "role=admin", Verdict::Deny),
+        (&[FORM], "role=user", Verdict::Allow),
+        (&[JSON], r#"{"role":"admin-2"}"#, Verdict::Deny),
+        (&[JSON], r#"{"role":"user"}"#, Verdict::Allow),
+        (&[TEXT], "role=user", Verdict::Deny),
+        (&[], r#"{"role":"user"}"#, Verdict::Deny),
+        (&[], "", Verdict::Allow),
+    ] {
+        assert_eq!(judge(&set, "POST /both", fields, body, Protocol::Http), verdict, "{fields:?} {body}");
+    }
+}
 
 #[test]
 fn a_body_that_is_said_to_be_something_else_is_taken_to_hold_what_a_rule_looks_for() {
