@@ -43,6 +43,7 @@ fn demo(out: &mut dyn Write) -> Result<(), Failure> {
 fn environment(request: &TrustRequest<'_>) -> Result<Vec<(OsString, OsString)>, Failure> {
     let setup = trust::Setup {
         proxy: request.proxy,
+        login: request.credentials.map(|(user, password)| trust::Login { user, password: password.reveal() }),
         support: request.support,
         root_pem: request.root_pem,
         inherited: request.inherited,

@@ -72,6 +72,7 @@ impl World {
         let proxy = serve_proxy(origin, Arc::clone(&tunnels)).await;
         let prepared = prepare(&Setup {
             proxy,
+            login: None,
             support: &folder.path().join("support"),
             root_pem: ca.certificate_pem(),
             inherited: &BTreeMap::from([(OsString::from("HOME"), folder.path().into())]),

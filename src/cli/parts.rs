@@ -10,7 +10,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{base::Home, control::Failure};
+use crate::{
+    base::Home,
+    control::{Failure, WireToken},
+};
 
 /// Functions that `main` hands over.
 #[derive(Clone, Copy)]
@@ -68,6 +71,8 @@ pub struct Ready {
 pub struct TrustRequest<'a> {
     /// The proxy's listener.
     pub proxy: SocketAddr,
+    /// User and password for the proxy's URL, where it is to hold them.
+    pub credentials: Option<(&'a str, &'a WireToken)>,
     /// Where support files go.
     pub support: &'a Path,
     /// The root's certificate in PEM.

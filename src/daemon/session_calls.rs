@@ -10,10 +10,10 @@ use super::{
     translate::failure,
 };
 use crate::{
-    base::{ClientId, CutReason, Origin, ServiceId, SessionId, blocking},
+    base::{ClientId, CutReason, LeaseId, Origin, ServiceId, SessionId, blocking},
     broker::{self, Asked, Broker, Session},
     control::{self, Connection, Failure, FailureCode, Peer, SessionLease, SessionSecret, SessionValue, WireToken},
-    policy,
+    policy::{self, UnknownHost},
 };
 
 /// Ends its session when the connection that opened it goes away, however it goes.
@@ -66,12 +66,14 @@ impl Desk {
             .map_err(|error| Failure::new(FailureCode::Io, error.to_string()))?;
         let manifest = manifests::write(&self.home, &self.broker, &session)?;
         let (user, password) = session.proxy_credentials();
+        let wants_proof = self.wants_proof(leases.iter().map(|lease| lease.lease_id));
         Ok(control::SessionOpened {
             session_id: session.id(),
             mark: self.agents.mark(session.id()),
             proxy_port: address.port(),
             proxy_user: user.to_owned(),
             proxy_password: WireToken::new(password.to_owned()),
+            wants_proof,
             root_pem: self.ca.certificate_pem().to_owned(),
             manifest: Some(manifest),
             support_folder: self.home.support(),
@@ -80,6 +82,18 @@ impl Desk {
             values,
         }
         .into())
+    }
+
+    /// Whether requests of a session with these leases are to show that they are its own: where a service sets a
+    /// credential that they do not carry themselves, or where a person is asked about hosts on its behalf.
+    fn wants_proof(&self, mut leases: impl Iterator<Item = LeaseId>) -> bool {
+        let policy = self.broker.policy();
+        let of_service = |id: LeaseId| {
+            let lease = self.broker.leases().get(&id)?;
+            let scope = lease.scope()?;
+            Some(policy.service(&scope.service)?.wants_session(&scope.credential))
+        };
+        policy.unknown_host() == UnknownHost::Ask || leases.any(|id| of_service(id) == Some(true))
     }
 
     /// What whoever opens the session gives up. A value that is handed out cannot be narrowed.

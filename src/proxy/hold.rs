@@ -109,6 +109,7 @@ async fn ask(site: &Site, decided: &mut Decided, notes: Option<&Notes>) -> Resul
         request: notes.id,
         client: lease.client.clone(),
         session: site.entrance.session_id(),
+        is_proven: true,
         project: site.entrance.project().map(std::path::Path::to_owned),
         lease: Some(lease.id),
         asks: decided.asks.clone(),

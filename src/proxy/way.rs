@@ -163,7 +163,8 @@ impl Way<'_> {
         if let Some(reason) = ended.reason() {
             return Err(Refusal::of_cut(reason)); // its connections live on
         }
-        let by = if entrance.proven_session().is_some() {
+        let is_proven = entrance.proven_session().is_some();
+        let by = if is_proven {
             "the session's own proxy credentials"
         } else {
             "the session's port, which any program on this machine can use"
@@ -172,6 +173,7 @@ impl Way<'_> {
             request: notes.id,
             client: session.client().clone(),
             session: Some(session.id()),
+            is_proven,
             project: session.project().map(std::path::Path::to_owned),
             lease: None,
             asks: Vec::new(),

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
+    fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -24,6 +25,9 @@ const LARGEST_WGETRC: u64 = 1024 * 1024;
 pub struct Setup<'a> {
     /// Where the proxy listens for this session; a literal address, clear HTTP.
     pub proxy: SocketAddr,
+    /// What clients are to say to it of whose requests these are. Left out where nothing hangs on it: clients that cannot
+    /// send it, such as Java's, work all the same, and some say the URL aloud.
+    pub login: Option<Login<'a>>,
     /// The folder of support files (`Home::support`), made when missing; has to outlive every session.
     pub support: &'a Path,
     /// Our root certificate as PEM text.
@@ -32,6 +36,21 @@ pub struct Setup<'a> {
     pub inherited: &'a BTreeMap<OsString, OsString>,
     /// Hosts and host patterns that have a secret: these must go through the proxy.
     pub secret_hosts: &'a [String],
+}
+
+/// User and password for the proxy's URL, of letters, digits, `-`, `.`, `_` and `~`; neither may be empty.
+#[derive(Clone, Copy)]
+pub struct Login<'a> {
+    /// The user.
+    pub user: &'a str,
+    /// The password.
+    pub password: &'a str,
+}
+
+impl fmt::Debug for Login<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
+    }
 }
 
 /// A prepared environment.
@@ -113,7 +132,10 @@ impl Values<'_> {
             Value::File(SupportFile::Wgetrc) => self.wgetrc.clone().into(),
             Value::Literal(text) => text.into(),
             Value::NoProxy => self.no_proxy.join(",").into(),
-            Value::Proxy => format!("http://{}", self.setup.proxy).into(),
+            Value::Proxy => match self.setup.login {
+                Some(Login { user, password }) => format!("http://{user}:{password}@{}", self.setup.proxy).into(),
+                None => format!("http://{}", self.setup.proxy).into(),
+            },
         }
     }
 

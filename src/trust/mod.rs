@@ -13,7 +13,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use environment::{Prepared, Setup, environment, prepare};
+pub use environment::{Login, Prepared, Setup, environment, prepare};
 pub use error::Error;
 pub use inspect::{Finding, Surroundings, inspect};
 pub use roots::Note;

@@ -34,6 +34,7 @@ mod meters;
 mod money;
 mod moved;
 mod needs;
+mod own_port;
 mod places;
 mod protocols;
 mod pushes;

@@ -1,11 +1,10 @@
 //! `unknown_host = "ask"`: the way to a host that no grant names is held until a person opens it, and no credential goes there.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use leasehold::{
     base::{Clock, CutReason},
     broker::{Answer, Around, Entry, Session},
-    control::{Client, OpenSession},
     killswitch::{Plan as KillPlan, Tripper},
     policy::Remember,
 };
@@ -17,24 +16,24 @@ use crate::{
     support::{self, Answer as Reply, RawClient},
 };
 
-const TUNNEL: &str = "tunnel.test:443";
+pub const TUNNEL: &str = "tunnel.test:443";
 
 /// A house that asks about unknown hosts, and a session.
-async fn asking() -> (House, Arc<Session>) {
+pub async fn asking() -> (House, Arc<Session>) {
     let house = House::new().await;
     set(&house, "ask");
     let session = house.broker().open_session("agent".parse().unwrap(), Around::default()).unwrap();
     (house, session)
 }
 
-fn set(house: &House, unknown_host: &str) {
+pub fn set(house: &House, unknown_host: &str) {
     let text = format!("schema = 1\nkind = \"policy\"\n[defaults]\nunknown_host = \"{unknown_host}\"\n");
     std::fs::write(house.home.policies().join("defaults.toml"), text).unwrap();
     house.broker().live_policy().reload().unwrap();
 }
 
 /// Asks for a tunnel by a session's way in.
-async fn connect(house: &House, session: &Session, authority: &str) -> (RawClient, Reply) {
+pub async fn connect(house: &House, session: &Session, authority: &str) -> (RawClient, Reply) {
     let mut client = RawClient::connect(house.proxy()).await;
     client.write(asked_of(session, authority)).await;
     let answer = client.read_answer_to("CONNECT").await;
@@ -70,11 +69,11 @@ async fn plain_yard(origin: &support::Origin) -> (Yard, Arc<Session>) {
     (yard, session)
 }
 
-async fn waiting(house: &House) -> Arc<Entry> {
+pub async fn waiting(house: &House) -> Arc<Entry> {
     crate::approvals::waiting(house).await
 }
 
-fn answer(house: &House, entry: &Entry, answer: Answer) {
+pub fn answer(house: &House, entry: &Entry, answer: Answer) {
     house.broker().answer_approval(&entry.id, answer, &me()).unwrap();
 }
 
@@ -250,40 +249,6 @@ async fn a_question_about_a_host_ends_with_its_client_its_session_and_the_kill_s
     assert!(house.origin.connections().is_empty(), "nothing was dialled");
     assert_eq!(house.records_of("tunnel_refused").len(), 3);
     assert_paired(&records(house.broker(), &house.home));
-}
-
-/// Connections live on when their session has ended.
-#[tokio::test]
-async fn a_connection_of_a_session_that_has_ended_gets_no_way_and_asks_nobody() {
-    let (house, session) = asking().await;
-    let allow = async { answer(&house, &*waiting(&house).await, Answer::Allow(Remember::Session)) };
-    let ((_, opened), ()) = tokio::join!(connect(&house, &session, TUNNEL), allow);
-    assert_eq!(opened.status, 200);
-    let mut control = Client::connect(&house.home.socket(), Duration::from_mins(1)).await.unwrap();
-    let other =
-        OpenSession { client_id: Some("other".parse().unwrap()), project_dir: "/".into(), ..OpenSession::default() };
-    let other = control.call(other).await.unwrap();
-    let port = SocketAddr::from(([127, 0, 0, 1], other.proxy_port));
-    let mut clients = Vec::new();
-    for _ in 0..3 {
-        clients.push(RawClient::connect(port).await);
-    }
-    // One of them is let pass for the session, so that what it asked is remembered.
-    let allow = async {
-        let entry = waiting(&house).await;
-        assert!(entry.ask.shown[0].1.contains("which any program on this machine can use"), "{entry:?}");
-        answer(&house, &entry, Answer::Allow(Remember::Session));
-    };
-    let (opened, ()) = tokio::join!(clients[0].ask_connect(TUNNEL), allow);
-    assert_eq!(opened.status, 200);
-    support::until("both are there", || house.origin.connections().len() == 2).await;
-    house.broker().end_session(other.session_id, CutReason::SessionEnded);
-    assert_problem(&clients[1].ask_connect(TUNNEL).await, 403, "token_foreign_session");
-    set(&house, "tunnel");
-    assert_problem(&clients[2].ask_connect(TUNNEL).await, 403, "token_foreign_session");
-    assert!(house.broker().approvals().1.is_empty());
-    assert_eq!(house.origin.connections().len(), 2, "nothing more was dialled");
-    assert_eq!(house.records_of("tunnel_refused").len(), 2);
 }
 
 #[tokio::test]

@@ -16,6 +16,9 @@ pub struct Ask {
     pub client: ClientId,
     /// In which session.
     pub session: Option<SessionId>,
+    /// Whether it is that session's own for certain: it shows a lease, or came by the session's proxy credentials. A port
+    /// alone is anybody's.
+    pub is_proven: bool,
     /// In which folder.
     pub project: Option<PathBuf>,
     /// With which lease; without one where the host itself is asked about, to which no credential goes.

@@ -16,6 +16,8 @@ type Shown = (ServiceId, Box<str>, Vec<(Box<str>, Box<str>)>);
 pub(super) struct Remembered {
     client: ClientId,
     session: Option<SessionId>,
+    /// Whether it was the session's own for certain.
+    is_proven: bool,
     asked: Vec<Shown>,
     /// Where it was about a host: which.
     host: Option<String>,
@@ -51,7 +53,7 @@ impl State {
         let mut remembered = self.remembered.iter();
         let found = remembered.find(|one| {
             let is_same = one.client == ask.client && one.session == ask.session && one.asked == asked;
-            let is_same = is_same && one.host.as_deref() == host(ask);
+            let is_same = is_same && one.host.as_deref() == host(ask) && one.is_proven <= ask.is_proven;
             is_same && one.remember <= longest && one.people >= quorum
         });
         found.map(|one| one.id.clone())
@@ -69,6 +71,7 @@ impl State {
         self.remembered.push(Remembered {
             client: entry.ask.client.clone(),
             session: entry.ask.session,
+            is_proven: entry.ask.is_proven,
             asked: asked(&entry.ask),
             host: host(&entry.ask).map(str::to_owned),
             remember,
@@ -107,6 +110,7 @@ mod tests {
             request: RequestId::next(),
             client: "agent".parse().unwrap(),
             session: Some(session),
+            is_proven: true,
             project: None,
             lease: None,
             asks: Vec::new(),

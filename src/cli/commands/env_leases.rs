@@ -162,6 +162,7 @@ pub(super) async fn way_in(context: &Context, client: &mut Client, hosts: &[Stri
     let proxy = pong.proxy_addr.parse().map_err(|_| Report::internal("the proxy's address is odd"))?;
     let request = TrustRequest {
         proxy,
+        credentials: None,
         support: &context.home.support(),
         root_pem: &certificate.pem,
         inherited: &BTreeMap::new(),

@@ -293,6 +293,7 @@ fn variables(
 ) -> Result<BTreeMap<OsString, OsString>, Report> {
     let request = TrustRequest {
         proxy: SocketAddr::from((Ipv4Addr::LOCALHOST, session.proxy_port)),
+        credentials: session.wants_proof.then_some((&*session.proxy_user, &session.proxy_password)),
         support: &session.support_folder,
         root_pem: &session.root_pem,
         inherited,

@@ -128,6 +128,7 @@ impl Service for Fake {
                     proxy_port: 4321,
                     proxy_user: "s".into(),
                     proxy_password: WireToken::new("p"),
+                    wants_proof: false,
                     root_pem: "PEM".into(),
                     manifest: None,
                     support_folder: self.support.clone(),

@@ -67,6 +67,10 @@ pub struct SessionOpened {
     pub proxy_user: String,
     /// The password to it; only unreserved URI characters.
     pub proxy_password: WireToken,
+    /// Whether the proxy's URL is to hold both: requests that carry no token get a credential only with them, and so do
+    /// questions about hosts get their proof.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub wants_proof: bool,
     /// The root that the proxy's leaves descend from, in PEM.
     pub root_pem: String,
     /// Where support files for clients are kept; absolute.

@@ -158,6 +158,7 @@ impl Service for Fake {
                 Ok(SessionOpened {
                     session_id: ID.parse().unwrap(),
                     mark: "s.h".into(),
+                    wants_proof: false,
                     proxy_port: 1234,
                     proxy_user: "s".into(),
                     proxy_password: WireToken::new("p"),

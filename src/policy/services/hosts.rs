@@ -76,11 +76,7 @@ impl Entry {
             }
             let missing = if inject.missing == Missing::Inject { Missing::Refuse } else { inject.missing };
             self.missing = self.missing.max(Some(missing));
-            if let Some(place) = inject
-                .places
-                .iter()
-                .find(|place| place.is_later() || place.can_begin() && inject.missing == Missing::Inject)
-            {
+            if let Some(place) = inject.begins_at() {
                 let (service, credential) = (service.id.clone(), inject.credential.clone());
                 self.begins.push(ListedPlace { service, credential, place: place.clone() });
             }

@@ -167,6 +167,13 @@ impl Service {
 }
 
 impl Service {
+    /// Whether some of its requests carry no lease of this credential by themselves, so that only the proxy credentials of
+    /// a session tell whose it is.
+    pub fn wants_session(&self, credential: &str) -> bool {
+        let mut of_it = self.injects.iter().map(|rule| &rule.inject).filter(|inject| *inject.credential == *credential);
+        of_it.any(|inject| inject.begins_at().is_some())
+    }
+
     /// The request that tells whether a value of this credential works, with where the value is written in it.
     pub fn check(&self, credential: &str) -> Option<(&Check, &Place)> {
         let check = self.credential(credential)?.check()?;
@@ -200,6 +207,13 @@ pub struct Inject {
     pub places: Vec<Place>,
     /// What happens without a lease.
     pub missing: Missing,
+}
+
+impl Inject {
+    /// The place of it at which a request gets a credential that carries none, or only later.
+    pub(in crate::policy) fn begins_at(&self) -> Option<&Place> {
+        self.places.iter().find(|place| place.is_later() || place.can_begin() && self.missing == Missing::Inject)
+    }
 }
 
 /// A named part of a service.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    Error, Prepared, Setup,
+    Error, Login, Prepared, Setup,
     environment::prepare_by,
     key_store::PASSWORD,
     left_alone,
@@ -57,6 +57,7 @@ impl Machine {
     fn try_prepare(&self, port: u16) -> Result<Prepared, Error> {
         let setup = Setup {
             proxy: ([127, 0, 0, 1], port).into(),
+            login: None,
             support: &self.support,
             root_pem: OURS,
             inherited: &self.inherited,
@@ -239,10 +240,30 @@ fn a_path_with_blanks_is_quoted_where_words_are_split() {
 }
 
 #[test]
+fn a_login_stands_in_the_url_and_is_never_shown() {
+    let machine = Machine::new();
+    let setup = Setup {
+        proxy: ([127, 0, 0, 1], 4711).into(),
+        login: Some(Login { user: "user", password: "pass.word" }),
+        support: &machine.support,
+        root_pem: OURS,
+        inherited: &machine.inherited,
+        secret_hosts: &machine.secret_hosts,
+    };
+    let prepared = prepare_by(&machine.table, &setup).unwrap();
+    for name in ["HTTPS_PROXY", "http_proxy", "ALL_PROXY", "YARN_HTTPS_PROXY"] {
+        assert_eq!(prepared.text(name), "http://user:pass.word@127.0.0.1:4711");
+    }
+    assert!(!prepared.text("JAVA_TOOL_OPTIONS").contains("pass.word"), "Java has no property for it");
+    assert!(!format!("{setup:?}").contains("pass.word"));
+}
+
+#[test]
 fn a_text_without_a_root_is_refused() {
     let machine = Machine::new();
     let setup = Setup {
         proxy: ([127, 0, 0, 1], 1).into(),
+        login: None,
         support: &machine.support,
         root_pem: "nothing",
         inherited: &machine.inherited,
