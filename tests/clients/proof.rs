@@ -3,37 +3,34 @@
 
 use super::*;
 
-/// A service that sets the credential where a request has none, for requests that prove their session.
-const SERVICE: &str = r#"schema = 1
-kind = "service"
-id = "acme"
-name = "Acme"
-[host.api]
-origin = "https://api.acme.test"
-[credential.key]
-type = "token"
-env = ["ACME_KEY"]
-[[inject]]
-host = "api"
-use = "key"
-missing = "inject"
-at = [{ header = "authorization", as = "Bearer {}" }]
-[cap.all]
-about = "All"
-risk = "write"
-allow = [{ path = "/**" }]
-"#;
+/// The credential set where a request has none.
+const INJECT: &str = "missing = \"inject\"\nat = [{ header = \"authorization\", as = \"Bearer {}\" }]\n[cap.all]\nallow = [{ path = \"/**\" }]";
 
+/// A service with one credential, which goes into requests as these lines say.
+fn service(kind: &str, tls: &str, lines: &str) -> String {
+    format!(
+        "schema = 1\nkind = \"service\"\nid = \"acme\"\nname = \"Acme\"\n[host.api]\norigin = \"https://{HOST}\"\n{tls}\n\
+         [credential.key]\ntype = \"{kind}\"\nenv = [\"ACME_KEY\"]\n[[inject]]\nhost = \"api\"\nuse = \"key\"\n{lines}\n\
+         about = \"All\"\nrisk = \"write\"\n"
+    )
+}
+
+/// A world with this service, and with this value for its credential.
+fn world_of(ca: &TestCa, origin: Origin, service: &str, value: &[u8]) -> World {
+    let hand = Hand::in_front_of(ca, &origin, &[HOST]);
+    let policies = hand.home.join("policies");
+    std::fs::create_dir_all(&policies).unwrap();
+    std::fs::write(policies.join("acme.toml"), service).unwrap();
+    let (code, added) = hand.envelope(&["add", "acme_key", "--service", "acme"], value);
+    assert_eq!(code, 0, "{added}");
+    World { origin, hand }
+}
+
+/// A world whose requests need no token.
 pub(crate) fn world(speaks: Speaks) -> World {
     let ca = TestCa::new();
     let origin = Origin::builder(ca.leaf_for(&[HOST])).speaks(speaks).start();
-    let hand = Hand::in_front_of(&ca, &origin, &[HOST]);
-    let policies = hand.home.join("policies");
-    std::fs::create_dir_all(&policies).unwrap();
-    std::fs::write(policies.join("acme.toml"), SERVICE).unwrap();
-    let (code, added) = hand.envelope(&["add", "acme_key", "--service", "acme"], SECRET.as_bytes());
-    assert_eq!(code, 0, "{added}");
-    World { origin, hand }
+    world_of(&ca, origin, &service("token", "", INJECT), SECRET.as_bytes())
 }
 
 /// The proxy's URL as a program of the session finds it.
@@ -118,4 +115,56 @@ fn node_without_a_token() {
          }}).catch(error => {{ console.error(error); process.exit(1); }});"
     );
     world.check(&world.exec(&node, &["-e", &script]), "/echo");
+}
+
+#[test]
+fn a_client_certificate_is_shown_for_the_session() {
+    let (Some(sh), Some(_)) = (find_program("sh"), find_program("curl")) else { return };
+    let (ca, clients) = (TestCa::new(), TestCa::new());
+    let (certificate, pem) = clients.client("agent.test");
+    let origin = Origin::builder(ca.leaf(HOST)).clients(clients.roots()).speaks(Speaks::Both).start();
+    let lines = "missing = \"inject\"\n[cap.all]\nallow = [{ path = \"/**\" }]";
+    let service = service("certificate", "tls = { client_cert = \"cred.cert\" }", lines);
+    let world = world_of(&ca, origin, &service, pem.as_bytes());
+    let script = format!("curl --silent --show-error --fail 'https://{HOST}/status/200'");
+    world.exec(&sh, &["-c", &script]);
+    let shown: Vec<_> = world.origin.connections().into_iter().map(|connection| connection.client).collect();
+    assert_eq!(shown, [Some(certificate.to_vec())]);
+}
+
+/// As Discord's gateway has it; the program is what a client of WebSockets does by itself.
+#[test]
+fn a_token_in_the_first_message_of_a_websocket_is_replaced() {
+    let Some(python) = find_program("python3") else { return };
+    let ca = TestCa::new();
+    let origin = Origin::builder(ca.leaf(HOST)).speaks(Speaks::Both).start();
+    let lines = "at = [{ ws_json = \"/d/token\" }]\n[cap.all]\nallow = [{ method = \"GET\", path = \"/ws\", upgrade = \"websocket\" }]";
+    let world = world_of(&ca, origin, &service("token", "", lines), SECRET.as_bytes());
+    let script = r#"
+import base64, os, socket, ssl, urllib.parse
+proxy = urllib.parse.urlsplit(os.environ['HTTPS_PROXY'])
+login = base64.b64encode(f'{proxy.username}:{proxy.password}'.encode()).decode()
+def ask(stream, head):
+    stream.sendall(head.replace('\n', '\r\n').encode())
+    answer = b''
+    while not answer.endswith(b'\r\n\r\n'):
+        answer += stream.recv(1)
+    print(answer.split(b' ')[1].decode())
+stream = socket.create_connection((proxy.hostname, proxy.port))
+ask(stream, f'CONNECT HOST:443 HTTP/1.1\nHost: HOST:443\nProxy-Authorization: Basic {login}\n\n')
+stream = ssl.create_default_context(cafile=os.environ['SSL_CERT_FILE']).wrap_socket(stream, server_hostname='HOST')
+ask(stream, 'GET /ws HTTP/1.1\nHost: HOST\nConnection: Upgrade\nUpgrade: websocket\nSec-WebSocket-Version: 13\n'
+    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n\n')
+text, mask = ('{"d":{"token":"%s"}}' % os.environ['ACME_KEY']).encode(), b'\x01\x02\x03\x04'
+stream.sendall(bytes([0x81, 0x80 | len(text)]) + mask + bytes(byte ^ mask[at % 4] for at, byte in enumerate(text)))
+try:
+    print(stream.recv(1000))  # the origin answers with what it got, which never passes
+except OSError as error:
+    print(error)
+"#;
+    let finished = world.exec(&python, &["-c", &script.replace("HOST", HOST)]);
+    let lines: Vec<&str> = finished.stdout.lines().collect();
+    assert!(lines[..2] == ["200", "101"] && count(finished.stdout.as_bytes(), SECRET.as_bytes()) == 0, "{finished:?}");
+    let frames = world.origin.frames();
+    assert_eq!(frames, [support::Frame::text(&format!("{{\"d\":{{\"token\":\"{SECRET}\"}}}}"))]);
 }
