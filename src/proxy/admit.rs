@@ -132,14 +132,25 @@ pub(super) fn authorize(
             let refusal = Refusal::new(RefusalCode::NotYet, reason, CHECK_FIX);
             return Err(Refused::Before(Box::new(received.notes), refusal));
         }
-        return Err(Refused::Before(Box::new(received.notes), no_lease(site)));
+        return Err(Refused::Before(Box::new(received.notes), no_lease(site, granted)));
     }
     let roots = granted.and_then(GrantedHost::roots).cloned();
     Ok(Admitted { received, permits, held: all_held, seen: Body::unread(), begun: count, roots })
 }
 
-fn no_lease(site: &Site) -> Refusal {
-    let detail = format!("requests to `{}` need a lease token", site.authority);
+fn no_lease(site: &Site, granted: Option<&GrantedHost<'_>>) -> Refusal {
+    let begins = granted.is_some_and(|granted| !granted.begins().is_empty());
+    let or_else = match (begins, site.entrance.proven_session()) {
+        (false, _) => "",
+        (true, None) => {
+            ", or the proxy credentials of a session that has one: they stand in the proxy's URL (`HTTPS_PROXY`) of a \
+             program under `secrets exec`, and this request came without"
+        }
+        (true, Some(_)) => {
+            "; one without passes only where its service says so, and where its session has exactly one lease for it"
+        }
+    };
+    let detail = format!("requests to `{}` need a lease token{or_else}", site.authority);
     Refusal::new(RefusalCode::NoLease, detail, "secrets exec -- sh")
 }
 
@@ -206,7 +217,7 @@ pub(super) fn decide(policy: &PolicySet, site: &Site, mut admitted: Admitted) ->
             let sets = |inject: &Arc<Inject>| inject.missing == Missing::Inject || held.slot.message().is_some();
             let is_begun = at + admitted.begun >= admitted.permits.len();
             if is_begun && !decision.inject.as_ref().is_some_and(sets) {
-                refusal = Some(no_lease(site));
+                refusal = Some(no_lease(site, None));
                 break;
             }
             let found = places::place_of(parts, whole.as_deref(), held, decision.inject.as_deref());
