@@ -15,9 +15,12 @@ pub const SESSION_VARIABLE: &str = "LEASEHOLD_SESSION";
 pub const MANIFEST_VARIABLE: &str = "SECRETS_MANIFEST";
 
 /// Variables that decide what a program runs or loads, beside those that begin with one of [`OBEYED_PREFIXES`].
-const OBEYED: [&str; 35] = [
+const OBEYED: [&str; 42] = [
+    "AGENT_SECRETS_HOME",
     "BASH_ENV",
     "BROWSER",
+    "CC",
+    "CXX",
     "EDITOR",
     "ENV",
     "GIT_ASKPASS",
@@ -33,6 +36,7 @@ const OBEYED: [&str; 35] = [
     "IFS",
     "JAVA_TOOL_OPTIONS",
     "JDK_JAVA_OPTIONS",
+    "MAKEFLAGS",
     "NODE_OPTIONS",
     "NODE_PATH",
     "PAGER",
@@ -47,8 +51,11 @@ const OBEYED: [&str; 35] = [
     "PYTHONSTARTUP",
     "RUBYLIB",
     "RUBYOPT",
+    "RUSTC",
+    "RUSTC_WRAPPER",
     "SHELL",
     "SSH_ASKPASS",
+    "TMPDIR",
     "VISUAL",
     "_JAVA_OPTIONS",
 ];

@@ -245,16 +245,21 @@ async fn keep_looking(agents: Arc<Agents>, broker: Arc<Broker>) {
 async fn reload_policy(broker: Arc<Broker>) {
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let event = match broker.live_policy().reload_if_changed() {
-            Ok(Changed::No) => continue,
-            Ok(Changed::Yes) => Event::new(Action::PolicyReload),
-            Err(errors) => {
-                tracing::error!(%errors, "the edited policies have faults; the old ones stay in force");
-                Event::new(Action::PolicyReloadFailed).outcome(audit::Outcome::Failed)
-            }
-        };
-        broker.audit().append_lazily(&event);
+        look_at_policies(&broker);
     }
+}
+
+/// Takes over what was edited since the last look, and records it.
+fn look_at_policies(broker: &Broker) {
+    let event = match broker.live_policy().reload_if_changed() {
+        Ok(Changed::No) => return,
+        Ok(Changed::Yes) => Event::new(Action::PolicyReload),
+        Err(errors) => {
+            tracing::error!(%errors, "the edited policies have faults; the old ones stay in force");
+            Event::new(Action::PolicyReloadFailed).outcome(audit::Outcome::Failed)
+        }
+    };
+    broker.audit().append_lazily(&event);
 }
 
 /// The leases of the last run. Those that cannot be read stop the start, unless the kill switch ends them all anyway.

@@ -200,10 +200,14 @@ impl Desk {
         again: &str,
     ) -> Result<Option<Binding>, Failure> {
         let Some(asked) = service else { return Ok(None) };
+        super::look_at_policies(&self.broker); // a file that was written a moment ago counts
         let policy = self.broker.policy();
         let unknown = || {
-            Failure::new(FailureCode::Policy, format!("no service has the id `{asked}`"))
-                .with_fix("secrets policy list")
+            let no_service = Failure::new(FailureCode::Policy, format!("no service has the id `{asked}`"));
+            match self.broker.live_policy().status().failure {
+                None => no_service.with_fix("secrets policy list"),
+                Some(_) => no_service.with_fix("secrets policy check"),
+            }
         };
         let service = policy.find_service(asked.as_str()).ok_or_else(unknown)?;
         let credential = match (credential, service.credentials()) {

@@ -10,7 +10,7 @@ use super::{
     translate::failure,
 };
 use crate::{
-    base::{ClientId, CutReason, LeaseId, Origin, ServiceId, SessionId, blocking},
+    base::{ClientId, CutReason, Origin, ServiceId, SessionId, blocking},
     broker::{self, Asked, Broker, Session},
     control::{self, Connection, Failure, FailureCode, Peer, SessionLease, SessionSecret, SessionValue, WireToken},
     policy::{self, UnknownHost},
@@ -66,7 +66,8 @@ impl Desk {
             .map_err(|error| Failure::new(FailureCode::Io, error.to_string()))?;
         let manifest = manifests::write(&self.home, &self.broker, &session)?;
         let (user, password) = session.proxy_credentials();
-        let wants_proof = self.wants_proof(leases.iter().map(|lease| lease.lease_id));
+        let policy = self.broker.policy();
+        let wants_proof = policy.unknown_host() == UnknownHost::Ask || policy.wants_sessions();
         Ok(control::SessionOpened {
             session_id: session.id(),
             mark: self.agents.mark(session.id()),
@@ -82,18 +83,6 @@ impl Desk {
             values,
         }
         .into())
-    }
-
-    /// Whether requests of a session with these leases are to show that they are its own: where a service sets a
-    /// credential that they do not carry themselves, or where a person is asked about hosts on its behalf.
-    fn wants_proof(&self, mut leases: impl Iterator<Item = LeaseId>) -> bool {
-        let policy = self.broker.policy();
-        let of_service = |id: LeaseId| {
-            let lease = self.broker.leases().get(&id)?;
-            let scope = lease.scope()?;
-            Some(policy.service(&scope.service)?.wants_session(&scope.credential))
-        };
-        policy.unknown_host() == UnknownHost::Ask || leases.any(|id| of_service(id) == Some(true))
     }
 
     /// What whoever opens the session gives up. A value that is handed out cannot be narrowed.

@@ -7,6 +7,7 @@
 //! a request; `decide` judges; `tools` is what people are shown, and judges nothing on its own.
 
 mod asked;
+mod begins;
 mod catalogue;
 mod decide;
 mod decision;

@@ -262,14 +262,21 @@ impl Decided {
 impl Admitted {
     /// The request as rules see it.
     pub(super) fn request_facts<'a>(&'a self, site: &'a Site) -> RequestFacts<'a> {
-        let Received { parts, path, upgrading, .. } = &self.received;
+        self.received.facts(site, &self.seen)
+    }
+}
+
+impl Received {
+    /// The same, with what is known of its body.
+    pub(super) fn facts<'a>(&'a self, site: &'a Site, body: &'a Body) -> RequestFacts<'a> {
+        let Self { parts, path, upgrading, .. } = self;
         RequestFacts {
             scheme: site.scheme,
             authority: &site.authority,
             method: parts.method.as_str(),
             path: path.as_deref().unwrap_or_else(|| parts.uri.path()),
             protocol: upgrading.protocol(),
-            content: Content { query: parts.uri.query(), headers: &parts.headers, body: &self.seen },
+            content: Content { query: parts.uri.query(), headers: &parts.headers, body },
         }
     }
 }

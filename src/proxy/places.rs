@@ -6,7 +6,7 @@ use super::{exchange::Site, hop::Upgrading, request::Received};
 use crate::{
     broker::{Permit, Session},
     inject::{self, Held, Slot},
-    policy::{GrantedHost, Inject, ListedPlace},
+    policy::{Body, GrantedHost, Inject, ListedPlace},
     recipe::Place,
 };
 
@@ -38,7 +38,11 @@ pub(super) fn begin(
     begun.into_iter().chain(certificate).collect()
 }
 
-/// The one of these that the session has a lease for; none where it has several.
+/// What a body is while nobody has looked at it; which injection counts is for the head to say.
+static UNREAD: Body = Body::unread();
+
+/// The one of these that the session has a lease for, where the injection that counts for the request sets it; none where
+/// it has several.
 fn only(site: &Site, session: &Session, places: Vec<&ListedPlace>, received: &mut Received) -> Option<(Permit, Held)> {
     let mut listed: Vec<&ListedPlace> = Vec::new();
     for place in places {
@@ -46,12 +50,16 @@ fn only(site: &Site, session: &Session, places: Vec<&ListedPlace>, received: &mu
             listed.push(place);
         }
     }
-    let permits = listed
-        .into_iter()
-        .filter_map(|place| Some((place, site.broker.authorize_session(session, &place.service, &place.credential)?)));
+    let policy = site.broker.policy();
+    let permits = listed.into_iter().filter_map(|listed| {
+        let place = policy.begins_at(&listed.service, &listed.credential, &received.facts(site, &UNREAD))?;
+        let comes = !place.is_later() || received.upgrading != Upgrading::No;
+        let permit = comes.then(|| site.broker.authorize_session(session, &listed.service, &listed.credential))?;
+        Some((place.clone(), permit?))
+    });
     let mut permits: Vec<_> = permits.collect();
-    let (listed, permit) = permits.pop().filter(|_| permits.is_empty())?;
-    let held = inject::begin(&mut received.parts, &listed.place)?;
+    let (place, permit) = permits.pop().filter(|_| permits.is_empty())?;
+    let held = inject::begin(&mut received.parts, &place)?;
     Some((permit.within(site.entrance.narrow()), held))
 }
 

@@ -110,6 +110,10 @@ pub(super) fn prepare_by(table: &Table, setup: &Setup<'_>) -> Result<Prepared, E
             }
         }
     }
+    if setup.login.is_some() {
+        // Git sends a login only once it was asked for one, which nobody does here (http.proxyAuthMethod of git-config(1)).
+        variables.push(("GIT_HTTP_PROXY_AUTHMETHOD".into(), "basic".into()));
+    }
     Ok(Prepared { variables, notes, bundle: values.bundle, root })
 }
 

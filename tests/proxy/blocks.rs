@@ -220,6 +220,38 @@ async fn a_missing_credential_is_set_for_the_session_s_own_way_in_and_for_nobody
     assert_paired(&records(house.broker(), &house.home));
 }
 
+/// The proxy wrote the lease at the first place of the host, whatever the path, and then took it for a stray one.
+#[tokio::test]
+async fn a_missing_credential_is_set_where_the_injection_that_counts_for_the_path_has_it() {
+    let of = |place: &str, more: &str| format!("at = [{{ header = \"{place}\" }}]\n{more}");
+    let also = |place: &str, more: &str| format!("\n[[inject]]\nhost = \"api\"\nuse = \"key\"\n{}", of(place, more));
+    let (set, below) = ("missing = \"inject\"\n", "when = { path = \"/echo-header/**\" }\n");
+    let here = format!("{set}{below}");
+    for (inject, elsewhere) in [
+        (of("x-key", set) + &also("y-key", &here), Some("x-key")),
+        (of("y-key", &here) + &also("x-key", set), Some("x-key")),
+        (of("y-key", &here) + &also("x-key", ""), None),
+        (of("y-key", &here), None),
+    ] {
+        let (house, _) = with_service(&service(&inject, ""), Speaks::Both, "on_stray = \"revoke\"\n").await;
+        let session = house.broker().open_session("test-agent".parse().unwrap(), Around::default()).unwrap();
+        house.lease_of("acme_key", Some(&session));
+        let mut client = connect(&house, Some(&proxy_credentials(&session))).await;
+        let answer = client.get(HOST, "/echo", &[]).await;
+        match elsewhere {
+            Some(_) => assert_eq!(answer.status, 200, "{inject}: {answer:?}"),
+            None => assert_problem(&answer, 403, "no_lease"),
+        }
+        let mut client = connect(&house, Some(&proxy_credentials(&session))).await;
+        assert_ne!(client.get(HOST, "/echo-header/x", &[]).await.status, 403, "{inject}");
+        let at = |name: &str| {
+            house.origin.requests().iter().filter(|one| one.header(name).as_deref() == Some(SECRET)).count()
+        };
+        assert_eq!((at("x-key"), at("y-key")), (usize::from(elsewhere.is_some()), 1), "{inject}");
+        assert!(house.records_of("lease_revoke").is_empty(), "nothing strayed");
+    }
+}
+
 #[tokio::test]
 async fn two_leases_of_a_session_are_no_answer_to_a_missing_one() {
     let inject = format!("missing = \"inject\"\n{BEARER}");

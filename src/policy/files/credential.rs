@@ -1,10 +1,14 @@
 //! Reads `[credential.NAME]` of a service file.
 
-use std::sync::Arc;
+use std::{
+    collections::HashSet,
+    sync::{Arc, LazyLock},
+};
 
 use crate::{
     base::{VariableName, is_hostile},
     recipe::TokenShape,
+    trust,
 };
 
 use super::{
@@ -187,7 +191,7 @@ fn check_variable(source: &Source, variable: &At<&str>) {
     const FIX: &str = "write it like `OPENAI_API_KEY`";
     match variable.value.parse::<VariableName>() {
         Err(why) => source.fault(variable.span.clone(), why, FIX),
-        Ok(name) if name.is_obeyed() => {
+        Ok(name) if name.is_obeyed() || leads_clients(name.as_str()) => {
             source.fault(
                 variable.span.clone(),
                 format!("programs obey `{name}`, so that no file of a service may set it"),
@@ -196,6 +200,13 @@ fn check_variable(source: &Source, variable: &At<&str>) {
         }
         Ok(_) => {}
     }
+}
+
+/// Whether it is one of those that lead clients to the proxy and make them trust it.
+fn leads_clients(name: &str) -> bool {
+    static NAMES: LazyLock<HashSet<&'static str>> =
+        LazyLock::new(|| trust::variables().iter().flat_map(|variable| &variable.names).map(String::as_str).collect());
+    NAMES.contains(name)
 }
 
 /// The shape of the token; of a lease with parts nothing is made yet.

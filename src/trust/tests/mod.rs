@@ -254,6 +254,7 @@ fn a_login_stands_in_the_url_and_is_never_shown() {
     for name in ["HTTPS_PROXY", "http_proxy", "ALL_PROXY", "YARN_HTTPS_PROXY"] {
         assert_eq!(prepared.text(name), "http://user:pass.word@127.0.0.1:4711");
     }
+    assert_eq!(prepared.text("GIT_HTTP_PROXY_AUTHMETHOD"), "basic");
     assert!(!prepared.text("JAVA_TOOL_OPTIONS").contains("pass.word"), "Java has no property for it");
     assert!(!format!("{setup:?}").contains("pass.word"));
 }
