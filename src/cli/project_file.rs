@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{context::Context, exit::ExitStatus, report::Report, sanitize::shell_word};
 use crate::{
-    base::{Environment, SESSION_VARIABLE, VariableName, read_bounded},
+    base::{Environment, SESSION_VARIABLE, SecretName, VariableName, read_bounded},
     control::{CheckProject, Client},
     project::{self, ProjectFile, ProviderSource},
 };
@@ -14,15 +14,17 @@ pub(super) fn find(from: &Path) -> Result<Option<ProjectFile>, Report> {
     project::find(from).map(|project| project.file).map_err(report)
 }
 
-/// Asks whether the folder's project may be worked on in this environment, before anything is leased for it. `again` is
+/// Asks whether the folder's project may be worked on in this environment, and whether tokens for these secrets may be
+/// leased outside of a session, before any is. `again` is
 /// the command with another one.
 pub(super) async fn check_environment(
     context: &Context,
     client: &mut Client,
     environment: Option<&Environment>,
+    tokens_of: Vec<SecretName>,
     again: impl FnOnce(Environment) -> String,
 ) -> Result<(), Report> {
-    let check = CheckProject { project_dir: context.folder.clone(), environment: environment.cloned() };
+    let check = CheckProject { project_dir: context.folder.clone(), environment: environment.cloned(), tokens_of };
     let Err(error) = client.call(check).await else { return Ok(()) };
     let report = context.subject(None).control(error);
     // What a session works on is said when it is opened, and the daemon's fix says how.

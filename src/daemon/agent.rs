@@ -42,7 +42,7 @@ impl Desk {
             (Call::ExplainPolicy(explain), Some(session)) => Some(self.explain_to(session, explain)),
             (Call::CheckProject(check), Some(session)) => {
                 let environment = session.environment().cloned();
-                Some(self.check_project(&control::CheckProject { environment, ..check.clone() }))
+                Some(self.check_project(&control::CheckProject { environment, tokens_of: Vec::new(), ..check.clone() }))
             }
             (Call::LeaseToken(lease), Some(session)) => Some(self.agent_token(session, lease)),
             (Call::LeaseSecret(lease), Some(session)) if session.has_raw(&lease.secret_name) => {

@@ -55,7 +55,23 @@ impl Desk {
 
     /// Whether a folder's project may be worked on in this environment, by the rule of sessions.
     pub(super) fn check_project(&self, check: &control::CheckProject) -> Outcome {
-        self.around(&check.project_dir, check.environment.as_ref())?;
+        let around = self.around(&check.project_dir, check.environment.as_ref())?;
+        for secret in &check.tokens_of {
+            let record = self.broker.store().get(secret);
+            let bound = record.as_ref().and_then(|record| record.binding.as_ref());
+            let is_narrowed =
+                |bound: &crate::store::Binding| around.narrow.iter().any(|one| *one.service() == bound.service);
+            let Some(bound) = bound.filter(|bound| is_narrowed(bound)) else { continue };
+            let message = format!(
+                "the project narrows `{}`, which holds in a session; a token outside of one would be good for more",
+                bound.service
+            );
+            let environment = check.environment.as_ref();
+            let environment =
+                environment.map_or_else(String::new, |is| format!(" --environment {}", shell_word(is.as_str())));
+            let fix = format!("secrets exec --secret {}{environment} -- sh", shell_word(secret.as_str()));
+            return Err(Failure::new(FailureCode::Policy, message).with_fix(fix));
+        }
         Ok(control::Done::new("the project may be worked on").into())
     }
 

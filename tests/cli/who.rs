@@ -183,6 +183,21 @@ fn env_and_tokens_keep_to_the_environment_of_the_project() {
     let environments: Vec<_> = hand.records_of("lease_acquire").into_iter().map(|lease| lease.environment).collect();
     assert_eq!(environments, [Some("dev".to_owned()), Some("dev".to_owned())]);
 
+    // What the project narrows holds in a session; a token outside of one would be good for more.
+    let (_, listed) = hand.envelope(&["list"], b"");
+    let service = listed["result"]["secrets"][0]["service"].as_str().unwrap().to_owned();
+    let narrow = format!(
+        "schema = 1\nkind = \"project\"\nenvironment = \"dev\"\n[[narrow]]\nservice = \"{service}\"\nttl = \"5m\"\n"
+    );
+    std::fs::write(hand.work.join(".secrets.toml"), narrow).unwrap();
+    let before = hand.records_of("lease_acquire").len();
+    for command in [&["env", "--force", "--environment", "dev"][..], &token] {
+        let (why, said) = refused(&hand, command);
+        assert!(why.contains(&format!("the project narrows `{service}`, which holds in a session")), "{why}");
+        assert_eq!(said, "\"secrets exec --secret acme_key --environment dev -- sh\"");
+    }
+    assert_eq!(hand.records_of("lease_acquire").len(), before);
+
     // Inside a session it is what the session works on, whatever is said.
     let script = "s lease acme_key --token > token && cd elsewhere && s lease acme_key --token; echo $?";
     let elsewhere = hand.work.join("elsewhere");

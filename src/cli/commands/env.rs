@@ -24,7 +24,7 @@ use crate::cli::{
     sanitize,
 };
 use crate::{
-    base::{ClientId, Clock, LeaseId, Timestamp, VariableName, counted},
+    base::{ClientId, Clock, LeaseId, SecretName, Timestamp, VariableName, counted},
     control::{Client, ListSecrets, Note, RevokeLease},
     project::{EnvFile, Existing, ProjectFile, ProviderProject, StoreProject, Variable, Wants},
 };
@@ -154,11 +154,11 @@ fn planned_pull(arguments: &Arguments, wants: &ProviderProject, path: &Path) -> 
 }
 
 /// A connection, once it is known that the project may be worked on so.
-async fn connect(context: &Context, arguments: &Arguments) -> Result<Client, Report> {
+async fn connect(context: &Context, arguments: &Arguments, tokens_of: Vec<SecretName>) -> Result<Client, Report> {
     let mut client = context.connect().await?;
     let again = |environment| arguments.again(|asked| asked.narrow.environment = Some(environment));
     let environment = arguments.narrow.environment.as_ref();
-    project_file::check_environment(context, &mut client, environment, again).await?;
+    project_file::check_environment(context, &mut client, environment, tokens_of, again).await?;
     Ok(client)
 }
 
@@ -170,7 +170,8 @@ async fn of_store(
     path: &Path,
     client_id: &ClientId,
 ) -> Result<Outcome, Report> {
-    let mut client = connect(context, arguments).await?;
+    let wanted = wants.secrets.iter().filter(|_| !arguments.raw).map(|wish| wish.name.clone());
+    let mut client = connect(context, arguments, wanted.collect()).await?;
     let mut leases = Leases::default();
     let asked = env_leases::Asked { client_id, raw: arguments.raw, file: project, ttl: arguments.ttl.0, arguments };
     let making = make(context, &asked, wants, path, &mut client, &mut leases);
@@ -228,7 +229,7 @@ async fn of_provider(
     path: &Path,
     client_id: &ClientId,
 ) -> Result<Outcome, Report> {
-    let mut client = connect(context, arguments).await?;
+    let mut client = connect(context, arguments, Vec::new()).await?;
     let pulled = match unless_signalled(provider::pull(context, &mut client, project, wants)).await {
         Ok(pulled) => pulled?,
         Err(code) => return Ok(Outcome::Child(code)),

@@ -68,7 +68,7 @@ pub(super) async fn run(context: &mut Context, arguments: &Arguments) -> Result<
             format!("{plain}{}", narrow.words())
         };
         let environment = arguments.narrow.environment.as_ref();
-        project_file::check_environment(context, &mut connection, environment, again).await?;
+        project_file::check_environment(context, &mut connection, environment, vec![name.clone()], again).await?;
         let request = LeaseToken {
             ttl,
             environment: arguments.narrow.environment.clone(),

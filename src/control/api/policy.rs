@@ -54,6 +54,10 @@ pub struct CheckProject {
     /// On what, if that is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Environment>,
+    /// For which secrets tokens are to be leased outside of a session: what the project narrows holds in sessions only,
+    /// so that it must narrow none of their services.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tokens_of: Vec<SecretName>,
 }
 
 /// A field of the head of a request that is asked about.
