@@ -74,6 +74,23 @@ impl Broker {
         self.noting(event, || self.issue_token_now(name, client, inside, AskedBy::Agent, asked))
     }
 
+    /// Whether some grant gives a session the use of a secret, and a lease of it can be made.
+    pub fn gives(&self, name: &SecretName, session: &Session) -> bool {
+        let (policy, record) = (self.policy(), self.record(name).ok());
+        let Some(binding) = record.as_ref().and_then(|record| record.binding.as_ref()) else { return false };
+        let facts = LeaseFacts {
+            service: &binding.service,
+            credential: &binding.credential,
+            secret: name,
+            client: session.client(),
+            project: session.project(),
+            environment: session.environment().map(Environment::as_str),
+            narrow: session.narrow(),
+        };
+        let credential = policy.service(&binding.service).and_then(|service| service.credential(&binding.credential));
+        policy.grant(&facts).is_some() && credential.is_some_and(|credential| credential.not_yet().is_none())
+    }
+
     fn issue_token_now(
         &self,
         name: &SecretName,

@@ -53,8 +53,13 @@ impl Desk {
             folder: manifests::folder(&self.home, session.id()),
         });
         let mut hosts = Vec::new();
-        let mut leases = Vec::with_capacity(open.secrets.len());
-        for wanted in open.secrets {
+        let (given, others): (Vec<_>, Vec<_>) = open
+            .secrets
+            .into_iter()
+            .partition(|wanted| !open.granted_only || self.broker.gives(&wanted.name, &session));
+        let mut leases = Vec::with_capacity(given.len());
+        // Where none is given, the first says why.
+        for wanted in if given.is_empty() { others } else { given } {
             leases.push(self.session_lease(&session, wanted, &mut hosts)?);
         }
         let values = open.raw.into_iter().map(|wanted| self.session_value(&session, wanted));

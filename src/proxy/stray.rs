@@ -100,7 +100,9 @@ fn tell(broker: &Broker, leases: &LeaseTable, text: &[u8]) {
 pub(super) fn refusal(authority: &str, place: &str) -> Refusal {
     Refusal::new(
         RefusalCode::StrayLease,
-        format!("a lease token stands in {place} of a request to `{authority}`, where none belongs; nothing was sent"),
+        format!(
+            "a lease token stands in {place} of a request to `{authority}`, where none belongs; the token was not sent"
+        ),
         "secrets policy list",
     )
 }

@@ -92,6 +92,27 @@ fn an_environment_opens_the_grants_that_are_for_it_and_no_others() {
     assert_eq!(listed["result"]["grants"][0]["environments"], serde_json::json!(["dev"]), "{listed}");
 }
 
+/// One grant for some kept everybody else from `secrets exec -- sh`, which is what refusals advise.
+#[test]
+fn who_names_no_secret_gets_those_that_a_grant_gives_here() {
+    let (_origin, hand) = world();
+    only_in(&hand, "[\"dev\"]");
+    assert_eq!(hand.envelope(&["add", "other_key", "--host", "other.acme.test"], b"another value").0, 0);
+    let names = |flags: &[&str]| {
+        let script = ["-c", "printf %s \"${ACME_KEY:+acme}${OTHER_KEY:+other}\""];
+        let line = [&["exec"], flags, &["--", "sh"], &script].concat();
+        let ran = Program::start(&mut hand.command(&line)).finish();
+        (ran.status.code(), ran.stdout)
+    };
+    assert_eq!(names(&[]), (Some(0), "other".to_owned()));
+    assert_eq!(names(&["--environment", "dev"]), (Some(0), "acmeother".to_owned()));
+    assert_ne!(names(&["--secret", "acme_key"]).0, Some(0), "what is named must be given");
+    assert_eq!(hand.envelope(&["delete", "other_key"], b"").0, 0);
+    let ran = Program::start(&mut hand.command(&["exec", "--", "touch", "ran"])).finish();
+    assert!(!ran.status.success() && ran.stderr.contains("no grant gives"), "{ran:?}");
+    assert!(!hand.work.join("ran").exists());
+}
+
 /// Inside a session it is about that session, whatever client and environment are named.
 #[test]
 fn explain_inside_a_session_is_about_the_session() {

@@ -211,6 +211,7 @@ async fn a_missing_credential_is_set_for_the_session_s_own_way_in_and_for_nobody
         raw: Vec::new(),
         environment: None,
         narrow_to: Vec::new(),
+        granted_only: false,
     };
     let opened = control.call(open).await.unwrap();
     let mut client = RawClient::connect(SocketAddr::from(([127, 0, 0, 1], opened.proxy_port))).await;

@@ -274,7 +274,7 @@ async fn wishes(
         };
         return Err(Report::misuse("no secret belongs to a service, so there is nothing to use", fix));
     }
-    Ok(open(context, secrets, client_id))
+    Ok(OpenSession { granted_only: true, ..open(context, secrets, client_id) })
 }
 
 fn open(context: &Context, secrets: Vec<SessionSecret>, client_id: Option<ClientId>) -> OpenSession {

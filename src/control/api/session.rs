@@ -37,6 +37,10 @@ pub struct OpenSession {
     /// What is given up at once of the services that it is for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub narrow_to: Vec<Less>,
+    /// Whether those that no grant gives this client here, or of which no lease can be made yet, are left out, unless that
+    /// leaves none; for whoever names none and takes all.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub granted_only: bool,
 }
 
 /// One secret that a session wants.
