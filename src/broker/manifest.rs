@@ -26,7 +26,7 @@ impl Broker {
                 "service": lease.scope()?.service,
                 "name": may.name,
                 "hosts": may.hosts,
-                "env": may.env,
+                "env": session.variables_of(lease.id).unwrap_or(may.env),
                 "lease_id": lease.id,
                 "expires_at": lease.deadline.wall(),
                 "capabilities": capabilities.collect::<Vec<_>>(),

@@ -9,7 +9,8 @@ use std::{
 use super::guesses::Guesses;
 use crate::{
     base::{
-        ClientId, CutReason, CutSwitch, CutWatch, Environment, SecretName, SessionId, constant_time_eq, hex, random,
+        ClientId, CutReason, CutSwitch, CutWatch, Environment, LeaseId, SecretName, SessionId, constant_time_eq, hex,
+        random,
     },
     policy::Narrow,
 };
@@ -28,6 +29,7 @@ pub struct Session {
     ended: CutSwitch,
     tunnels: Tunnels,
     guesses: Guesses,
+    variables: Mutex<HashMap<LeaseId, Vec<String>>>,
 }
 
 /// What a session begins with besides its client.
@@ -87,6 +89,17 @@ impl Session {
         self.raw.contains(secret)
     }
 
+    /// Notes in which variables its program finds a lease's token.
+    pub fn note_variables(&self, lease: LeaseId, variables: &[String]) {
+        let mut all = self.variables.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(lease, variables.to_vec());
+    }
+
+    /// The variables that hold a lease's token, where it was opened with that lease.
+    pub(super) fn variables_of(&self, lease: LeaseId) -> Option<Vec<String>> {
+        self.variables.lock().unwrap_or_else(PoisonError::into_inner).get(&lease).cloned()
+    }
+
     /// The user name and password for a proxy URL; both of `[0-9a-f]`.
     pub fn proxy_credentials(&self) -> (&str, &str) {
         (&self.user, &self.password)
@@ -144,6 +157,7 @@ impl Sessions {
             ended: CutSwitch::new(),
             tunnels: Tunnels::default(),
             guesses: Guesses::default(),
+            variables: Mutex::default(),
         });
         self.lock().insert(session.id, Arc::clone(&session));
         session

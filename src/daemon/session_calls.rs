@@ -122,9 +122,11 @@ impl Desk {
         let origins = issued.hosts.iter().filter_map(|origin| origin.parse::<Origin>().ok());
         hosts.extend(origins.map(|origin| origin.authority.host.to_string()));
         let usual = variables(issued.env, &wanted.name);
+        let env = wanted.env_var.map_or(usual, |var| vec![var]);
+        session.note_variables(issued.lease.id, &env);
         Ok(SessionLease {
             secret: wanted.name,
-            env: wanted.env_var.map_or(usual, |var| vec![var]),
+            env,
             beside: issued.beside,
             token: (&issued.token).into(),
             lease_id: issued.lease.id,

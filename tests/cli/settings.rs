@@ -69,6 +69,22 @@ fn a_restart_is_recorded_waited_for_and_not_repeated_at_once() {
 }
 
 #[test]
+fn a_daemon_that_could_not_start_again_is_not_stopped_for_a_restart() {
+    let hand = Hand::with_home();
+    assert_eq!(hand.envelope(&["add", "key"], b"value").0, 0);
+    for (file, fix) in [("policies/broken.toml", "secrets policy check"), ("config.toml", "${EDITOR:-vi} ")] {
+        let path = hand.home.join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, "what = is this").unwrap();
+        let (code, refused) = hand.envelope(&["daemon", "restart"], b"");
+        assert!(code != 0 && refused["fix"].as_str().unwrap().starts_with(fix), "{refused}");
+        std::fs::remove_file(path).unwrap();
+    }
+    assert_eq!(hand.run(&["lease", "key"], b"").stdout, b"value");
+    assert!(hand.records_of("daemon_stop").is_empty() && hand.records_of("daemon_restart").is_empty());
+}
+
+#[test]
 fn the_socket_can_be_opened_to_a_group() {
     let hand = Hand::with_home();
     let group = std::process::Command::new("id").arg("-gn").output().unwrap();

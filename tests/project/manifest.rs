@@ -131,3 +131,13 @@ fn a_manifest_goes_also_when_exec_or_the_daemon_is_killed_and_when_everything_is
     send(pid, rustix::process::Signal::KILL);
     until_blocking("it is gone with the session", || is_empty(&hand));
 }
+
+#[test]
+fn a_manifest_names_the_variables_that_hold_the_tokens() {
+    let hand = house();
+    for (wish, variable) in [("acme_key", "ACME_KEY"), ("acme_key=OTHER", "OTHER")] {
+        let ran = hand.run(&["exec", "--secret", wish, "--", "sh", "-c", "cat \"$SECRETS_MANIFEST\""], b"");
+        let manifest: Value = serde_json::from_slice(&ran.stdout).unwrap_or_else(|_| panic!("{ran:?}"));
+        assert_eq!(manifest["services"][0]["env"], serde_json::json!([variable]), "{manifest}");
+    }
+}

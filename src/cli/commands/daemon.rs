@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 use crate::{
     cli::{autostart, context::Context, envelope::NextAction, exit::ExitStatus, printer::Outcome, report::Report},
     control::{Client, Error, Ping, Pong, RestartDaemon},
+    policy::PolicySet,
 };
 
 #[derive(Args, Debug)]
@@ -33,12 +34,21 @@ const SUPERVISOR: Duration = Duration::from_secs(2);
 pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<Outcome, Report> {
     let Act::Restart = arguments.act;
     let before = context.call(Ping {}, None).await?;
+    can_start(context)?;
     context.call(RestartDaemon {}, None).await?;
     let now = until_another(context, before.pid).await?;
     Ok(Outcome::Shown {
         human: format!("process {} made way for process {}\n", before.pid, now.pid),
         result: json!({"accepted": true, "previous_pid": before.pid, "pid": now.pid, "version": now.version}),
         next: vec![NextAction::new("secrets status", "See what runs")],
+    })
+}
+
+/// A daemon that runs keeps what is in force; one that starts needs files without a fault, and there would be none.
+fn can_start(context: &Context) -> Result<(), Report> {
+    PolicySet::load(&context.home.policies()).map(drop).map_err(|errors| {
+        let message = format!("the daemon runs on, as no other could start: {}", errors.brief());
+        Report::new(ExitStatus::Data, message, "secrets policy check")
     })
 }
 
