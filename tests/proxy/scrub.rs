@@ -1,7 +1,7 @@
 //! What an origin repeats of the credential does not reach the client, however it is spelled, split or coded.
 
 use http_body_util::Full;
-use leasehold::{base::hex, inject::Scrubber};
+use leasehold::{base::hex, inject::Scrubber, policy::EasyPlace};
 
 use crate::{
     house::{HOST, House, Plan, SECRET},
@@ -50,6 +50,31 @@ async fn attack_73_every_spelling_is_replaced_at_every_alignment() {
                     assert!(text != echo && !text.contains(middle), "{path}: {text}");
                 }
             }
+        }
+    }
+}
+
+/// Writers of JSON and of URLs differ in what they leave as it is.
+#[tokio::test]
+async fn attack_73_what_common_writers_escape_is_replaced() {
+    let house = House::build(Plan { places: Vec::new(), ..Plan::default() }).await;
+    let place = EasyPlace::Header(http::header::AUTHORIZATION, "Bearer {}".parse().unwrap());
+    house.add("acme_key", "k+9/<a>&'b'=!(x)*y~z", HOST, place);
+    let lease = house.lease();
+    let (mut client, h2_client) = (house.http1().await, h2(&house).await);
+    for spelt in [
+        r"k+9/\u003ca\u003e\u0026'b'=!(x)*y~z",                // Go
+        r"k+9\/\u003Ca\u003E\u0026\u0027b\u0027=!(x)*y~z",     // PHP
+        r"k\u002B9/\u003Ca\u003E\u0026\u0027b\u0027=!(x)*y~z", // .NET
+        "k%2B9%2F%3Ca%3E%26'b'%3D!(x)*y~z",                    // encodeURIComponent
+        "k+9/%3ca%3e&'b'=!(x)*y~z",                            // encodeURI, in lower case
+        "k%2B9%2F%3Ca%3E%26%27b%27%3D%21%28x%29*y%7Ez",        // a form
+    ] {
+        let body: String = spelt.bytes().map(|byte| ["%", &hex(&[byte])].concat()).collect();
+        let path = format!("/answer?status=200&body=%22{body}%22");
+        let headers = [("authorization", &*bearer(&lease))];
+        for answer in [client.get(HOST, &path, &headers).await, h2_client.get(&path, &headers).await] {
+            assert_eq!((answer.status, answer.text()), (200, format!("\"{lease}\"")), "{spelt}");
         }
     }
 }
