@@ -15,7 +15,7 @@ use super::{
     decode::{Decoded, codings},
     error::BodyError,
     exchange::Refused,
-    fields::FieldScrubber,
+    fields::{Documents, FieldScrubber},
     flow::Flow,
     hop::{self, Upgrading},
     limits::Limits,
@@ -36,7 +36,7 @@ pub(super) struct Scrub {
     tokens: Vec<Bytes>,
     body: Scrubber,
     withhold: Withhold,
-    fields: Option<FieldScrubber>,
+    fields: Option<Box<FieldScrubber>>,
 }
 
 impl Scrub {
@@ -55,7 +55,8 @@ impl Scrub {
             let detail = "fields of the answer are withheld, and it is only a part of it";
             return Err(Refusal::new(RefusalCode::UpstreamFailed, detail, "send the request without `Range`"));
         }
-        self.fields = Some(FieldScrubber::new(Arc::clone(&self.withhold.fields)));
+        let documents = if self.withhold.whole { Documents::One } else { Documents::Lines };
+        self.fields = Some(Box::new(FieldScrubber::new(Arc::clone(&self.withhold.fields), documents)));
         Ok(())
     }
 
@@ -66,7 +67,7 @@ impl Scrub {
 
     /// How many fields were withheld.
     pub(super) fn withheld(&self) -> u64 {
-        self.fields.as_ref().map_or(0, FieldScrubber::found)
+        self.fields.as_deref().map_or(0, FieldScrubber::found)
     }
 
     fn pass(&mut self, clean: Bytes) -> Result<Bytes, BodyError> {
@@ -111,7 +112,7 @@ impl Scrub {
     pub(super) fn finish(&mut self) -> Result<Bytes, BodyError> {
         let clean = self.body.finish();
         let clean = self.pass(clean)?;
-        self.fields.as_ref().map_or(Ok(()), FieldScrubber::finish).map_err(|_| BodyError::NoJson)?;
+        self.fields.as_deref().map_or(Ok(()), FieldScrubber::finish).map_err(|_| BodyError::NoJson)?;
         Ok(clean)
     }
 }

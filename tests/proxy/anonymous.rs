@@ -81,6 +81,36 @@ async fn an_answer_with_a_fresh_credential_is_freed_of_it_for_requests_without_a
 }
 
 #[tokio::test]
+async fn what_says_json_and_is_none_breaks_off_before_it_shows_anything() {
+    let issue = "[[issue]]\non = { path = \"/answer\" }\nthen = \"scrub\"\ntake = [{ json = \"/**/api_key\" }]\n";
+    for rest in ["[scrub]\njson = [\"/**/api_key\"]\n", issue] {
+        let house = house_of(rest, Speaks::Http1).await;
+        for body in [
+            "top-1",
+            "top-1 world",
+            "{\"api_key\":top-1}",
+            "{\"api_key\":true-top-1}",
+            "{\"a\":01,\"b\":\"top-1\"}",
+            "{\"api_key\":\"s\"} top-1",
+            "{\"api_key\":\"s\"}{\"top-1\":1}",
+            "{\"a\":\"\\top-1 \\q\"}",
+        ] {
+            let broken = get(&house, H1, &given(body), &[]).await;
+            assert_eq!((broken.status, broken.count(b"top-1")), (502, 0), "{body}: {broken:?}");
+        }
+        for body in ["", "{\"a\":-0.1e+7} \r\n", "null"] {
+            let whole = get(&house, H1, &given(body), &[]).await;
+            assert_eq!((whole.status, &*whole.text()), (200, body));
+        }
+        let lines = get(&house, H1, &given("{\"api_key\":1}\n{\"api_key\":2}\n"), &[]).await;
+        let clean = "{\"api_key\":\"[withheld]\"}\n{\"api_key\":\"[withheld]\"}\n";
+        let wanted = if rest == issue { (502, 0) } else { (200, clean.len()) };
+        assert_eq!((lines.status, lines.count(clean.as_bytes()) * clean.len()), wanted, "{lines:?}");
+        assert_paired(&records(house.broker(), &house.home));
+    }
+}
+
+#[tokio::test]
 async fn a_path_of_two_readings_is_no_way_round_what_hands_out_a_credential() {
     let issue = "[[issue]]\non = { path = \"/login/**\" }\nthen = \"refuse\"\n";
     let house = house_of(issue, Speaks::Http1).await;
