@@ -207,6 +207,35 @@ fn the_doctor_says_that_the_program_of_notices_is_not_there() {
     assert!(notices["detail"].as_str().unwrap().contains("`no-such-program`"), "{notices}");
 }
 
+/// A prompt whose request had ended stayed, and the next one was never shown.
+#[test]
+fn whoever_watches_is_told_that_a_request_has_ended_and_asked_about_the_next() {
+    let (Some(shell), Some(_), Some(script)) = (find_program("sh"), find_program("curl"), find_program("script"))
+    else {
+        return;
+    };
+    let (origin, hand) = world();
+    let secrets = format!("'{}' --timeout 60 --home '{}'", env!("CARGO_BIN_EXE_secrets"), hand.home.display());
+    // A line that was on its way to the first, and what the person then says of the second.
+    let types = "until grep -q 'does not wait' said 2> /dev/null; do sleep .05; done; echo a; echo a";
+    let watch = format!(
+        "({types}; until [ -e over ]; do sleep .05; done) | '{}' -qefc \"{secrets} approvals --watch\" said",
+        script.display()
+    );
+    let _person = Program::start(std::process::Command::new(&shell).args(["-c", &watch]).current_dir(&hand.work));
+    let ask = "curl -sk -H \"Authorization: Bearer $ACME_KEY\" https://api.acme.test/echo -d";
+    let both = format!("{ask} 'first' & until [ -e shown ]; do sleep .05; done; kill $!; {ask} 'second' > second");
+    let mut command = hand.command(&["exec", "--secret", "acme_key", "--client-id", "web", "--"]);
+    let running = Program::start(command.arg(&shell).args(["-c", &both]));
+    let said = || fs::read_to_string(hand.work.join("said")).unwrap_or_default();
+    until_blocking("the first is shown", || said().contains("web wants"));
+    fs::write(hand.work.join("shown"), "").unwrap();
+    let _out = running.finish().expect_success();
+    assert_eq!(origin.only_request().body, b"second");
+    fs::write(hand.work.join("over"), "").unwrap();
+    assert!(said().contains("Enter, to answer this one"), "{}", said());
+}
+
 /// On a terminal of its own: what is typed answers one question after the other.
 #[test]
 fn a_person_who_watches_answers_each_request_as_it_comes() {

@@ -5,6 +5,13 @@ use super::*;
 /// A home with `acme_key`, of a service whose `env` is this table.
 fn with_env(table: &str) -> Hand {
     let hand = Hand::with_home();
+    write_service(&hand, table);
+    let (code, added) = hand.envelope(&["add", "acme_key", "--service", "acme"], SECRET.as_bytes());
+    assert_eq!(code, 0, "{added}");
+    hand
+}
+
+fn write_service(hand: &Hand, table: &str) {
     let service = format!(
         "schema = 1\nkind = \"service\"\nid = \"acme\"\nname = \"Acme\"\n[host.api]\norigin = \"https://api.acme.test\"\n\
          [credential.key]\ntype = \"token\"\nenv = {table}\n[[inject]]\nhost = \"api\"\nuse = \"key\"\n\
@@ -14,9 +21,6 @@ fn with_env(table: &str) -> Hand {
     let policies = hand.home.join("policies");
     std::fs::create_dir_all(&policies).unwrap();
     std::fs::write(policies.join("acme.toml"), service).unwrap();
-    let (code, added) = hand.envelope(&["add", "acme_key", "--service", "acme"], SECRET.as_bytes());
-    assert_eq!(code, 0, "{added}");
-    hand
 }
 
 const TABLE: &str = r#"{ ACME_KEY = "{lease}", ACME_SECRET = "unused", ACME_WHERE = "eu 'west' $1" }"#;
@@ -64,13 +68,10 @@ fn an_env_file_holds_what_its_service_wants_beside_the_token() {
 
 #[test]
 fn attack_95_a_service_s_texts_do_not_lead_programs_elsewhere() {
-    let hand = with_env(r#"{ ACME_KEY = "{lease}", HTTPS_PROXY = "http://192.0.2.1:1" }"#);
-    put(&hand, ".secrets.json", r#"{"secrets":[{"name":"acme_key","env_var":"ACME"}]}"#);
-    let ran = hand.run(&["exec", "--", "touch", "ran"], b"");
-    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
-    assert!(ran.status.code() == Some(2) && said.contains("the service of `acme_key` cannot set it"), "{said}");
-    let (code, refused) = hand.envelope(&["env"], b"");
-    assert!(code == 2 && refused.to_string().contains("`HTTPS_PROXY` is obeyed"), "{refused}");
-    assert!(!hand.work.join("ran").exists() && !hand.work.join(".env").exists());
-    assert_eq!(live_leases(&hand), 0, "what was leased for them ended");
+    for variable in ["HTTPS_PROXY", "SSL_CERT_FILE", "LD_PRELOAD", "AGENT_SECRETS_HOME"] {
+        let hand = Hand::with_home();
+        write_service(&hand, &format!("{{ ACME_KEY = \"{{lease}}\", {variable} = \"/elsewhere\" }}"));
+        let (code, refused) = hand.envelope(&["add", "acme_key", "--service", "acme"], SECRET.as_bytes());
+        assert!(code != 0 && refused.to_string().contains(&format!("programs obey `{variable}`")), "{refused}");
+    }
 }

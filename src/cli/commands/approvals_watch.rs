@@ -3,9 +3,10 @@
 use std::{
     collections::BTreeSet,
     io::{BufRead as _, IsTerminal as _},
+    time::Duration,
 };
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 
 use super::{
     approvals::{UNNAMED, details, request, tally},
@@ -24,7 +25,28 @@ const KEYS: &str = "a = allow once, s = allow for the session, d = deny, ? = det
 
 const NEED_KEYS: &str = "d = dismiss, ? = details and what would give it, Enter = later";
 
+/// How often it is looked whether what is being asked about still waits.
+const LOOK: Duration = Duration::from_secs(1);
+
 type Lines = mpsc::Receiver<String>;
+
+/// What became of a question.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// It was answered, or is left for later.
+    Done,
+    /// It ended before that: a line that is typed now may be meant for it.
+    Ended,
+    /// There is nobody to ask any more.
+    Nobody,
+}
+
+/// What came while a question stood.
+enum Came {
+    Line(String),
+    Ended,
+    Nobody,
+}
 
 /// Lines as they are typed; the thread that waits for them keeps nobody from ending the program.
 fn typed() -> Lines {
@@ -41,7 +63,7 @@ pub(super) async fn run(context: &mut Context) -> Result<Outcome, Report> {
         let message = "answers are typed, and standard input is no terminal";
         return Err(Report::misuse(message, "secrets approvals list"));
     }
-    let mut client = context.connect_within(std::time::Duration::from_secs(WAIT + 10)).await?;
+    let mut client = context.connect_within(Duration::from_secs(WAIT + 10)).await?;
     let mut lines = typed();
     context.printer.talk("Waiting for requests; Ctrl-C ends.\n");
     tokio::select! {
@@ -55,7 +77,7 @@ pub(super) async fn run(context: &mut Context) -> Result<Outcome, Report> {
 }
 
 async fn watch(context: &mut Context, client: &mut Client, lines: &mut Lines) -> Result<Outcome, Report> {
-    let mut asked = BTreeSet::new();
+    let (mut asked, mut became) = (BTreeSet::new(), Asked::Done);
     let mut list: ApprovalList = call(context, client, ListApprovals {}).await?;
     loop {
         asked.retain(|id| {
@@ -65,14 +87,16 @@ async fn watch(context: &mut Context, client: &mut Client, lines: &mut Lines) ->
             list.approvals.iter().filter(|entry| !asked.contains(&entry.id)).cloned().collect();
         for entry in fresh {
             asked.insert(entry.id.clone());
-            if !ask(context, client, lines, &entry).await? {
+            became = ask(context, client, lines, &entry, became).await?;
+            if became == Asked::Nobody {
                 return Ok(Outcome::Child(0));
             }
         }
         let fresh: Vec<NeedEntry> = list.needs.iter().filter(|need| !asked.contains(&need.id)).cloned().collect();
         for need in fresh {
             asked.insert(need.id.clone());
-            if !tell(context, client, lines, &need).await? {
+            became = tell(context, client, lines, &need, became).await?;
+            if became == Asked::Nobody {
                 return Ok(Outcome::Child(0));
             }
         }
@@ -80,13 +104,48 @@ async fn watch(context: &mut Context, client: &mut Client, lines: &mut Lines) ->
     }
 }
 
-/// Asks about one; `false` when there is nobody to ask any more.
+/// The next line, unless what it would answer ends before.
+async fn next(context: &mut Context, client: &mut Client, lines: &mut Lines, id: &str) -> Result<Came, Report> {
+    loop {
+        if let Ok(line) = timeout(LOOK, lines.recv()).await {
+            return Ok(line.map_or(Came::Nobody, Came::Line));
+        }
+        let list = call(context, client, ListApprovals {}).await?;
+        let waits = list.approvals.iter().any(|entry| entry.id == id) || list.needs.iter().any(|need| need.id == id);
+        if !waits {
+            context.printer.talk(&format!("\n{} does not wait any more\n", sanitize::line(id)));
+            return Ok(Came::Ended);
+        }
+    }
+}
+
+/// After a question that ended by itself, a line that was on its way to it must not answer the next: whoever is there says
+/// so first. What comes back says whether the next may be asked.
+async fn settle(
+    context: &mut Context,
+    client: &mut Client,
+    lines: &mut Lines,
+    (id, last): (&str, Asked),
+) -> Result<Asked, Report> {
+    if last != Asked::Ended {
+        return Ok(Asked::Done);
+    }
+    context.printer.talk("Enter, to answer this one: ");
+    Ok(match next(context, client, lines, id).await? {
+        Came::Line(_) => Asked::Done,
+        Came::Ended => Asked::Ended,
+        Came::Nobody => Asked::Nobody,
+    })
+}
+
+/// Asks about one, after another that ended so.
 async fn ask(
     context: &mut Context,
     client: &mut Client,
     lines: &mut Lines,
     entry: &ApprovalEntry,
-) -> Result<bool, Report> {
+    last: Asked,
+) -> Result<Asked, Report> {
     let capabilities: Vec<String> =
         entry.capabilities.iter().map(|cap| format!("{}/{} ({})", cap.service, cap.name, cap.risk)).collect();
     let what = if capabilities.is_empty() { UNNAMED.to_owned() } else { capabilities.join(", ") };
@@ -104,15 +163,23 @@ async fn ask(
         text.extend(["  ", &tally(entry), " people allow it\n"]);
     }
     context.printer.talk(&text);
+    let settled = settle(context, client, lines, (&entry.id, last)).await?;
+    if settled != Asked::Done {
+        return Ok(settled);
+    }
     loop {
         context.printer.talk(&format!("{KEYS}: "));
-        let Some(typed) = lines.recv().await else { return Ok(false) };
+        let typed = match next(context, client, lines, &entry.id).await? {
+            Came::Line(typed) => typed,
+            Came::Ended => return Ok(Asked::Ended),
+            Came::Nobody => return Ok(Asked::Nobody),
+        };
         let id = entry.id.clone();
         let answered = match typed.trim() {
             "a" => client.call(AllowApproval { id, remember: None, client_id: None }).await,
             "s" => client.call(AllowApproval { id, remember: Some("session".to_owned()), client_id: None }).await,
             "d" => client.call(DenyApproval { id, client_id: None }).await,
-            "" => return Ok(true),
+            "" => return Ok(Asked::Done),
             "?" => {
                 context.printer.talk(&details(entry));
                 continue;
@@ -129,19 +196,33 @@ async fn ask(
             }
             Err(error) => return Err(context.subject(None).control(error)),
         }
-        return Ok(true);
+        return Ok(Asked::Done);
     }
 }
 
-/// Tells of one need; `false` when there is nobody to tell any more.
-async fn tell(context: &mut Context, client: &mut Client, lines: &mut Lines, need: &NeedEntry) -> Result<bool, Report> {
+/// Tells of one need, after another question that ended so.
+async fn tell(
+    context: &mut Context,
+    client: &mut Client,
+    lines: &mut Lines,
+    need: &NeedEntry,
+    last: Asked,
+) -> Result<Asked, Report> {
     context.printer.talk(&needs::prompt(need));
+    let settled = settle(context, client, lines, (&need.id, last)).await?;
+    if settled != Asked::Done {
+        return Ok(settled);
+    }
     loop {
         context.printer.talk(&format!("{NEED_KEYS}: "));
-        let Some(typed) = lines.recv().await else { return Ok(false) };
+        let typed = match next(context, client, lines, &need.id).await? {
+            Came::Line(typed) => typed,
+            Came::Ended => return Ok(Asked::Ended),
+            Came::Nobody => return Ok(Asked::Nobody),
+        };
         match typed.trim() {
             "d" => {}
-            "" => return Ok(true),
+            "" => return Ok(Asked::Done),
             "?" => {
                 context.printer.talk(&needs::details(need));
                 continue;
@@ -153,7 +234,7 @@ async fn tell(context: &mut Context, client: &mut Client, lines: &mut Lines, nee
             Err(Error::Failed(failure)) => context.printer.talk(&format!("{}\n", sanitize::line(&failure.message))),
             Err(error) => return Err(context.subject(None).control(error)),
         }
-        return Ok(true);
+        return Ok(Asked::Done);
     }
 }
 
