@@ -238,3 +238,17 @@ fn the_other_part_of_basic_credentials_is_what_was_said_whatever_the_client_send
     assert_eq!(sent, format!("Basic {expected}"));
     hand.stop();
 }
+
+/// The daemon looks at its files once a second; whoever had just written one was told that there is none.
+#[test]
+fn a_service_whose_file_was_just_written_is_there_and_a_fault_of_it_is_what_is_told() {
+    let hand = Hand::with_home();
+    assert_eq!(hand.envelope(&["list"], b"").0, 0, "the daemon runs");
+    let (code, made) = hand.envelope(&["policy", "new", "acme", "--host", "api.acme.test"], b"");
+    assert_eq!(code, 0, "{made}");
+    let (code, added) = hand.envelope(&["add", "first", "--service", "acme"], b"a value of some length");
+    assert_eq!(code, 0, "{added}");
+    std::fs::write(hand.home.join("policies/other.toml"), "schema = 1\nkind = \"service\"\nid = \"other\"\n").unwrap();
+    let (code, refused) = hand.envelope(&["add", "second", "--service", "other"], b"a value of some length");
+    assert!(code != 0 && refused["fix"] == "secrets policy check", "{refused}");
+}
